@@ -1,0 +1,262 @@
+//! Findings: a `fail` or `unknown` of one rule on one subject under one policy.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::policy::compile::CompiledPolicy;
+use crate::rules::{Check, RuleId};
+use crate::subject::canonical::{combine, text_hash};
+use crate::subject::namespace::{NamespaceFacts, NamespaceSubject};
+use crate::subject::pod::{ImageSubject, ImageUse, PodShape};
+use crate::subject::reference::ReferenceFacts;
+use crate::subject::running::{Lasted, RunningState, RunningSubject};
+use crate::verdict::{Note, Reason, reason};
+
+/// Names a finding across runs, restarts and policies: a hash of rule and subject. Shown as 16 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FindingId(pub u64);
+
+impl fmt::Display for FindingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for FindingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FindingId({self})")
+    }
+}
+
+/// What a pod is reported under: the top controller it is attributed to, or itself.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// `Deployment`, `CronJob`, `Pod`, ...
+    pub kind: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
+    /// API group and version of `kind`, as far as an ownerReference or a file tells: `apps/v1`, `v1`, ...
+    pub api_version: Box<str>,
+    /// The object the pod's own ownerReference names, when that is not the workload itself (ReplicaSet, Job).
+    pub through: Option<OwnerReference>,
+    /// Uid of the workload where an ownerReference of the pod (or of its Job) gives it; else empty.
+    pub uid: Box<str>,
+    /// Stable hash of kind and name.
+    pub hash: u64,
+}
+
+/// The controller that a pod's own ownerReference names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnerReference {
+    /// `ReplicaSet`, `Job`, ...
+    pub kind: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
+    /// Its API version.
+    pub api_version: Box<str>,
+    /// Its uid.
+    pub uid: Box<str>,
+}
+
+/// One image use of a workload, with all that a rule read to judge it.
+#[derive(Clone, Debug)]
+pub struct WorkloadUse {
+    /// The namespace.
+    pub namespace: Arc<str>,
+    /// The workload.
+    pub workload: Arc<Workload>,
+    /// The shape and the running state that were judged (one of them, where several pods agree).
+    pub judged: Arc<Judged>,
+    /// Index of the use in the shape; past its end for a malformed pod, which has no readable use.
+    pub image_use: u16,
+}
+
+impl WorkloadUse {
+    /// The image use itself.
+    pub fn image_use(&self) -> Option<&ImageUse> {
+        self.judged.shape.uses.get(usize::from(self.image_use))
+    }
+}
+
+/// A shape and a running state, judged together.
+#[derive(Debug)]
+pub struct Judged {
+    /// What rules read of the spec.
+    pub shape: Arc<PodShape>,
+    /// What rules read of the status.
+    pub running: Arc<RunningState>,
+    /// How long the pod's containers have not been ready.
+    pub unready: Lasted,
+    /// How long ago the spec was seen to change.
+    pub spec_changed: Lasted,
+}
+
+/// A reference, what runs under it, and where.
+#[derive(Debug)]
+pub struct ReferenceSpread {
+    /// What was judged.
+    pub facts: ReferenceFacts,
+    /// Namespaces whose pods use it, with how many pods, sorted by name.
+    pub namespaces: Box<[(Arc<str>, u32)]>,
+}
+
+impl ReferenceSpread {
+    /// How many pods of `namespace` use it.
+    pub fn pods_in(&self, namespace: &str) -> Option<u32> {
+        let at = self.namespaces.binary_search_by(|(name, _)| (**name).cmp(namespace)).ok()?;
+        Some(self.namespaces[at].1)
+    }
+}
+
+/// What a finding is about, with the facts that were judged.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// One image use of a workload.
+    ImageUse(WorkloadUse),
+    /// A namespace.
+    Namespace(Arc<NamespaceFacts>),
+    /// A written reference across the cluster.
+    Reference(Arc<ReferenceSpread>),
+}
+
+impl Subject {
+    /// The namespace it lies in; none for a reference.
+    pub fn namespace(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::ImageUse(image_use) => Some(&image_use.namespace),
+            Self::Namespace(facts) => Some(&facts.name),
+            Self::Reference(_) => None,
+        }
+    }
+
+    /// Its kind, as reports show it: `Deployment`, `Namespace`, `Image`.
+    pub fn kind(&self) -> &str {
+        match self {
+            Self::ImageUse(image_use) => &image_use.workload.kind,
+            Self::Namespace(_) => "Namespace",
+            Self::Reference(_) => "Image",
+        }
+    }
+
+    /// Its name, as reports show it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::ImageUse(image_use) => &image_use.workload.name,
+            Self::Namespace(facts) => &facts.name,
+            Self::Reference(spread) => &spread.facts.canonical,
+        }
+    }
+
+    /// The image use, where it is about one that could be read.
+    pub fn image_use(&self) -> Option<&ImageUse> {
+        match self {
+            Self::ImageUse(image_use) => image_use.image_use(),
+            _ => None,
+        }
+    }
+}
+
+/// The state in which a finding is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// A violation.
+    Fail,
+    /// Undecided.
+    Unknown,
+    /// Exempt by the policy's exemption of this index.
+    Exempt(u16),
+}
+
+impl State {
+    /// The word used in metrics and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Unknown => "unknown",
+            Self::Exempt(_) => "exempt",
+        }
+    }
+}
+
+/// A `fail` or `unknown` of one rule on one subject under one policy.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// The same under every policy.
+    pub id: FindingId,
+    /// Index into the Snapshot's policies.
+    pub policy: u16,
+    /// The rule.
+    pub rule: RuleId,
+    /// How it is shown.
+    pub state: State,
+    /// Why, in one word.
+    pub reason: Reason,
+    /// What it is about.
+    pub subject: Subject,
+    /// How many live pods show it; 0 for a dormant one, for templates and for namespaces.
+    pub pods: u32,
+    /// Since when it has been open.
+    pub since: Timestamp,
+    /// Since when its workload has had no live pod.
+    pub dormant_since: Option<Timestamp>,
+}
+
+impl Finding {
+    /// The sentence the rule writes about it, from the very facts that were judged.
+    pub fn explain(&self, policy: &CompiledPolicy) -> String {
+        match self.reason {
+            reason::MISSING_PERMISSION => return format!("{} needs to read {}, which is not permitted", self.rule, list_reads(self.rule)),
+            reason::MALFORMED => return "the object could not be decoded: a field has another type than its API says".to_owned(),
+            reason::NAMESPACE_UNKNOWN => return "the policy selects namespaces by label and this namespace's labels are not known".to_owned(),
+            _ => {}
+        }
+        let mut text = String::new();
+        if let Some(rule) = policy.rule(self.rule) {
+            judge(&rule.check, &self.subject, &mut Note::listening(&mut text));
+        }
+        text
+    }
+}
+
+fn list_reads(rule: RuleId) -> String {
+    rule.info().reads.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+}
+
+/// Runs a check on a subject's own facts.
+fn judge(check: &Check, subject: &Subject, note: &mut Note<'_>) {
+    match (check, subject) {
+        (Check::Image(check), Subject::ImageUse(at)) => {
+            if let Some(image_use) = at.image_use() {
+                check(&ImageSubject { pod: &at.judged.shape, image_use }, note);
+            }
+        }
+        (Check::Running(check), Subject::ImageUse(at)) => {
+            if let Some(image_use) = at.image_use() {
+                let Judged { shape, running, unready, spec_changed } = &*at.judged;
+                let subject = RunningSubject { pod: shape, image_use, running, unready: *unready, spec_changed: *spec_changed };
+                check(&subject, note);
+            }
+        }
+        (Check::Namespace(check), Subject::Namespace(facts)) => {
+            if let Some(object) = &facts.object {
+                check(&NamespaceSubject { facts, object }, note);
+            }
+        }
+        (Check::Reference(check), Subject::Reference(spread)) => {
+            check(&spread.facts, note);
+        }
+        _ => {}
+    }
+}
+
+/// The id of a finding on one image use of a workload. The stable hashes are those of the parts.
+pub(super) fn use_id(rule: RuleId, namespace: u64, workload: u64, slot: u8, container: u64, image: u64) -> FindingId {
+    FindingId(combine(&[text_hash(rule.as_str()), namespace, workload, u64::from(slot), container, image]))
+}
+
+/// The id of a finding on a namespace, or on a reference.
+pub(super) fn name_id(rule: RuleId, name: u64) -> FindingId {
+    FindingId(combine(&[text_hash(rule.as_str()), name]))
+}

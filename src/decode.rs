@@ -1,0 +1,106 @@
+//! Wire and files to [`Change`]: the only thing the auditor is fed with.
+
+pub mod lenient;
+pub mod manifest;
+pub mod metadata;
+pub mod namespace;
+pub mod network_policy;
+pub mod pod;
+
+use std::sync::Arc;
+
+use crate::subject::Resource;
+use crate::subject::namespace::{NamespaceObject, NetworkPolicyFacts};
+
+use pod::PodRecord;
+
+/// Something happened in the cluster, or was read from a file.
+#[derive(Debug)]
+pub enum Change {
+    /// A pod is there, or is as follows now.
+    Pod(PodRecord),
+    /// The pod of this uid is gone.
+    PodGone(u128),
+    /// A namespace is there, or is as follows now.
+    Namespace(Arc<str>, NamespaceObject),
+    /// A namespace is gone.
+    NamespaceGone(Arc<str>),
+    /// A network policy is there, in this namespace.
+    NetworkPolicy(Arc<str>, NetworkPolicyFacts),
+    /// A network policy is gone: namespace and name.
+    NetworkPolicyGone(Arc<str>, Box<str>),
+    /// A Job is there: what it is and the CronJob that controls it, if one does.
+    Job(JobRecord),
+    /// The Job of this uid is gone.
+    JobGone(u128),
+    /// A policy is there, or is as follows now.
+    Policy(PolicyRecord),
+    /// The policy of this name is gone.
+    PolicyGone(Box<str>),
+    /// Everything of this kind will be told again; what is not told again is gone.
+    RelistStarted(Resource),
+    /// Everything of this kind has been told.
+    RelistFinished(Resource),
+    /// Whether this kind may be read. Until told otherwise it may.
+    Access(Resource, bool),
+    /// An object without a usable name or uid: it cannot be kept, only counted.
+    Unusable(Resource),
+    /// An object that names an image in a place Revisor does not know.
+    Unsupported(UnsupportedObject),
+    /// The owner of dormant findings was looked for and is not there any more: namespace, kind, name.
+    OwnerGone(Box<str>, Box<str>, Box<str>),
+}
+
+/// A Job, as far as attribution needs it (a pod names only its Job, never its CronJob).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobRecord {
+    /// `metadata.uid`
+    pub uid: u128,
+    /// Its namespace.
+    pub namespace: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
+    /// Name of the CronJob that controls it.
+    pub cron_job: Option<Box<str>>,
+}
+
+/// A policy as it stands in the cluster or in a file: its `spec` is read rule by rule, later.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicyRecord {
+    /// `metadata.name`
+    pub name: Box<str>,
+    /// `metadata.uid`; empty in files
+    pub uid: Box<str>,
+    /// `metadata.generation`; 0 in files
+    pub generation: i64,
+    /// `status.observedGeneration`; 0 when there is no status
+    pub observed_generation: i64,
+    /// `spec`, untouched
+    pub spec: serde_json::Value,
+    /// Where it stands, for files
+    pub source: Option<Source>,
+}
+
+/// An object of a kind that Revisor does not know, with a field `image` and no pod template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsupportedObject {
+    /// Its namespace; empty for none.
+    pub namespace: Box<str>,
+    /// Its kind.
+    pub kind: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
+    /// What stands in its field `image`.
+    pub image: Box<str>,
+    /// Where it stands.
+    pub source: Option<Source>,
+}
+
+/// Where an object stands in the input.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source {
+    /// The file's path as given, or `-` for standard input.
+    pub file: Arc<str>,
+    /// The line where the object begins, counted from 1.
+    pub line: u32,
+}

@@ -1,0 +1,382 @@
+//! The rule catalogue: what a rule is, and the table of all of them.
+//!
+//! A rule is one file under `rules/<subject>/<rule_id>.rs`: its settings, its [`RuleInfo`], one pure check and
+//! its tests. Adding one = that file and one line in the table below; the CRD, the CLI, the metrics' labels
+//! and the documentation all read the table. A rule never prints, filters, logs or knows about policies.
+
+mod catalogue;
+pub mod image;
+pub mod namespace;
+pub mod reference;
+pub mod running;
+
+use std::fmt;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+pub use catalogue::{CATALOGUE, RuleId, Rules};
+
+use crate::subject::Resource;
+use crate::subject::namespace::NamespaceSubject;
+use crate::subject::pod::ImageSubject;
+use crate::subject::reference::ReferenceFacts;
+use crate::subject::running::RunningSubject;
+use crate::verdict::{Note, Severity, Verdict};
+
+/// What kind of thing a rule judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum SubjectKind {
+    /// One slot of a pod that names an image.
+    ImageUse,
+    /// A namespace.
+    Namespace,
+    /// One written reference, across the cluster.
+    Reference,
+}
+
+impl SubjectKind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::ImageUse, Self::Namespace, Self::Reference];
+
+    /// The word used in metrics and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ImageUse => "image_use",
+            Self::Namespace => "namespace",
+            Self::Reference => "reference",
+        }
+    }
+}
+
+/// One requirement of a standard that a rule serves. Numbers move between editions, so the edition is part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Control {
+    /// The standard: `CIS Kubernetes`, `BSI IT-Grundschutz`, `NIST SP 800-190`, `MITRE ATT&CK`, ...
+    pub framework: &'static str,
+    /// Its edition: `v1.12`, `2023`, ...
+    pub version: &'static str,
+    /// The requirement's number there: `5.5.1`, `SYS.1.6.A6`, ...
+    pub id: &'static str,
+}
+
+impl fmt::Display for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.framework, self.version, self.id)
+    }
+}
+
+/// All that is known of a rule beside its code. Texts are one to four plain sentences.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleInfo {
+    /// PascalCase name, never renamed.
+    pub id: &'static str,
+    /// What is demanded, in a few words.
+    pub title: &'static str,
+    /// Why it matters.
+    pub rationale: &'static str,
+    /// What to do about a violation, with a command or YAML to copy.
+    pub remedy: &'static str,
+    /// Default severity.
+    pub severity: Severity,
+    /// Which requirements it serves.
+    pub controls: &'static [Control],
+    /// What it reads beyond pods and namespaces; without permission it is `unknown`.
+    #[serde(serialize_with = "resource_names")]
+    pub reads: &'static [Resource],
+    /// Known false positives and limits.
+    pub false_positives: &'static str,
+}
+
+fn resource_names<S: serde::Serializer>(
+    reads: &&'static [Resource],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(reads.iter().map(ToString::to_string))
+}
+
+/// A setting that cannot be used: which one, what was expected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct SettingError {
+    /// The field below the rule's key, `allow[1]`; empty for the rule as a whole.
+    pub field: String,
+    /// What is wrong and what is expected.
+    pub message: String,
+}
+
+impl SettingError {
+    /// An error at `field`.
+    pub fn new(field: impl Into<String>, message: impl fmt::Display) -> Self {
+        Self { field: field.into(), message: message.to_string() }
+    }
+}
+
+/// The settings that every rule takes. Implemented by [`rule_settings`].
+pub trait CommonSettings {
+    /// `severity`: instead of the rule's default.
+    fn severity(&self) -> Option<Severity>;
+    /// `enabled: false` switches off a rule of the profile.
+    fn enabled(&self) -> Option<bool>;
+}
+
+/// Declares a rule's settings: the fields given and the two that every rule takes. All are optional (the
+/// profile's settings and the rule's defaults come in later), and an unknown one is an error.
+macro_rules! rule_settings {
+    ($(#[$doc:meta])* struct Settings { $($(#[$field_doc:meta])* $field:ident : $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        pub struct Settings {
+            /// Severity of this rule's findings, instead of the rule's default.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub severity: Option<crate::verdict::Severity>,
+            /// `false` switches off a rule of the profile. Default: true.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub enabled: Option<bool>,
+            $(
+                $(#[$field_doc])*
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub $field: Option<$type>,
+            )*
+        }
+        impl crate::rules::CommonSettings for Settings {
+            fn severity(&self) -> Option<crate::verdict::Severity> {
+                self.severity
+            }
+            fn enabled(&self) -> Option<bool> {
+                self.enabled
+            }
+        }
+    };
+}
+pub(crate) use rule_settings;
+
+/// A rule: its description, its settings, and itself as prepared from them (patterns parsed, times read).
+pub trait Rule: Sized + Send + Sync + 'static {
+    /// The description.
+    const INFO: RuleInfo;
+    /// What a policy may set.
+    type Settings: CommonSettings + Serialize + DeserializeOwned + JsonSchema + Default;
+    /// Checks the settings, once a policy, and prepares the rule.
+    fn prepare(settings: &Self::Settings) -> Result<Self, SettingError>;
+}
+
+/// A rule about one image use, from the spec alone.
+pub trait ImageRule: Rule {
+    /// Judges one image use.
+    fn check(&self, subject: &ImageSubject<'_>, note: &mut Note<'_>) -> Verdict;
+}
+
+/// A rule about one image use and what runs there.
+pub trait RunningRule: Rule {
+    /// Judges one image use of a live pod.
+    fn check(&self, subject: &RunningSubject<'_>, note: &mut Note<'_>) -> Verdict;
+    /// The graces it gives: the engine judges again when one of these times is over.
+    fn graces(&self) -> &[Duration] {
+        &[]
+    }
+}
+
+/// A rule about a namespace.
+pub trait NamespaceRule: Rule {
+    /// Judges one namespace.
+    fn check(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict;
+}
+
+/// A rule about a written reference across the cluster.
+pub trait ReferenceRule: Rule {
+    /// Judges one reference.
+    fn check(&self, subject: &ReferenceFacts, note: &mut Note<'_>) -> Verdict;
+}
+
+/// A silent or listening check of one image use.
+pub type ImageCheck = dyn Fn(&ImageSubject<'_>, &mut Note<'_>) -> Verdict + Send + Sync;
+/// A check of one image use and what runs there.
+pub type RunningCheck = dyn Fn(&RunningSubject<'_>, &mut Note<'_>) -> Verdict + Send + Sync;
+/// A check of a namespace.
+pub type NamespaceCheck = dyn Fn(&NamespaceSubject<'_>, &mut Note<'_>) -> Verdict + Send + Sync;
+/// A check of a reference.
+pub type ReferenceCheck = dyn Fn(&ReferenceFacts, &mut Note<'_>) -> Verdict + Send + Sync;
+
+/// A prepared rule, whatever its subject.
+pub enum Check {
+    /// Reads one image use of a shape.
+    Image(Box<ImageCheck>),
+    /// Reads one image use of a shape and the running state.
+    Running(Box<RunningCheck>),
+    /// Reads a namespace.
+    Namespace(Box<NamespaceCheck>),
+    /// Reads a reference across the cluster.
+    Reference(Box<ReferenceCheck>),
+}
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Image(_) => "Check::Image",
+            Self::Running(_) => "Check::Running",
+            Self::Namespace(_) => "Check::Namespace",
+            Self::Reference(_) => "Check::Reference",
+        })
+    }
+}
+
+/// A rule as a policy asks for it.
+#[derive(Debug)]
+pub struct PreparedRule {
+    /// Which rule.
+    pub id: RuleId,
+    /// Severity of its findings.
+    pub severity: Severity,
+    /// The check.
+    pub check: Check,
+    /// Graces after which the engine judges again.
+    pub graces: Box<[Duration]>,
+}
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The key under `spec.rules`: the id with a lower-case first letter.
+    pub key: &'static str,
+    /// The description.
+    pub info: &'static RuleInfo,
+    /// What it judges.
+    pub subject: SubjectKind,
+    /// Reads settings (already merged with the profile's) and prepares the rule; none when switched off.
+    pub prepare: fn(&serde_json::Value) -> Result<Option<PreparedRule>, SettingError>,
+    /// The JSON schema of its settings.
+    pub schema: fn() -> schemars::Schema,
+}
+
+/// Reads a rule's settings; the error names the field.
+fn read_settings<T: DeserializeOwned>(settings: &serde_json::Value) -> Result<T, SettingError> {
+    match settings {
+        serde_json::Value::Null => {
+            Err(SettingError::new("", "null would silently switch the rule off; write {} for its defaults"))
+        }
+        settings => T::deserialize(settings).map_err(|error| SettingError::new("", error)),
+    }
+}
+
+/// The rule whose id or key is nearest to `name`, for "did you mean".
+pub fn nearest(name: &str) -> Option<RuleId> {
+    let name = name.to_ascii_lowercase();
+    RuleId::all()
+        .map(|id| (edit_distance(&name, &id.info().id.to_ascii_lowercase()), id))
+        .filter(|(distance, id)| *distance <= 3.max(id.info().id.len() / 3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, id)| id)
+}
+
+/// Levenshtein distance in bytes, for suggestions only.
+pub(crate) fn edit_distance(left: &str, right: &str) -> usize {
+    let (left, right) = (&left.as_bytes()[..left.len().min(64)], &right.as_bytes()[..right.len().min(64)]);
+    let mut previous: Vec<usize> = (0..=right.len()).collect();
+    for (i, l) in left.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, r) in right.iter().enumerate() {
+            let substituted = previous[j] + usize::from(l != r);
+            row.push(substituted.min(previous[j + 1] + 1).min(row[j] + 1));
+        }
+        previous = row;
+    }
+    previous[right.len()]
+}
+
+/// A time span in settings: `90s`, `10m`, `2h`, `14d`, or several, largest first (`1h30m`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Span(pub Duration);
+
+impl TryFrom<String> for Span {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let wrong = || format!("{text:?} is not a time span such as 90s, 10m, 2h or 1h30m");
+        let (mut seconds, mut number) = (0u64, None::<u64>);
+        for byte in text.bytes() {
+            let unit = match byte {
+                b'0'..=b'9' => {
+                    let digit = u64::from(byte - b'0');
+                    let so_far = number.unwrap_or(0);
+                    number = Some(so_far.checked_mul(10).and_then(|n| n.checked_add(digit)).ok_or_else(wrong)?);
+                    continue;
+                }
+                b's' => 1,
+                b'm' => 60,
+                b'h' => 3_600,
+                b'd' => 86_400,
+                _ => return Err(wrong()),
+            };
+            let part = number.take().and_then(|n| n.checked_mul(unit)).ok_or_else(wrong)?;
+            seconds = seconds.checked_add(part).ok_or_else(wrong)?;
+        }
+        if number.is_some() || text.is_empty() {
+            return Err(wrong());
+        }
+        Ok(Self(Duration::from_secs(seconds)))
+    }
+}
+
+impl From<Span> for String {
+    fn from(span: Span) -> Self {
+        format!("{}s", span.0.as_secs())
+    }
+}
+
+impl JsonSchema for Span {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Span".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "maxLength": 32,
+            "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
+        })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+/// What rules' unit tests are written with.
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::subject::pod::{Image, ImageUse, PodShape, Slot};
+
+    /// The rule `R` with settings in JSON.
+    pub(crate) fn rule<R: Rule>(settings: &str) -> R {
+        R::prepare(&serde_json::from_str(settings).unwrap()).unwrap()
+    }
+
+    /// Why `settings` are refused.
+    pub(crate) fn settings_error<R: Rule>(settings: &str) -> SettingError {
+        R::prepare(&serde_json::from_str(settings).unwrap()).err().expect("settings that are refused")
+    }
+
+    /// An image use of a container `app`.
+    pub(crate) fn image_use(image: &str) -> ImageUse {
+        ImageUse { slot: Slot::Container, name: "app".into(), image: Arc::new(Image::new(image)), pull_policy: None }
+    }
+
+    /// The verdict of an image rule on a container with this image.
+    pub(crate) fn image_verdict<R: ImageRule>(settings: &str, image: &str) -> Verdict {
+        let (pod, image_use) = (PodShape::default(), image_use(image));
+        let subject = ImageSubject { pod: &pod, image_use: &image_use };
+        let mut text = String::new();
+        let verdict = rule::<R>(settings).check(&subject, &mut Note::listening(&mut text));
+        assert_eq!(verdict == Verdict::Pass, text.is_empty(), "{verdict:?} explains itself: {text:?}");
+        verdict
+    }
+}

@@ -1,0 +1,141 @@
+//! The table of all rules. One line a rule, sorted by id within its subject.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Check, CommonSettings as _, Entry, ImageRule, NamespaceRule, PreparedRule, ReferenceRule, Rule,
+    RuleInfo, RunningRule, SettingError, SubjectKind, image, namespace, read_settings, reference,
+    running,
+};
+
+/// A rule of the catalogue, by its place in the table.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleId(u8);
+
+impl RuleId {
+    /// Every rule, in the table's order.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..CATALOGUE.len()).filter_map(|index| u8::try_from(index).ok().map(Self))
+    }
+
+    /// The rule of this id or key.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().find(|id| id.entry().info.id == name || id.entry().key == name)
+    }
+
+    /// Its place in the table.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// Its line in the table.
+    pub fn entry(self) -> &'static Entry {
+        &CATALOGUE[self.index()]
+    }
+
+    /// Its description.
+    pub fn info(self) -> &'static RuleInfo {
+        self.entry().info
+    }
+
+    /// Its id: `TrustedRegistry`.
+    pub fn as_str(self) -> &'static str {
+        self.info().id
+    }
+}
+
+impl fmt::Debug for RuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for RuleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+fn prepared<R: Rule>(
+    index: u8,
+    settings: &serde_json::Value,
+    check: impl FnOnce(R) -> (Check, Box<[std::time::Duration]>),
+) -> Result<Option<PreparedRule>, SettingError> {
+    let settings: R::Settings = read_settings(settings)?;
+    if settings.enabled() == Some(false) {
+        return Ok(None);
+    }
+    let severity = settings.severity().unwrap_or(R::INFO.severity);
+    let (check, graces) = check(R::prepare(&settings)?);
+    Ok(Some(PreparedRule { id: RuleId(index), severity, check, graces }))
+}
+
+fn image_rule<R: ImageRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
+    (Check::Image(Box::new(move |subject, note| rule.check(subject, note))), Box::default())
+}
+
+fn running_rule<R: RunningRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
+    let graces = rule.graces().into();
+    (Check::Running(Box::new(move |subject, note| rule.check(subject, note))), graces)
+}
+
+fn namespace_rule<R: NamespaceRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
+    (Check::Namespace(Box::new(move |subject, note| rule.check(subject, note))), Box::default())
+}
+
+fn reference_rule<R: ReferenceRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
+    (Check::Reference(Box::new(move |subject, note| rule.check(subject, note))), Box::default())
+}
+
+macro_rules! catalogue {
+    ($($index:literal $subject:ident $prepare:ident $key:literal $module:ident::$field:ident::$rule:ident;)*) => {
+        /// Every rule.
+        pub static CATALOGUE: &[Entry] = &[$(
+            Entry {
+                key: $key,
+                info: &<$module::$field::$rule as Rule>::INFO,
+                subject: SubjectKind::$subject,
+                prepare: |settings| prepared::<$module::$field::$rule>($index, settings, $prepare),
+                schema: || schemars::schema_for!(<$module::$field::$rule as Rule>::Settings),
+            },
+        )*];
+
+        /// `spec.rules`: which rules, with which settings. A rule named here overrides the profile's settings
+        /// field by field; `{}` takes its defaults; `{enabled: false}` switches a rule of the profile off.
+        #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct Rules {$(
+            #[serde(rename = $key, default, skip_serializing_if = "Option::is_none")]
+            #[expect(missing_docs, reason = "the settings' own description is shown")]
+            pub $field: Option<<$module::$field::$rule as Rule>::Settings>,
+        )*}
+    };
+}
+
+catalogue! {
+    0 ImageUse image_rule "trustedRegistry" image::trusted_registry::TrustedRegistry;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_its_id_with_a_lower_case_first_letter_and_indexes_are_places() {
+        for (place, id) in RuleId::all().enumerate() {
+            assert_eq!(place, id.index());
+            let (first, rest) = id.as_str().split_at(1);
+            assert_eq!(id.entry().key, format!("{}{rest}", first.to_ascii_lowercase()));
+            assert!(RuleId::named(id.as_str()) == Some(id) && RuleId::named(id.entry().key) == Some(id));
+        }
+    }
+
+    #[test]
+    fn a_prepared_rule_knows_its_own_place() {
+        let prepared = (RuleId::named("TrustedRegistry").unwrap().entry().prepare)(&serde_json::json!({}));
+        assert_eq!(prepared.unwrap().unwrap().id.as_str(), "TrustedRegistry");
+    }
+}

@@ -1,0 +1,3 @@
+//! Rules about one image use, from the spec alone.
+
+pub mod trusted_registry;

@@ -1,0 +1,119 @@
+//! TrustedRegistry: images come only from registries and repositories that the policy names.
+
+use crate::reference::pattern::Pattern;
+use crate::rules::{Control, ImageRule, Rule, RuleInfo, SettingError, rule_settings};
+use crate::subject::pod::ImageSubject;
+use crate::verdict::{Note, Severity, Verdict};
+
+rule_settings! {
+    /// Images come only from registries and repositories that are named here. Patterns: `registry.example.com`
+    /// (all of it), `registry.example.com/team/app` (exactly that repository), `.../*` (one more segment),
+    /// `.../**` (everything below), `*.example.com` (one label). At least one of allow and deny is needed.
+    struct Settings {
+        /// Patterns of what is trusted. Absent: everything that is not denied.
+        #[schemars(length(max = 500), inner(length(min = 1, max = 512)))]
+        allow: Vec<String>,
+        /// Patterns of what is never trusted; deny beats allow.
+        #[schemars(length(max = 500), inner(length(min = 1, max = 512)))]
+        deny: Vec<String>,
+    }
+}
+
+/// The rule, patterns parsed.
+#[derive(Debug)]
+pub struct TrustedRegistry {
+    allow: Option<Vec<Pattern>>,
+    deny: Vec<Pattern>,
+}
+
+fn patterns(field: &str, written: &[String]) -> Result<Vec<Pattern>, SettingError> {
+    let parse = |(index, text): (usize, &String)| {
+        Pattern::parse(text).map_err(|error| SettingError::new(format!("{field}[{index}]"), error))
+    };
+    written.iter().enumerate().map(parse).collect()
+}
+
+impl Rule for TrustedRegistry {
+    const INFO: RuleInfo = RuleInfo {
+        id: "TrustedRegistry",
+        title: "Images come only from trusted registries",
+        rationale: "Whoever can make a pod name any registry can run any code. A list of trusted registries and \
+                    repositories is the first line of every supply chain, and it is worth nothing when it is \
+                    checked by string prefix or skips short names.",
+        remedy: "Copy the image to a trusted registry and name it there:\n\
+                 \n  crane copy SOURCE registry.example.com/team/app:1.2.3\n  \
+                 kubectl -n NAMESPACE set image KIND/NAME CONTAINER=registry.example.com/team/app:1.2.3\n\n\
+                 or add the repository to spec.rules.trustedRegistry.allow of the policy, with a reason.",
+        severity: Severity::High,
+        controls: &[
+            Control { framework: "CIS Kubernetes", version: "v1.12", id: "5.5.1" },
+            Control { framework: "BSI IT-Grundschutz", version: "2023", id: "SYS.1.6.A6" },
+            Control { framework: "BSI IT-Grundschutz", version: "2023", id: "SYS.1.6.A12" },
+            Control { framework: "NIST SP 800-190", version: "2017", id: "4.1.5" },
+            Control { framework: "OWASP Kubernetes Top Ten", version: "2025", id: "K04" },
+            Control { framework: "MITRE ATT&CK", version: "Containers", id: "T1204.003" },
+        ],
+        reads: &[],
+        false_positives: "Side cars that a mesh injects and the provider's images in kube-system: add their \
+                          repositories. A registry mirror or rewrite on the node changes the true source and \
+                          cannot be seen through the API.",
+    };
+    type Settings = Settings;
+
+    fn prepare(settings: &Settings) -> Result<Self, SettingError> {
+        let allow = settings.allow.as_deref().map(|written| patterns("allow", written)).transpose()?;
+        let deny = patterns("deny", settings.deny.as_deref().unwrap_or_default())?;
+        let allow = allow.filter(|patterns| !patterns.is_empty());
+        if allow.is_none() && deny.is_empty() {
+            return Err(SettingError::new("allow", "name at least one trusted registry here, or one denied under deny"));
+        }
+        Ok(Self { allow, deny })
+    }
+}
+
+impl ImageRule for TrustedRegistry {
+    fn check(&self, subject: &ImageSubject<'_>, note: &mut Note<'_>) -> Verdict {
+        let reference = match subject.reference() {
+            Ok(reference) => reference,
+            Err(error) => return note.fail("InvalidReference", format_args!("no registry can be read: {error}")),
+        };
+        if let Some(denied) = self.deny.iter().find(|pattern| pattern.matches(reference)) {
+            return note.fail("Denied", format_args!("{} is denied by {denied}", reference.name()));
+        }
+        match &self.allow {
+            Some(allow) if !allow.iter().any(|pattern| pattern.matches(reference)) => {
+                note.fail("NotAllowed", format_args!("{} is in none of the trusted repositories", reference.name()))
+            }
+            _ => Verdict::Pass,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::testing::{image_verdict, settings_error};
+
+    const ONE: &str = r#"{"allow": ["registry.example.com"], "deny": ["registry.example.com/legacy/**"]}"#;
+
+    #[test]
+    fn deny_beats_allow_and_a_prefix_is_not_a_match() {
+        assert_eq!(image_verdict::<TrustedRegistry>(ONE, "registry.example.com/app:1"), Verdict::Pass);
+        assert_eq!(image_verdict::<TrustedRegistry>(ONE, "registry.example.com/legacy/app:1"), Verdict::Fail("Denied"));
+        assert_eq!(
+            image_verdict::<TrustedRegistry>(ONE, "registry.example.com.evil.test/app:1"),
+            Verdict::Fail("NotAllowed")
+        );
+    }
+
+    #[test]
+    fn an_invalid_reference_never_passes_an_allow_list() {
+        assert_eq!(image_verdict::<TrustedRegistry>(ONE, "Nginx"), Verdict::Fail("InvalidReference"));
+    }
+
+    #[test]
+    fn empty_lists_and_bad_patterns_are_errors_that_name_the_field() {
+        assert_eq!(settings_error::<TrustedRegistry>("{}").field, "allow");
+        assert_eq!(settings_error::<TrustedRegistry>(r#"{"allow": ["a.test", "x*"]}"#).field, "allow[1]");
+    }
+}
