@@ -26,6 +26,11 @@ impl RuleId {
         Self::all().find(|id| id.entry().info.id == name || id.entry().key == name)
     }
 
+    /// The rule at a place in the table.
+    pub fn at(index: usize) -> Option<Self> {
+        (index < CATALOGUE.len()).then_some(u8::try_from(index).ok().map(Self)).flatten()
+    }
+
     /// Its place in the table.
     pub fn index(self) -> usize {
         usize::from(self.0)
