@@ -118,7 +118,9 @@ impl Auditor {
     pub fn is_complete(&self) -> bool {
         match self.feed {
             Feed::Input(_) => true,
-            Feed::Live => Resource::ALL.iter().all(|kind| self.told.contains(kind) || self.denied.contains(kind)),
+            Feed::Live => {
+                Resource::ALL.iter().all(|kind| self.told.contains(kind) || self.denied.contains(kind))
+            }
         }
     }
 
@@ -249,8 +251,12 @@ impl Auditor {
 
     /// When the next grace, exemption, hold-down or dormancy ends.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let clocks = self.inventory.clocks.next_deadline().and_then(|second| Timestamp::from_second(second).ok());
-        [clocks, self.namespaces.next_deadline(), self.reference_deadline, self.next_expiry].into_iter().flatten().min()
+        let clocks =
+            self.inventory.clocks.next_deadline().and_then(|second| Timestamp::from_second(second).ok());
+        [clocks, self.namespaces.next_deadline(), self.reference_deadline, self.next_expiry]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Judges what changed and returns what is found now; the same one when nothing changed. Before
@@ -274,7 +280,11 @@ impl Auditor {
     }
 
     /// Judges by the new plan; returns the new number of each policy of the old one.
-    fn replan(&mut self, before: &[Arc<crate::policy::compile::CompiledPolicy>], now: Timestamp) -> Vec<Option<u16>> {
+    fn replan(
+        &mut self,
+        before: &[Arc<crate::policy::compile::CompiledPolicy>],
+        now: Timestamp,
+    ) -> Vec<Option<u16>> {
         let Self { inventory, namespaces, plan, .. } = self;
         let same = |policy: &Arc<_>| before.iter().position(|other| Arc::ptr_eq(other, policy));
         let unchanged: Vec<Option<usize>> = plan.policies.iter().map(same).collect();
@@ -284,7 +294,10 @@ impl Auditor {
         namespaces.mark_all();
         self.next_expiry = plan.next_expiry(now);
         let number = |policy: &Arc<crate::policy::compile::CompiledPolicy>| {
-            let at = plan.policies.iter().position(|other| other.name == policy.name && other.uid == policy.uid)?;
+            let at = plan
+                .policies
+                .iter()
+                .position(|other| other.name == policy.name && other.uid == policy.uid)?;
             u16::try_from(at).ok()
         };
         before.iter().map(number).collect()
@@ -312,7 +325,8 @@ impl Auditor {
             let same = renumbered.is_none() && rollup::shown_alike(&before, &rolled.findings);
             let object = namespace.object.as_deref();
             let (exists, terminating) = (object.is_some(), object.is_some_and(|object| object.terminating));
-            let revision = before.revision + u64::from(!same || (exists, terminating) != (before.exists, before.terminating));
+            let revision = before.revision
+                + u64::from(!same || (exists, terminating) != (before.exists, before.terminating));
             namespace.part = Arc::new(NamespaceSnapshot {
                 name: namespace.name.clone(),
                 uid: object.map(|object| object.uid.clone()).unwrap_or_default(),
@@ -334,7 +348,12 @@ impl Auditor {
     }
 
     /// The findings on references: those that changed are judged again, the others are kept.
-    fn judge_references(&mut self, quiet: bool, renumbered: Option<&[Option<u16>]>, now: Timestamp) -> Arc<[Finding]> {
+    fn judge_references(
+        &mut self,
+        quiet: bool,
+        renumbered: Option<&[Option<u16>]>,
+        now: Timestamp,
+    ) -> Arc<[Finding]> {
         let moved = |running: &references::Running| {
             let mut groups = running.contents.values().flatten();
             groups.any(|&group| self.namespaces.is_dirty(self.inventory.groups[group as usize].namespace))
@@ -364,7 +383,8 @@ impl Auditor {
             _ => true,
         };
         // After a change of the plan everything is dirty, so no kept finding has an old number.
-        let mut findings: Vec<Finding> = before.iter().filter(|finding| !is_dirty(finding)).cloned().collect();
+        let mut findings: Vec<Finding> =
+            before.iter().filter(|finding| !is_dirty(finding)).cloned().collect();
         for name in &dirty {
             if let Some(running) = self.inventory.references.get(name) {
                 findings.extend(spreading.findings(name, running));
@@ -374,11 +394,14 @@ impl Auditor {
         for old in before.iter() {
             let policy = renumbered.map_or(Some(old.policy), |numbers| numbers[usize::from(old.policy)]);
             let Some(policy) = policy else { continue };
-            if let Ok(at) = findings.binary_search_by_key(&(old.id, policy), |finding| (finding.id, finding.policy)) {
+            if let Ok(at) =
+                findings.binary_search_by_key(&(old.id, policy), |finding| (finding.id, finding.policy))
+            {
                 findings[at].since = old.since;
             }
         }
-        let mut telling = Telling { now, quiet, policies: &self.plan.policies, transitions: &mut self.transitions };
+        let mut telling =
+            Telling { now, quiet, policies: &self.plan.policies, transitions: &mut self.transitions };
         if self.feed == Feed::Live {
             self.reference_deadline = self.reference_marks.update(&before, &mut findings, &mut telling);
         }

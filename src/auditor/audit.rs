@@ -89,7 +89,11 @@ impl Auditor {
             let labels = namespace.object.as_deref().map(|object| &*object.labels);
             let malformed = judged.shape.malformed;
             // A malformed pod has no use that can be read; it is told once a rule.
-            let uses = if malformed { u16::MAX..=u16::MAX } else { 0..=judged.shape.uses.len().saturating_sub(1) as u16 };
+            let uses = if malformed {
+                u16::MAX..=u16::MAX
+            } else {
+                0..=judged.shape.uses.len().saturating_sub(1) as u16
+            };
             for (index, policy) in self.plan.policies.iter().enumerate() {
                 let membership = match policy.scope.namespace(&namespace.name, labels) {
                     Membership::In if !self.inventory.labels.covers(group.class, index) => Membership::Out,
@@ -104,7 +108,9 @@ impl Auditor {
                         judged: judged.clone(),
                         image_use,
                     });
-                    for rule in policy.rules.iter().filter(|rule| rule.id.entry().subject == SubjectKind::ImageUse) {
+                    for rule in
+                        policy.rules.iter().filter(|rule| rule.id.entry().subject == SubjectKind::ImageUse)
+                    {
                         text.clear();
                         let verdict = match (membership, ended, malformed) {
                             (Membership::Out, ..) => Verdict::NotApplicable(reason::OUT_OF_SCOPE),
@@ -137,7 +143,11 @@ impl Auditor {
                 let out = policy.scope.namespace(&namespace.name, labels) == Membership::Out;
                 for rule in &policy.rules {
                     text.clear();
-                    let Some(verdict) = rolling.namespace_verdict(rule, &facts, &mut Note::listening(&mut text)) else { continue };
+                    let Some(verdict) =
+                        rolling.namespace_verdict(rule, &facts, &mut Note::listening(&mut text))
+                    else {
+                        continue;
+                    };
                     let verdict = if out { Verdict::NotApplicable(reason::OUT_OF_SCOPE) } else { verdict };
                     let id = name_id(rule.id, namespace.hash);
                     told(id, policy, rule, &subject, verdict, now, &mut text, 0, None, tell);
@@ -157,7 +167,9 @@ impl Auditor {
             let subject = Subject::Reference(std::sync::Arc::new(spread));
             for (index, policy, rule) in spreading.rules() {
                 text.clear();
-                let (Check::Reference(check), Subject::Reference(spread)) = (&rule.check, &subject) else { continue };
+                let (Check::Reference(check), Subject::Reference(spread)) = (&rule.check, &subject) else {
+                    continue;
+                };
                 let verdict = match spreading.in_scope(index, running) {
                     true => check(&spread.facts, &mut Note::listening(&mut text)),
                     false => Verdict::NotApplicable(reason::OUT_OF_SCOPE),

@@ -122,11 +122,15 @@ mod tests {
 
     #[test]
     fn time_is_rounded_down_to_thresholds_and_no_beginning_is_for_ever() {
-        let rounded = |elapsed| rounded(1_000, &GRACES, at(1_000 + elapsed));
+        let rounded = |elapsed: i64| rounded(1_000, &GRACES, at(1_000 + elapsed));
         assert_eq!([rounded(0), rounded(119), rounded(120), rounded(599)], [0, 0, 120, 120]);
         assert_eq!(rounded(600), u32::MAX);
         assert_eq!(super::rounded(0, &GRACES, at(5)), u32::MAX);
-        assert_eq!(super::rounded(1_000, &GRACES, at(10)), 0, "a clock that went backwards gives no verdict early");
+        assert_eq!(
+            super::rounded(1_000, &GRACES, at(10)),
+            0,
+            "a clock that went backwards gives no verdict early"
+        );
     }
 
     #[test]

@@ -249,7 +249,8 @@ pub(super) fn judge(check: &Check, subject: &Subject, note: &mut Note<'_>) -> Op
         (Check::Running(check), Subject::ImageUse(at)) => {
             let Judged { shape, running, unready, spec_changed } = &*at.judged;
             let (unready, spec_changed) = (*unready, *spec_changed);
-            let subject = RunningSubject { pod: shape, image_use: at.image_use()?, running, unready, spec_changed };
+            let subject =
+                RunningSubject { pod: shape, image_use: at.image_use()?, running, unready, spec_changed };
             Some(check(&subject, note))
         }
         (Check::Namespace(check), Subject::Namespace(facts)) => {
@@ -271,6 +272,7 @@ pub(super) fn name_id(rule: RuleId, name: u64) -> FindingId {
 }
 
 fn rule_hash(rule: RuleId) -> u64 {
-    static HASHES: LazyLock<Box<[u64]>> = LazyLock::new(|| RuleId::all().map(|rule| text_hash(rule.as_str())).collect());
+    static HASHES: LazyLock<Box<[u64]>> =
+        LazyLock::new(|| RuleId::all().map(|rule| text_hash(rule.as_str())).collect());
     HASHES[rule.index()]
 }

@@ -121,7 +121,8 @@ impl Inventory {
     #[inline]
     fn fingerprint(&self, record: &PodRecord) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        for section in [Section::Namespace, Section::Labels, Section::Owner, Section::Shape, Section::Running] {
+        for section in [Section::Namespace, Section::Labels, Section::Owner, Section::Shape, Section::Running]
+        {
             let bytes = record.section(section);
             hasher.write(bytes);
             hasher.write_u32(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
@@ -273,17 +274,30 @@ impl Inventory {
         pair
     }
 
-    fn put_class(&mut self, (namespace, owner, pair): (u32, u32, u32), labels: u32, namespaces: &mut Namespaces) -> u32 {
+    fn put_class(
+        &mut self,
+        (namespace, owner, pair): (u32, u32, u32),
+        labels: u32,
+        namespaces: &mut Namespaces,
+    ) -> u32 {
         self.join_group(namespace, owner, pair, self.labels.class(labels), namespaces)
     }
 
     /// The group of these ids with one more pod. Each id has been acquired once by the caller; what the group
     /// already refers to is given back.
-    fn join_group(&mut self, namespace: u32, owner: u32, pair: u32, class: u32, namespaces: &mut Namespaces) -> u32 {
+    fn join_group(
+        &mut self,
+        namespace: u32,
+        owner: u32,
+        pair: u32,
+        class: u32,
+        namespaces: &mut Namespaces,
+    ) -> u32 {
         let hash = self.group_hash(namespace, owner, pair, class);
         let groups = &self.groups;
         namespaces.changed_pods(namespace, 1);
-        let found = self.group_index.find(hash, |&id| groups[id as usize].is(namespace, owner, pair, class)).copied();
+        let found =
+            self.group_index.find(hash, |&id| groups[id as usize].is(namespace, owner, pair, class)).copied();
         if let Some(id) = found {
             self.groups[id as usize].count += 1;
             namespaces.release(namespace);
@@ -305,7 +319,10 @@ impl Inventory {
     }
 
     fn group_hash(&self, namespace: u32, owner: u32, pair: u32, class: u32) -> u64 {
-        hash_group(&self.hasher, &Group { namespace, owner, pair, class, count: 0, previous: NONE, next: NONE })
+        hash_group(
+            &self.hasher,
+            &Group { namespace, owner, pair, class, count: 0, previous: NONE, next: NONE },
+        )
     }
 
     /// One pod less in a group.

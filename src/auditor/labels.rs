@@ -43,7 +43,10 @@ impl LabelSets {
         let mut pairs = Vec::with_capacity(12);
         while !reader.is_empty() {
             let (key, value) = (reader.text(), reader.text());
-            pairs.push((self.texts.acquire(key.as_bytes(), 0, || ()), self.texts.acquire(value.as_bytes(), 0, || ())));
+            pairs.push((
+                self.texts.acquire(key.as_bytes(), 0, || ()),
+                self.texts.acquire(value.as_bytes(), 0, || ()),
+            ));
         }
         let set = Set { hash, references: 1, class: 0, pairs: pairs.into() };
         let id = place(&mut self.sets, &mut self.free, set);

@@ -52,11 +52,17 @@ fn worst(findings: &[Finding]) -> Option<State> {
 }
 
 impl Telling<'_> {
-    fn transition(&self, kind: TransitionKind, findings: &[Finding], among: impl Fn(&Finding) -> bool) -> Option<Transition> {
+    fn transition(
+        &self,
+        kind: TransitionKind,
+        findings: &[Finding],
+        among: impl Fn(&Finding) -> bool,
+    ) -> Option<Transition> {
         let first = findings.iter().find(|finding| among(finding))?;
         let told = findings.iter().filter(|finding| among(finding));
         let policies: Vec<_> = told.map(|finding| &self.policies[usize::from(finding.policy)]).collect();
-        let severity = policies.iter().filter_map(|policy| policy.rule(first.rule)).map(|rule| rule.severity).max();
+        let severity =
+            policies.iter().filter_map(|policy| policy.rule(first.rule)).map(|rule| rule.severity).max();
         Some(Transition {
             kind,
             id: first.id,
@@ -90,7 +96,12 @@ impl Marks {
 
     /// Compares with what is found now. Both lists are sorted by id; `before` numbers the same policies,
     /// unless the update is quiet. Returns when it must be called again at the latest.
-    pub(super) fn update(&mut self, before: &[Finding], findings: &mut [Finding], telling: &mut Telling<'_>) -> Option<Timestamp> {
+    pub(super) fn update(
+        &mut self,
+        before: &[Finding],
+        findings: &mut [Finding],
+        telling: &mut Telling<'_>,
+    ) -> Option<Timestamp> {
         let mut old = std::mem::take(&mut self.0).into_iter().peekable();
         let mut deadline = None;
         let mut at = 0;
@@ -131,24 +142,31 @@ impl Marks {
                 telling.tell(telling.transition(TransitionKind::Exempted, findings, |_| true));
                 Phase::Exempt
             }
-            (None | Some(Phase::Exempt), Some(State::Exempt(_))) | (Some(Phase::Exempt), Some(State::Unknown)) => Phase::Exempt,
+            (None | Some(Phase::Exempt), Some(State::Exempt(_)))
+            | (Some(Phase::Exempt), Some(State::Unknown)) => Phase::Exempt,
             (None, Some(State::Unknown)) | (_, None) => return,
         };
         self.0.push(Mark { id, phase });
     }
 
-    fn gone(&mut self, mark: Mark, before: &[Finding], telling: &mut Telling<'_>, deadline: &mut Option<Timestamp>) {
-        if telling.quiet {
-            return;
-        }
+    fn gone(
+        &mut self,
+        mark: Mark,
+        before: &[Finding],
+        telling: &mut Telling<'_>,
+        deadline: &mut Option<Timestamp>,
+    ) {
         let closing = match mark.phase {
             Phase::Exempt => return,
+            // It was over before anything was quiet, so it is told all the same.
             Phase::Closing(closing) => closing,
+            Phase::Open if telling.quiet => return,
             Phase::Open => {
                 let start = before.partition_point(|finding| finding.id < mark.id);
                 let same = before[start..].iter().take_while(|finding| finding.id == mark.id).count();
                 let was = &before[start..start + same];
-                let among = |finding: &Finding| is_fail(finding) || was.iter().all(|finding| !is_fail(finding));
+                let among =
+                    |finding: &Finding| is_fail(finding) || was.iter().all(|finding| !is_fail(finding));
                 match telling.transition(TransitionKind::Resolved, was, among) {
                     Some(transition) => Box::new(transition),
                     None => return,
@@ -157,7 +175,7 @@ impl Marks {
         };
         let end = closing.at.saturating_add(HOLD_DOWN).unwrap_or(Timestamp::MAX);
         if telling.now >= end {
-            telling.tell(Some(Transition { at: telling.now, ..*closing }));
+            telling.transitions.push(Transition { at: telling.now, ..*closing });
             return;
         }
         *deadline = Some(deadline.map_or(end, |other: Timestamp| other.min(end)));

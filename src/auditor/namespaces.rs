@@ -249,7 +249,8 @@ impl Namespaces {
     /// Namespaces that were not told again are gone.
     pub(super) fn relist_finished(&mut self) {
         let generation = self.generation;
-        let gone = |namespace: &Namespace| namespace.object.is_some() && namespace.object_generation != generation;
+        let gone =
+            |namespace: &Namespace| namespace.object.is_some() && namespace.object_generation != generation;
         let gone: Vec<Arc<str>> =
             self.slots.iter().flatten().filter(|slot| gone(slot)).map(|slot| slot.name.clone()).collect();
         gone.iter().for_each(|name| self.remove(name));

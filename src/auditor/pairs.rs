@@ -62,7 +62,9 @@ const _: () = {
     let mut others = false;
     while place < CATALOGUE_LENGTH {
         match CATALOGUE[place].subject {
-            SubjectKind::ImageUse => assert!(!others && place < 64, "rules about image uses stand first, at most 64"),
+            SubjectKind::ImageUse => {
+                assert!(!others && place < 64, "rules about image uses stand first, at most 64")
+            }
             _ => others = true,
         }
         place += 1;
@@ -122,7 +124,9 @@ impl Pairs {
         let pair = Pair { key, references: 1, judged, bits };
         let id = place(&mut self.pairs, &mut self.free, Some(pair));
         let Self { index, pairs, hasher, .. } = self;
-        index.insert_unique(hash, id, |&other| pairs[other as usize].as_ref().map_or(0, |pair| hasher.hash_one(pair.key)));
+        index.insert_unique(hash, id, |&other| {
+            pairs[other as usize].as_ref().map_or(0, |pair| hasher.hash_one(pair.key))
+        });
         (id, true)
     }
 
@@ -185,7 +189,8 @@ fn judge<'a>(policy: &'a CompiledPolicy, judged: &'a Judged) -> impl Iterator<It
     let Judged { shape, running, unready, spec_changed } = judged;
     shape.uses.iter().map(move |image_use| {
         let image = ImageSubject { pod: shape, image_use };
-        let live = RunningSubject { pod: shape, image_use, running, unready: *unready, spec_changed: *spec_changed };
+        let live =
+            RunningSubject { pod: shape, image_use, running, unready: *unready, spec_changed: *spec_changed };
         let mut bits = Bits::default();
         for rule in &policy.rules {
             let verdict = match &rule.check {

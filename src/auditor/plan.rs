@@ -40,9 +40,9 @@ pub(super) enum Told {
 impl Plan {
     /// Whether a record would change the plan.
     pub(super) fn would_change(&self, record: &PolicyRecord) -> bool {
-        self.entries.get(&record.name).is_none_or(|entry| {
-            entry.record.uid != record.uid || entry.record.spec != record.spec
-        })
+        self.entries
+            .get(&record.name)
+            .is_none_or(|entry| entry.record.uid != record.uid || entry.record.spec != record.spec)
     }
 
     /// Takes in a policy.

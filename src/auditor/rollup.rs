@@ -88,7 +88,8 @@ impl<'a> Rolling<'a> {
         }
         self.merge(namespace, &members, raw, &mut findings);
         let image_uses = image_uses(&members, self.inventory);
-        let mut rolled = Rolled { findings, pods: namespace.pods, image_uses, deadline: None, wanted: Vec::new() };
+        let mut rolled =
+            Rolled { findings, pods: namespace.pods, image_uses, deadline: None, wanted: Vec::new() };
         self.carry_over(namespace, &members, &mut rolled);
         rolled
     }
@@ -103,7 +104,13 @@ impl<'a> Rolling<'a> {
             .collect();
         members.sort_by_cached_key(|member| {
             let judged = self.inventory.judged(member.group);
-            (member.workload.hash, judged.shape.hash, judged.running.hash, judged.unready, judged.spec_changed)
+            (
+                member.workload.hash,
+                judged.shape.hash,
+                judged.running.hash,
+                judged.unready,
+                judged.spec_changed,
+            )
         });
         members
     }
@@ -169,7 +176,13 @@ impl<'a> Rolling<'a> {
     }
 
     /// Merges the verdicts of several groups on one finding: the worst state, all pods.
-    fn merge(&self, namespace: &Namespace, members: &[Member<'_>], mut raw: Vec<Raw>, findings: &mut Vec<Finding>) {
+    fn merge(
+        &self,
+        namespace: &Namespace,
+        members: &[Member<'_>],
+        mut raw: Vec<Raw>,
+        findings: &mut Vec<Finding>,
+    ) {
         raw.sort_unstable_by_key(|raw| (raw.id, raw.policy, raw.state, raw.member, raw.image_use));
         let mut at = 0;
         while at < raw.len() {
@@ -247,10 +260,18 @@ impl<'a> Rolling<'a> {
     }
 
     /// The verdict of a namespace rule; none for other rules.
-    pub(super) fn namespace_verdict(&self, rule: &PreparedRule, facts: &NamespaceFacts, note: &mut Note<'_>) -> Option<Verdict> {
+    pub(super) fn namespace_verdict(
+        &self,
+        rule: &PreparedRule,
+        facts: &NamespaceFacts,
+        note: &mut Note<'_>,
+    ) -> Option<Verdict> {
         let Check::Namespace(check) = &rule.check else { return None };
         let Some(object) = &facts.object else {
-            let verdict = note.not_applicable(reason::NOT_IN_INPUT, format_args!("the namespace is not among the objects given"));
+            let verdict = note.not_applicable(
+                reason::NOT_IN_INPUT,
+                format_args!("the namespace is not among the objects given"),
+            );
             return Some(verdict);
         };
         if rule.id.info().reads.iter().any(|read| self.denied.contains(read)) {
@@ -294,7 +315,13 @@ impl<'a> Rolling<'a> {
 
     /// The finding as a dormant one, if its workload is controlled, has no live pod just now and is not known
     /// to be gone, and the policy would still find it.
-    fn dormant(&self, namespace: &Namespace, members: &[Member<'_>], old: &Finding, policy: u16) -> Option<Finding> {
+    fn dormant(
+        &self,
+        namespace: &Namespace,
+        members: &[Member<'_>],
+        old: &Finding,
+        policy: u16,
+    ) -> Option<Finding> {
         let Subject::ImageUse(at) = &old.subject else { return None };
         let workload = &at.workload;
         let alive = members.iter().any(|member| !member.ended && member.workload.hash == workload.hash);
@@ -324,7 +351,8 @@ impl<'a> Rolling<'a> {
         let after = |step| since.saturating_add(step).unwrap_or(Timestamp::MAX);
         let hours = self.now.duration_since(since).as_hours();
         let next_hour = SignedDuration::from_hours(hours + 1);
-        let steps = [FIRST_LOOK, NEXT_LOOKS.max(SignedDuration::from_hours(hours)), next_hour, DORMANT_AT_MOST];
+        let steps =
+            [FIRST_LOOK, NEXT_LOOKS.max(SignedDuration::from_hours(hours)), next_hour, DORMANT_AT_MOST];
         let looked = last.unwrap_or(since);
         if steps.iter().map(|step| after(*step)).any(|step| looked < step && step <= self.now) {
             let wanted = WantedOwner {
@@ -368,7 +396,12 @@ fn image_uses(members: &[Member<'_>], inventory: &Inventory) -> u32 {
 }
 
 /// Index of the exemption of `policy` that covers a finding at `now`.
-pub(super) fn exemption(policy: &CompiledPolicy, rule: RuleId, subject: &Subject, now: Timestamp) -> Option<u16> {
+pub(super) fn exemption(
+    policy: &CompiledPolicy,
+    rule: RuleId,
+    subject: &Subject,
+    now: Timestamp,
+) -> Option<u16> {
     if policy.exemptions.is_empty() {
         return None;
     }
@@ -380,7 +413,9 @@ pub(super) fn exemption(policy: &CompiledPolicy, rule: RuleId, subject: &Subject
             at.image_use().and_then(|image_use| reference(&image_use.image)),
         ),
         Subject::Namespace(_) => (None, true, None),
-        Subject::Reference(spread) => (None, true, crate::reference::Reference::parse(&spread.facts.canonical).ok()),
+        Subject::Reference(spread) => {
+            (None, true, crate::reference::Reference::parse(&spread.facts.canonical).ok())
+        }
     };
     let namespace = subject.namespace().map(|name| &**name);
     let candidate = Candidate { rule, namespace, workload, owner_verified, image: image.as_ref() };
@@ -394,7 +429,10 @@ pub(super) fn counts(findings: &[Finding]) -> Box<[RuleCount]> {
     for finding in findings.iter().filter(|finding| finding.dormant_since.is_none()) {
         let key = (finding.policy, finding.rule);
         let at = counts.binary_search_by_key(&key, |count| (count.policy, count.rule)).unwrap_or_else(|at| {
-            counts.insert(at, RuleCount { policy: finding.policy, rule: finding.rule, count: Count::default() });
+            counts.insert(
+                at,
+                RuleCount { policy: finding.policy, rule: finding.rule, count: Count::default() },
+            );
             at
         });
         add(&mut counts[at].count, finding.state);
@@ -415,7 +453,15 @@ pub(super) fn add(count: &mut Count, state: State) {
 pub(super) fn shown_alike(before: &NamespaceSnapshot, findings: &[Finding]) -> bool {
     let alike = |(left, right): (&Finding, &Finding)| {
         (left.id, left.policy, left.rule, left.state, left.reason, left.since, left.dormant_since)
-            == (right.id, right.policy, right.rule, right.state, right.reason, right.since, right.dormant_since)
+            == (
+                right.id,
+                right.policy,
+                right.rule,
+                right.state,
+                right.reason,
+                right.since,
+                right.dormant_since,
+            )
             && alike_subject(&left.subject, &right.subject)
     };
     before.findings.len() == findings.len() && before.findings.iter().zip(findings).all(alike)
@@ -425,10 +471,13 @@ fn alike_subject(left: &Subject, right: &Subject) -> bool {
     match (left, right) {
         (Subject::ImageUse(left), Subject::ImageUse(right)) => {
             Arc::ptr_eq(&left.judged, &right.judged)
-                || (left.judged.shape.hash, left.judged.running.hash) == (right.judged.shape.hash, right.judged.running.hash)
+                || (left.judged.shape.hash, left.judged.running.hash)
+                    == (right.judged.shape.hash, right.judged.running.hash)
         }
         (Subject::Namespace(left), Subject::Namespace(right)) => {
-            left.object == right.object && left.network_policies == right.network_policies && (left.pods == 0) == (right.pods == 0)
+            left.object == right.object
+                && left.network_policies == right.network_policies
+                && (left.pods == 0) == (right.pods == 0)
         }
         _ => false,
     }

@@ -35,7 +35,8 @@ impl Spreading<'_> {
             for &group in groups {
                 let group = &self.inventory.groups[group as usize];
                 pods += group.count;
-                *namespaces.entry(self.namespaces.get(group.namespace).name.clone()).or_default() += group.count;
+                *namespaces.entry(self.namespaces.get(group.namespace).name.clone()).or_default() +=
+                    group.count;
             }
             contents.push((content.clone(), pods));
         }

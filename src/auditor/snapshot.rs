@@ -185,10 +185,7 @@ impl Snapshot {
     }
 
     /// The findings on references that concern pods of `namespace`, with how many pods there.
-    pub fn references_in<'a>(
-        &'a self,
-        namespace: &'a str,
-    ) -> impl Iterator<Item = (&'a Finding, u32)> + 'a {
+    pub fn references_in<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = (&'a Finding, u32)> + 'a {
         self.references.iter().filter_map(move |finding| match &finding.subject {
             Subject::Reference(spread) => spread.pods_in(namespace).map(|pods| (finding, pods)),
             _ => None,

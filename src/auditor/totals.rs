@@ -61,7 +61,8 @@ fn sum(policies: usize, parts: &[Arc<NamespaceSnapshot>], references: &[Finding]
     for finding in references {
         let sums = &mut sums[usize::from(finding.policy)];
         add(&mut sums.counts[finding.rule.index()], finding.state);
-        if let (State::Fail, super::findings::Subject::Reference(spread)) = (finding.state, &finding.subject) {
+        if let (State::Fail, super::findings::Subject::Reference(spread)) = (finding.state, &finding.subject)
+        {
             sums.namespaces[finding.rule.index()] += number(spread.namespaces.len());
         }
     }

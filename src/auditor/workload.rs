@@ -35,7 +35,11 @@ pub(super) fn put_key(key: &mut Vec<u8>, owner: &[u8], labels: &[u8], pod: &str,
 }
 
 /// The workload that a key written by [`put_key`] means. `job` finds a Job by uid.
-pub(super) fn workload<'a>(key: &[u8], bare: bool, job: impl FnOnce(&str) -> Option<&'a JobRecord>) -> Workload {
+pub(super) fn workload<'a>(
+    key: &[u8],
+    bare: bool,
+    job: impl FnOnce(&str) -> Option<&'a JobRecord>,
+) -> Workload {
     if bare {
         let (uid, rest) = key.split_at(16.min(key.len()));
         let uid = uid.try_into().map_or(0, u128::from_le_bytes);
@@ -45,7 +49,12 @@ pub(super) fn workload<'a>(key: &[u8], bare: bool, job: impl FnOnce(&str) -> Opt
     let mut reader = Reader::new(key);
     let [api_version, kind, name, uid] = [reader.text(), reader.text(), reader.text(), reader.text()];
     let template_hash = reader.text();
-    let own = || OwnerReference { kind: kind.into(), name: name.into(), api_version: api_version.into(), uid: uid.into() };
+    let own = || OwnerReference {
+        kind: kind.into(),
+        name: name.into(),
+        api_version: api_version.into(),
+        uid: uid.into(),
+    };
     match kind {
         "ReplicaSet" => {
             let deployment = name
@@ -60,7 +69,10 @@ pub(super) fn workload<'a>(key: &[u8], bare: bool, job: impl FnOnce(&str) -> Opt
             let job = job(uid);
             let verified = job.is_some_and(|job| *job.name == *name);
             return match job.and_then(|job| job.cron_job.as_deref()) {
-                Some(cron_job) => Workload { verified, ..named("CronJob", cron_job, "batch/v1", String::new(), Some(own())) },
+                Some(cron_job) => Workload {
+                    verified,
+                    ..named("CronJob", cron_job, "batch/v1", String::new(), Some(own()))
+                },
                 None => Workload { verified, ..named(kind, name, api_version, uid.to_owned(), None) },
             };
         }
@@ -69,7 +81,13 @@ pub(super) fn workload<'a>(key: &[u8], bare: bool, job: impl FnOnce(&str) -> Opt
     named(kind, name, api_version, uid.to_owned(), None)
 }
 
-fn named(kind: &str, name: &str, api_version: &str, uid: String, through: Option<OwnerReference>) -> Workload {
+fn named(
+    kind: &str,
+    name: &str,
+    api_version: &str,
+    uid: String,
+    through: Option<OwnerReference>,
+) -> Workload {
     let hash = workload_hash(kind, name);
     Workload {
         kind: kind.into(),
@@ -88,7 +106,9 @@ mod tests {
 
     fn owner(kind: &str, name: &str) -> Vec<u8> {
         let mut owner = Vec::new();
-        ["apps/v1", kind, name, "u1"].map(|text| put_text(&mut owner, text));
+        for text in ["apps/v1", kind, name, "u1"] {
+            put_text(&mut owner, text);
+        }
         owner
     }
 
@@ -99,7 +119,12 @@ mod tests {
             put_text(&mut labels, hash);
         }
         put_key(&mut key, &owner(kind, name), &labels, "pod", 1);
-        let job = JobRecord { uid: 1, namespace: "n".into(), name: "nightly-1".into(), cron_job: Some("nightly".into()) };
+        let job = JobRecord {
+            uid: 1,
+            namespace: "n".into(),
+            name: "nightly-1".into(),
+            cron_job: Some("nightly".into()),
+        };
         workload(&key, false, |_| Some(&job))
     }
 
@@ -125,6 +150,9 @@ mod tests {
         let mut key = Vec::new();
         put_key(&mut key, &[], &[], "bare", 7);
         let workload = workload(&key, true, |_| None);
-        assert_eq!((&*workload.kind, &*workload.name, &*workload.uid), ("Pod", "bare", "00000000-0000-0000-0000-000000000007"));
+        assert_eq!(
+            (&*workload.kind, &*workload.name, &*workload.uid),
+            ("Pod", "bare", "00000000-0000-0000-0000-000000000007")
+        );
     }
 }
