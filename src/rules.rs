@@ -10,6 +10,8 @@ pub mod image;
 pub mod namespace;
 pub mod reference;
 pub mod running;
+mod settings;
+mod shown;
 mod span;
 #[cfg(test)]
 pub(crate) mod testing;
