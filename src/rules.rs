@@ -15,6 +15,8 @@ mod shown;
 mod span;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::time::Duration;
