@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_prepared_rule_knows_its_own_place() {
-        let prepared = (RuleId::named("TrustedRegistry").unwrap().entry().prepare)(&serde_json::json!({}));
+        let prepared = (RuleId::named("TrustedRegistry").unwrap().entry().prepare)(&serde_json::json!({"allow": ["a.test"]}));
         assert_eq!(prepared.unwrap().unwrap().id.as_str(), "TrustedRegistry");
     }
 }

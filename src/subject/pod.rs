@@ -94,6 +94,8 @@ impl PodShape {
     pub const STATIC: u8 = 1;
     /// Bit of the record's flags: malformed.
     pub const MALFORMED: u8 = 2;
+    /// Bit of the record's flags: made from a template, no live pod.
+    pub const TEMPLATE: u8 = 4;
 
     /// Reads the canonical form written by the decoder. `name` and `image` intern.
     pub fn read(
