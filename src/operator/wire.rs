@@ -8,11 +8,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::decode::namespace::NamespaceRecord;
-use crate::decode::network_policy::NetworkPolicyRecord;
-use crate::decode::pod::PodRecord;
-use crate::decode::wire::Wire;
-use crate::decode::{Change, JobRecord, PolicyRecord};
+use super::observed::Observed;
+use crate::decode::wire::{Lean, Wire};
+use crate::decode::{Change, PolicyRecord};
 use crate::subject::Resource;
 
 /// An object of a watched kind.
@@ -21,31 +19,29 @@ pub(crate) trait Told:
 {
     /// Which kind it is.
     const RESOURCE: Resource;
+    /// Keeps what writers need of it, before it becomes a change.
+    fn observe(&self, _: &Observed) {}
+    /// Forgets that, when it is gone.
+    fn forget(&self, _: &Observed) {}
     /// It is there, or is as follows now.
     fn change(self) -> Change;
     /// It is gone; none when it cannot be named.
     fn gone(self) -> Option<Change>;
 }
 
-macro_rules! told {
-    ($($record:ty => $resource:ident),* $(,)?) => {$(
-        impl Told for Wire<$record> {
-            const RESOURCE: Resource = Resource::$resource;
-            fn change(self) -> Change {
-                Wire::change(self)
-            }
-            fn gone(self) -> Option<Change> {
-                Wire::gone(self)
-            }
-        }
-    )*};
-}
+impl<T: Lean + Send + 'static> Told for Wire<T>
+where
+    T::Scope: 'static,
+{
+    const RESOURCE: Resource = T::RESOURCE;
 
-told! {
-    PodRecord => Pods,
-    NamespaceRecord => Namespaces,
-    NetworkPolicyRecord => NetworkPolicies,
-    JobRecord => Jobs,
+    fn change(self) -> Change {
+        self.record.change()
+    }
+
+    fn gone(self) -> Option<Change> {
+        self.record.gone()
+    }
 }
 
 /// An ImagePolicy as it comes: nothing in it can fail to decode, its spec is judged rule by rule later.
@@ -123,6 +119,14 @@ impl kube::Resource for Policy {
 
 impl Told for Policy {
     const RESOURCE: Resource = Resource::ImagePolicies;
+
+    fn observe(&self, observed: &Observed) {
+        observed.keep(self);
+    }
+
+    fn forget(&self, observed: &Observed) {
+        observed.forget(self);
+    }
 
     fn change(self) -> Change {
         if self.name().is_empty() {
