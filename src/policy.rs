@@ -2,4 +2,6 @@
 
 pub mod compile;
 pub mod exemption;
+pub mod namespace_audit;
 pub mod scope;
+pub mod status;
