@@ -35,7 +35,8 @@ impl Access {
 
 /// Asks whether `resource` may be listed and watched.
 pub(crate) async fn review(client: &Client, resource: Resource) -> Access {
-    let (list, watch) = tokio::join!(permitted(client, resource, "list"), permitted(client, resource, "watch"));
+    let (list, watch) =
+        tokio::join!(permitted(client, resource, "list"), permitted(client, resource, "watch"));
     for error in [&list, &watch].into_iter().filter_map(|review| review.as_ref().err()) {
         tracing::debug!(%resource, %error, "access could not be reviewed");
     }

@@ -16,6 +16,7 @@ use crate::auditor::Auditor;
 use crate::auditor::snapshot::Snapshot;
 use crate::auditor::transitions::{FirstAudit, Transition, WantedOwner};
 use crate::decode::Change;
+use crate::report::operational::EventResult;
 
 /// How many changes are applied before a Snapshot may be made.
 const BATCH: usize = 1024;
@@ -54,11 +55,15 @@ pub(crate) struct Engine {
     outlets: Outlets,
     health: Arc<Health>,
     pacing: Pacing,
-    /// Since when something is applied that no Snapshot shows.
+    /// Something is applied that no Snapshot shows.
     dirty: bool,
+    /// Everything has been told once.
     complete: bool,
     /// When the changes came in that no Snapshot shows yet.
     waiting: Vec<Instant>,
+    /// Events left out since that was last said, and when that was.
+    dropped: u64,
+    dropped_said: Option<Instant>,
 }
 
 impl Engine {
@@ -73,6 +78,8 @@ impl Engine {
             dirty: false,
             complete: false,
             waiting: Vec::new(),
+            dropped: 0,
+            dropped_said: None,
         }
     }
 
@@ -145,31 +152,44 @@ impl Engine {
         });
         let ended = Instant::now();
         self.pacing.made(begun, ended);
-        self.health.detected(self.waiting.drain(..).map(|at| ended.saturating_duration_since(at)));
+        for at in self.waiting.drain(..) {
+            self.health.operational.detected(ended.saturating_duration_since(at));
+        }
         self.hand_on();
     }
 
     fn hand_on(&mut self) {
         for transition in self.auditor.drain_transitions() {
             log_transition(&transition);
-            self.health.count_transition(transition.kind.as_str());
+            self.health.operational.transition(transition.kind);
             self.notify(Notice::Transition(transition));
         }
         for first_audit in self.auditor.drain_first_audits() {
             log_first_audit(&first_audit);
             self.notify(Notice::FirstAudit(first_audit));
         }
+        self.say_dropped();
         for owner in self.auditor.drain_wanted_owners() {
             // One that is left out is asked for again by the auditor.
-            if self.outlets.owners.try_send(owner).is_err() {
-                self.health.count_write("owner", "dropped");
-            }
+            let _ = self.outlets.owners.try_send(owner);
         }
     }
 
-    fn notify(&self, notice: Notice) {
+    fn notify(&mut self, notice: Notice) {
         if self.outlets.notices.try_send(notice).is_err() {
-            self.health.count_write("event", "dropped");
+            self.health.operational.event(EventResult::Dropped);
+            self.dropped += 1;
+        }
+    }
+
+    fn say_dropped(&mut self) {
+        let now = Instant::now();
+        if self.dropped > 0
+            && self.dropped_said.is_none_or(|said| now.saturating_duration_since(said) >= LONGEST_SLEEP)
+        {
+            self.dropped_said = Some(now);
+            let dropped = std::mem::take(&mut self.dropped);
+            tracing::warn!(dropped, "too many Events at once; the log has every transition");
         }
     }
 }
@@ -181,7 +201,8 @@ fn sleep_until(deadline: Option<Timestamp>, now: Timestamp) -> Duration {
     until.clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
 }
 
-async fn at(instant: Option<Instant>) {
+/// Returns at `instant`; never when there is none.
+pub(crate) async fn at(instant: Option<Instant>) {
     match instant {
         Some(instant) => tokio::time::sleep_until(instant).await,
         None => std::future::pending().await,

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use super::wire::Policy;
 
@@ -21,11 +22,14 @@ pub(crate) struct Seen {
 
 /// All policies by name.
 #[derive(Debug, Default)]
-pub(crate) struct Observed(Mutex<HashMap<Box<str>, Seen>>);
+pub(crate) struct Observed {
+    seen: Mutex<HashMap<Box<str>, Seen>>,
+    news: Notify,
+}
 
 impl Observed {
     fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Seen>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps what a policy looks like now.
@@ -36,6 +40,12 @@ impl Observed {
             status: Arc::new(policy.status.clone()),
         };
         self.lock().insert(policy.name().into(), seen);
+        self.news.notify_one();
+    }
+
+    /// Returns when some policy was seen since this last returned. For one listener.
+    pub(crate) async fn changed(&self) {
+        self.news.notified().await;
     }
 
     /// What `name` looked like.

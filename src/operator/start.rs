@@ -4,6 +4,8 @@ use kube::Error as ClientError;
 use kube::core::Status;
 use kube::runtime::watcher;
 
+use crate::report::operational::RestartReason;
+
 /// Streamed or in pages. Streaming is given up, for this watch and until the operator ends, when it does not
 /// really work: some servers refuse it for ever, some end the stream, some never say that it is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,13 +81,12 @@ impl Trouble {
     }
 
     /// The word used in metrics.
-    pub(crate) fn as_str(self) -> &'static str {
+    pub(crate) fn reason(self) -> RestartReason {
         match self {
-            Self::Forbidden => "forbidden",
-            Self::Missing => "missing",
-            Self::Expired => "expired",
-            Self::Refused => "refused",
-            Self::Away => "error",
+            Self::Forbidden => RestartReason::Forbidden,
+            Self::Expired => RestartReason::Expired,
+            Self::Away => RestartReason::Disconnected,
+            Self::Missing | Self::Refused => RestartReason::Failed,
         }
     }
 }

@@ -32,6 +32,11 @@ impl Stop {
         let _ = self.0.wait_for(|stop| *stop).await;
     }
 
+    /// Whether the task should end.
+    pub(crate) fn is_set(&self) -> bool {
+        *self.0.borrow() || self.0.has_changed().is_err()
+    }
+
     /// Waits for `future`; none when the task should end first.
     pub(crate) async fn unless<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
         tokio::select! {

@@ -10,6 +10,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use kube::client::{Body, ClientBuilder, DynBody};
 use kube::{Client, Config};
+use tokio::time::Instant;
 use tower::{BoxError, Layer, Service};
 
 use super::health::Health;
@@ -37,7 +38,7 @@ impl Clients {
     }
 }
 
-/// Tells [`Health`] of every request and, for watched kinds, of every sign of life.
+/// Tells [`Health`] of every sign of life of a watched kind, and of outages.
 struct Observe(Arc<Health>);
 
 impl<S> Layer<S> for Observe {
@@ -69,11 +70,11 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let verb = verb(request.method(), request.uri().query());
+        let is_watch = is_watch(request.uri().query());
         let watched = watched(request.method(), request.uri().path());
         let health = Arc::clone(&self.health);
         let delay = match watched {
-            Some(resource) if verb == "watch" => health.watch_delay(resource),
+            Some(resource) if is_watch => health.watch_delay(resource, Instant::now()),
             _ => std::time::Duration::ZERO,
         };
         // The client underneath sends nothing before its future is polled.
@@ -83,14 +84,13 @@ where
                 tokio::time::sleep(delay).await;
             }
             let answer = answer.await;
-            health.count_request(verb, code_class(&answer));
             let Some(resource) = watched else { return answer };
             match why_away(&answer) {
                 Some(why) => health.away(resource, &why),
                 None => health.answered(resource),
             }
             let observe = move |body| observe_frames(body, resource, health);
-            answer.map(|response| if verb == "watch" { response.map(observe) } else { response })
+            answer.map(|response| if is_watch { response.map(observe) } else { response })
         })
     }
 }
@@ -103,16 +103,8 @@ fn observe_frames(body: Box<DynBody>, resource: Resource, health: Arc<Health>) -
     }))
 }
 
-fn verb(method: &Method, query: Option<&str>) -> &'static str {
-    let watches = || query.is_some_and(|query| query.split('&').any(|pair| pair == "watch=true"));
-    match *method {
-        Method::GET if watches() => "watch",
-        Method::GET => "get",
-        Method::POST => "create",
-        Method::PATCH => "patch",
-        Method::DELETE => "delete",
-        _ => "other",
-    }
+fn is_watch(query: Option<&str>) -> bool {
+    query.is_some_and(|query| query.split('&').any(|pair| pair == "watch=true"))
 }
 
 /// The watched kind that a list or watch of the whole cluster is about.
@@ -127,22 +119,6 @@ fn watched(method: &Method, path: &str) -> Option<Resource> {
         "/apis/batch/v1/jobs" => Some(Resource::Jobs),
         "/apis/revisor.dev/v1alpha1/imagepolicies" => Some(Resource::ImagePolicies),
         _ => None,
-    }
-}
-
-fn code_class(answer: &Answer) -> &'static str {
-    match answer {
-        Err(_) => "error",
-        Ok(response) => match response.status() {
-            StatusCode::CONFLICT => "409",
-            StatusCode::TOO_MANY_REQUESTS => "429",
-            status => match status.as_u16() / 100 {
-                2 => "2xx",
-                4 => "4xx",
-                5 => "5xx",
-                _ => "other",
-            },
-        },
     }
 }
 
@@ -193,9 +169,9 @@ mod tests {
 
     #[test]
     fn a_watch_is_told_from_a_list_by_its_query() {
-        assert_eq!(verb(&Method::GET, Some("limit=500")), "get");
-        assert_eq!(verb(&Method::GET, Some("&watch=true&timeoutSeconds=290")), "watch");
-        assert_eq!(verb(&Method::GET, Some("labelSelector=watch%3Dtrue")), "get");
+        assert!(!is_watch(None) && !is_watch(Some("limit=500")));
+        assert!(is_watch(Some("&watch=true&timeoutSeconds=290")));
+        assert!(!is_watch(Some("labelSelector=watch%3Dtrue")));
     }
 
     #[test]
@@ -213,6 +189,5 @@ mod tests {
             assert!(why_away(&answer(code)).is_some(), "{code}");
         }
         assert_eq!(why_away(&Err("connection refused".into())).as_deref(), Some("connection refused"));
-        assert_eq!((code_class(&answer(409)), code_class(&answer(504))), ("409", "5xx"));
     }
 }

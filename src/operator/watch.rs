@@ -24,7 +24,8 @@ use crate::decode::Change;
 use crate::subject::Resource;
 
 /// What to do when the kinds of `revisor.dev` are not there.
-pub(crate) const INSTALL_CRDS: &str = "the CustomResourceDefinition is missing; install it with: revisor crd | kubectl apply -f -";
+pub(crate) const INSTALL_CRDS: &str =
+    "the CustomResourceDefinition is missing; install it with: revisor crd | kubectl apply -f -";
 
 /// Objects a page.
 const PAGE: u32 = 500;
@@ -93,8 +94,7 @@ enum Phase {
 /// Watches `K` until the operator ends.
 pub(crate) async fn watch<K: Told>(context: Context) {
     let start = Start::new(context.manner.streaming);
-    let mut watch =
-        Watch { context, start, resource: K::RESOURCE, phase: Phase::Idle, shut: false };
+    let mut watch = Watch { context, start, resource: K::RESOURCE, phase: Phase::Idle, shut: false };
     let mut ask_first = is_optional(K::RESOURCE);
     loop {
         let ended = match ask_first {
@@ -164,7 +164,9 @@ impl Watch {
     async fn say_shut(&mut self, state: WatchState) -> Result<(), End> {
         let (resource, cost) = (self.resource, access::cost(self.resource));
         match state {
-            WatchState::Forbidden(verbs) => tracing::warn!(%resource, verbs, cost, "no permission; grant it in the ClusterRole, it is asked for again by itself"),
+            WatchState::Forbidden(verbs) => {
+                tracing::warn!(%resource, verbs, cost, "no permission; grant it in the ClusterRole, it is asked for again by itself")
+            }
             // Policies that are known are kept: the CustomResourceDefinition may be on its way back.
             _ if resource == Resource::ImagePolicies => {
                 tracing::warn!(%resource, "{INSTALL_CRDS}; waiting for it");
@@ -179,7 +181,7 @@ impl Watch {
     async fn follow<K: Told>(&mut self) -> Result<(), End> {
         self.phase = Phase::Idle;
         let streaming = self.start.streaming();
-        self.context.health.set_streaming(self.resource, streaming);
+        self.context.health.set_state(self.resource, WatchState::Starting);
         let config = watcher::Config::default().page_size(PAGE);
         let config = if streaming { config.streaming_lists() } else { config };
         let api = Api::<K>::all(self.context.client.clone());
@@ -206,7 +208,7 @@ impl Watch {
             Event::Init => self.asked(),
             Event::InitApply(object) => {
                 self.telling().await?;
-                self.told(object, "init", None).await
+                self.told(object, None).await
             }
             Event::InitDone => {
                 self.telling().await?;
@@ -216,9 +218,8 @@ impl Watch {
                 self.context.health.set_state(self.resource, WatchState::Synced);
                 Ok(())
             }
-            Event::Apply(object) => self.told(object, "apply", Some(now)).await,
+            Event::Apply(object) => self.told(object, Some(now)).await,
             Event::Delete(object) => {
-                self.context.health.count_event(self.resource, "delete");
                 object.forget(&self.context.observed);
                 match object.gone() {
                     Some(change) => self.send(change, Some(now)).await,
@@ -228,8 +229,7 @@ impl Watch {
         }
     }
 
-    async fn told<K: Told>(&mut self, object: K, what: &'static str, at: Option<Instant>) -> Result<(), End> {
-        self.context.health.count_event(self.resource, what);
+    async fn told<K: Told>(&mut self, object: K, at: Option<Instant>) -> Result<(), End> {
         object.observe(&self.context.observed);
         self.send(object.change(), at).await
     }
@@ -256,7 +256,6 @@ impl Watch {
         let resource = self.resource;
         if std::mem::take(&mut self.shut) {
             tracing::info!(%resource, "can be read now");
-            self.context.health.set_state(resource, WatchState::Starting);
             self.send(Change::Access(resource, true), None).await?;
         }
         self.send(Change::RelistStarted(resource), None).await
@@ -264,12 +263,14 @@ impl Watch {
 
     fn trouble(&mut self, error: &watcher::Error) -> Result<(), End> {
         let trouble = Trouble::of(error);
-        self.context.health.count_restart(self.resource, trouble.as_str());
+        self.context.health.operational.watch_restarted(self.resource, trouble.reason());
         tracing::debug!(resource = %self.resource, %error, "the watch starts anew");
         match trouble {
             Trouble::Forbidden => Err(End::Shut(WatchState::Forbidden(""))),
             Trouble::Missing => Err(End::Shut(WatchState::Missing)),
-            Trouble::Refused if self.phase != Phase::Synced && self.start.streaming() && self.start.failed() => {
+            Trouble::Refused
+                if self.phase != Phase::Synced && self.start.streaming() && self.start.failed() =>
+            {
                 Err(End::Pages("the server refuses them"))
             }
             Trouble::Refused | Trouble::Expired | Trouble::Away => Ok(()),
@@ -299,7 +300,10 @@ pub(crate) async fn probe_streaming(client: &Client) -> bool {
             false
         }
         Ok(Err(error)) => {
-            tracing::info!(error = with_causes(&error), "the API server does not stream lists; listing in pages");
+            tracing::info!(
+                error = with_causes(&error),
+                "the API server does not stream lists; listing in pages"
+            );
             false
         }
         Err(_) => {
@@ -316,7 +320,11 @@ async fn streams_to_its_end(client: &Client) -> Result<bool, kube::Error> {
     let mut events = std::pin::pin!(namespaces.watch(&parameters, "0").await?);
     while let Some(event) = events.try_next().await? {
         match event {
-            WatchEvent::Bookmark(bookmark) if bookmark.metadata.annotations.contains_key(INITIAL_EVENTS_END) => return Ok(true),
+            WatchEvent::Bookmark(bookmark)
+                if bookmark.metadata.annotations.contains_key(INITIAL_EVENTS_END) =>
+            {
+                return Ok(true);
+            }
             WatchEvent::Error(status) => return Err(kube::Error::Api(status)),
             _ => {}
         }

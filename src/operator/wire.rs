@@ -136,7 +136,11 @@ impl Told for Policy {
             name: self.name().into(),
             uid: self.uid().into(),
             generation: self.meta.generation.unwrap_or_default(),
-            observed_generation: self.status.get("observedGeneration").and_then(Value::as_i64).unwrap_or_default(),
+            observed_generation: self
+                .status
+                .get("observedGeneration")
+                .and_then(Value::as_i64)
+                .unwrap_or_default(),
             spec: self.spec,
             source: None,
         })
@@ -167,7 +171,8 @@ mod tests {
 
     #[test]
     fn a_policy_of_any_shape_decodes_so_that_no_page_fails() {
-        for text in [r#"{"metadata":7,"spec":null}"#, "[]", "null", r#"{"metadata":{"name":{}},"status":1}"#] {
+        for text in [r#"{"metadata":7,"spec":null}"#, "[]", "null", r#"{"metadata":{"name":{}},"status":1}"#]
+        {
             let policy: Policy = serde_json::from_str(text).unwrap();
             assert!(matches!(policy.change(), Change::Unusable(Resource::ImagePolicies)), "{text}");
         }
