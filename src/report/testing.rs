@@ -305,3 +305,25 @@ fn namespace(name: String, mut findings: Vec<Finding>) -> Arc<NamespaceSnapshot>
         revision: 1,
     })
 }
+
+/// A cluster in which every namespace has violations under each of `policies` policies.
+pub(super) fn many_namespaces(namespaces: usize, policies: u16) -> Snapshot {
+    let named = |index: u16| policy(&format!("policy-{index}"), Severity::High);
+    let mut snapshot = World::new((0..policies).map(named)).snapshot();
+    let part = |index: usize| {
+        let count = Count { fail: u32::try_from(index % 97 + 1).unwrap(), ..Count::default() };
+        Arc::new(NamespaceSnapshot {
+            name: format!("team-{index:05}-production").into(),
+            uid: "".into(),
+            terminating: false,
+            exists: true,
+            findings: Box::default(),
+            counts: (0..policies).map(|policy| RuleCount { policy, rule: trusted(), count }).collect(),
+            pods: 0,
+            image_uses: 0,
+            revision: 0,
+        })
+    };
+    snapshot.namespaces = (0..namespaces).map(part).collect();
+    snapshot
+}
