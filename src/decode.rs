@@ -1,11 +1,12 @@
 //! Wire and files to [`Change`]: the only thing the auditor is fed with.
 
-pub mod lenient;
+mod lenient;
 pub mod manifest;
 pub mod metadata;
 pub mod namespace;
 pub mod network_policy;
 pub mod pod;
+pub mod wire;
 
 use std::sync::Arc;
 

@@ -1,18 +1,210 @@
-//! A pod as it comes over the wire, written down as canonical bytes in one pass.
+//! A pod as it comes over the wire, written down in one pass as canonical bytes of just what rules read.
 
+mod entry;
+mod metadata;
+mod spec;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use serde::de::{Deserialize, DeserializeSeed as _, Deserializer, MapAccess};
+
+use super::Source;
+use super::lenient::{Fields, Object};
+use crate::subject::canonical::put_text;
 use crate::subject::pod::PodShape;
+use crate::subject::running::Phase;
+
+/// The part of a pod that a stretch of canonical bytes belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Section {
+    /// `metadata.name`
+    Name,
+    /// `metadata.namespace`
+    Namespace,
+    /// `metadata.labels`: key and value, sorted by key
+    Labels,
+    /// The controlling ownerReference: apiVersion, kind, name, uid
+    Owner,
+    /// What [`PodShape`] reads
+    Shape,
+    /// What [`crate::subject::running::RunningState`] reads
+    Running,
+}
+
+const SECTIONS: usize = 6;
 
 /// What is kept of one pod: canonical bytes by section, not yet interned.
 #[derive(Clone, Debug, Default)]
 pub struct PodRecord {
     /// `metadata.uid`
     pub uid: u128,
-    /// `metadata.resourceVersion`, for the watch to go on
+    /// `metadata.resourceVersion`, for the watch to go on.
     pub resource_version: String,
-    /// Bits [`PodShape::STATIC`] and [`PodShape::MALFORMED`].
+    /// Bits [`PodShape::STATIC`], [`PodShape::MALFORMED`] and [`PodShape::TEMPLATE`].
     pub flags: u8,
+    /// Since when the containers are not ready, in seconds since 1970; told only while an image keeps some
+    /// container waiting, 0 otherwise and when the status does not say.
+    pub unready_since: i64,
+    /// Where it stands, for files.
+    pub source: Option<Source>,
+    bytes: Vec<u8>,
+    sections: [(u32, u32); SECTIONS],
 }
+
 impl PodRecord {
-    /// d
-    pub fn is_static(&self) -> bool { self.flags & PodShape::STATIC != 0 }
+    /// The canonical bytes of a section.
+    #[inline]
+    pub fn section(&self, section: Section) -> &[u8] {
+        let (start, end) = self.sections[section as usize];
+        &self.bytes[start as usize..end as usize]
+    }
+
+    /// The pod's name.
+    pub fn name(&self) -> &str {
+        std::str::from_utf8(self.section(Section::Name)).unwrap_or_default()
+    }
+
+    /// The pod's namespace.
+    pub fn namespace(&self) -> &str {
+        std::str::from_utf8(self.section(Section::Namespace)).unwrap_or_default()
+    }
+
+    /// Whether the record can be kept: it has a name and a uid.
+    pub fn is_usable(&self) -> bool {
+        self.uid != 0 && !self.section(Section::Name).is_empty()
+    }
+
+    /// Reads a live pod from a parsed document.
+    pub fn from_value(value: &serde_json::Value) -> Self {
+        Self::deserialize(value).unwrap_or_else(|_| Self { flags: PodShape::MALFORMED, ..Self::default() })
+    }
+
+    /// Reads a pod template as the pods its workload would make: `{metadata, spec}`.
+    pub fn from_template(
+        owner: &TemplateOwner<'_>,
+        template: &serde_json::Value,
+        uid: u128,
+        source: Option<Source>,
+    ) -> Self {
+        let mut record = Self::from_value(template);
+        record.flags |= PodShape::TEMPLATE;
+        (record.uid, record.source) = (uid, source);
+        record.put_section(Section::Name, |bytes| bytes.extend_from_slice(owner.name.as_bytes()));
+        record.put_section(Section::Namespace, |bytes| bytes.extend_from_slice(owner.namespace.as_bytes()));
+        record.put_section(Section::Running, |bytes| bytes.push(Phase::None as u8));
+        record.put_section(Section::Owner, |bytes| {
+            for text in [owner.api_version, owner.kind, owner.name, owner.uid] {
+                put_text(bytes, text);
+            }
+        });
+        record
+    }
+
+    /// Gives the namespace to a pod that names none.
+    pub fn default_namespace(&mut self, namespace: &str) {
+        if self.section(Section::Namespace).is_empty() {
+            self.put_section(Section::Namespace, |bytes| bytes.extend_from_slice(namespace.as_bytes()));
+        }
+    }
+
+    fn put_section(&mut self, section: Section, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        self.cut(section, start);
+    }
+
+    #[inline]
+    fn cut(&mut self, section: Section, start: usize) {
+        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        self.sections[section as usize] = (place(start), place(self.bytes.len()));
+    }
+
+    fn malformed(&mut self) {
+        self.flags |= PodShape::MALFORMED;
+    }
+}
+
+/// The workload a template belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct TemplateOwner<'a> {
+    /// `apps/v1`, ...
+    pub api_version: &'a str,
+    /// `Deployment`, ...
+    pub kind: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its uid; may be empty.
+    pub uid: &'a str,
+}
+
+impl<'de> Deserialize<'de> for PodRecord {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut record = Self { bytes: Vec::with_capacity(1024), ..Self::default() };
+        Object(&mut PodFields(&mut record)).deserialize(deserializer)?;
+        if record.section(Section::Shape).is_empty() {
+            record.malformed();
+        }
+        Ok(record)
+    }
+}
+
+/// A uid as a number: the 128 bits of a UUID; for any other text (files) a stable hash of it.
+pub fn parse_uid(text: &str) -> u128 {
+    let mut uid = 0u128;
+    let mut digits = 0;
+    for byte in text.bytes() {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            b'-' => continue,
+            _ => return hashed_uid(text),
+        };
+        digits += 1;
+        uid = uid << 4 | u128::from(digit);
+    }
+    match digits {
+        0 => 0,
+        32 => uid,
+        _ => hashed_uid(text),
+    }
+}
+
+fn hashed_uid(text: &str) -> u128 {
+    let hash = crate::subject::canonical::text_hash(text);
+    u128::from(hash) << 64 | u128::from(crate::subject::canonical::combine(&[hash]))
+}
+
+/// A uid as the API writes it.
+pub fn uid_text(uid: u128) -> String {
+    let hex = format!("{uid:032x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+struct PodFields<'x>(&'x mut PodRecord);
+
+impl<'de> Fields<'de> for PodFields<'_> {
+    fn key(name: &str) -> u8 {
+        match name {
+            "metadata" => 1,
+            "spec" => 2,
+            "status" => 3,
+            _ => 0,
+        }
+    }
+
+    fn field<A: MapAccess<'de>>(&mut self, key: u8, map: &mut A) -> Result<(), A::Error> {
+        match key {
+            1 => map.next_value_seed(Object(&mut metadata::MetadataFields(self.0))),
+            2 => spec::read(self.0, map),
+            _ => status::read(self.0, map),
+        }
+    }
+
+    fn wrong(&mut self) {
+        self.0.malformed();
+    }
 }

@@ -1,0 +1,246 @@
+//! The metadata of a pod: name, namespace, uid, labels, the controlling owner, and whether it is static.
+
+use serde::de::{MapAccess, SeqAccess};
+
+use super::{PodRecord, Section, parse_uid};
+use crate::decode::lenient::{Boolean, Entries, Fields, Items, List, Object, Text, TextMap};
+use crate::subject::canonical::{Reader, put_text};
+use crate::subject::pod::PodShape;
+
+pub(super) struct MetadataFields<'x>(pub(super) &'x mut PodRecord);
+
+impl MetadataFields<'_> {
+    fn text<'de, A: MapAccess<'de>>(&mut self, section: Section, map: &mut A) -> Result<(), A::Error> {
+        let (start, mut wrong) = (self.0.bytes.len(), false);
+        let bytes = &mut self.0.bytes;
+        map.next_value_seed(Text {
+            wrong: &mut wrong,
+            take: |text: &str| bytes.extend_from_slice(text.as_bytes()),
+        })?;
+        self.0.cut(section, start);
+        if wrong {
+            self.0.malformed();
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Fields<'de> for MetadataFields<'_> {
+    fn key(name: &str) -> u8 {
+        match name {
+            "name" => 1,
+            "namespace" => 2,
+            "uid" => 3,
+            "resourceVersion" => 4,
+            "labels" => 5,
+            "annotations" => 6,
+            "ownerReferences" => 7,
+            _ => 0,
+        }
+    }
+
+    fn field<A: MapAccess<'de>>(&mut self, key: u8, map: &mut A) -> Result<(), A::Error> {
+        let mut wrong = false;
+        match key {
+            1 => return self.text(Section::Name, map),
+            2 => return self.text(Section::Namespace, map),
+            3 => {
+                let uid = &mut self.0.uid;
+                map.next_value_seed(Text { wrong: &mut wrong, take: |text: &str| *uid = parse_uid(text) })?;
+            }
+            4 => {
+                let version = &mut self.0.resource_version;
+                map.next_value_seed(Text { wrong: &mut wrong, take: |text: &str| version.push_str(text) })?;
+            }
+            5 => return read_labels(self.0, map),
+            6 => {
+                let mut annotations = Annotations { is_static: false, wrong: false };
+                map.next_value_seed(TextMap(&mut annotations))?;
+                wrong = annotations.wrong;
+                if annotations.is_static {
+                    self.0.flags |= PodShape::STATIC;
+                }
+            }
+            _ => {
+                let start = self.0.bytes.len();
+                map.next_value_seed(List(&mut OwnerItems(self.0)))?;
+                self.0.cut(Section::Owner, start);
+            }
+        }
+        if wrong {
+            self.0.malformed();
+        }
+        Ok(())
+    }
+
+    fn wrong(&mut self) {
+        self.0.malformed();
+    }
+}
+
+/// Only whether the pod mirrors a static one (`pkg/kubelet/types/pod_update.go`).
+struct Annotations {
+    is_static: bool,
+    wrong: bool,
+}
+
+impl Entries for Annotations {
+    fn key(&mut self, key: &str) -> bool {
+        self.is_static |= key == "kubernetes.io/config.mirror";
+        false
+    }
+
+    fn value(&mut self, _: &str) {}
+
+    fn wrong(&mut self) {
+        self.wrong = true;
+    }
+}
+
+struct Labels<'x> {
+    bytes: &'x mut Vec<u8>,
+    last_key: (usize, usize),
+    sorted: bool,
+    wrong: bool,
+}
+
+impl Entries for Labels<'_> {
+    fn key(&mut self, key: &str) -> bool {
+        let (start, end) = self.last_key;
+        self.sorted &= self.bytes[start..end] < *key.as_bytes() || start == end;
+        put_text(self.bytes, key);
+        self.last_key = (self.bytes.len() - key.len(), self.bytes.len());
+        true
+    }
+
+    fn value(&mut self, value: &str) {
+        put_text(self.bytes, value);
+    }
+
+    fn wrong(&mut self) {
+        self.wrong = true;
+    }
+}
+
+fn read_labels<'de, A: MapAccess<'de>>(record: &mut PodRecord, map: &mut A) -> Result<(), A::Error> {
+    let start = record.bytes.len();
+    let mut labels = Labels { bytes: &mut record.bytes, last_key: (0, 0), sorted: true, wrong: false };
+    map.next_value_seed(TextMap(&mut labels))?;
+    let (sorted, wrong) = (labels.sorted, labels.wrong);
+    if wrong {
+        // Keys and values no longer alternate: the labels cannot be trusted at all.
+        record.bytes.truncate(start);
+        record.malformed();
+    } else if !sorted {
+        sort_labels(&mut record.bytes, start);
+    }
+    record.cut(Section::Labels, start);
+    Ok(())
+}
+
+/// The API server sorts labels; files do not.
+#[cold]
+fn sort_labels(bytes: &mut Vec<u8>, start: usize) {
+    let unsorted = bytes.split_off(start);
+    let mut reader = Reader::new(&unsorted);
+    let mut pairs = std::collections::BTreeMap::new();
+    while !reader.is_empty() {
+        let (key, value) = (reader.text(), reader.text());
+        pairs.insert(key, value);
+    }
+    for (key, value) in pairs {
+        put_text(bytes, key);
+        put_text(bytes, value);
+    }
+}
+
+/// Only the controlling reference is kept.
+struct OwnerItems<'x>(&'x mut PodRecord);
+
+impl<'de> Items<'de> for OwnerItems<'_> {
+    fn item<A: SeqAccess<'de>>(&mut self, list: &mut A) -> Result<bool, A::Error> {
+        let mut owner = OwnerFields::default();
+        if list.next_element_seed(Object(&mut owner))?.is_none() {
+            return Ok(false);
+        }
+        if owner.wrong {
+            self.0.malformed();
+        }
+        if owner.controller {
+            for text in [&owner.api_version, &owner.kind, &owner.name, &owner.uid] {
+                put_text(&mut self.0.bytes, text.as_str());
+            }
+        }
+        Ok(true)
+    }
+
+    fn wrong(&mut self) {
+        self.0.malformed();
+    }
+}
+
+#[derive(Default)]
+struct OwnerFields {
+    api_version: ShortText,
+    kind: ShortText,
+    name: ShortText,
+    uid: ShortText,
+    controller: bool,
+    wrong: bool,
+}
+
+/// Up to 253 bytes (a DNS subdomain) without an allocation. Longer names do not exist in Kubernetes; they
+/// are cut.
+struct ShortText {
+    bytes: [u8; 253],
+    length: u8,
+}
+
+impl Default for ShortText {
+    fn default() -> Self {
+        Self { bytes: [0; 253], length: 0 }
+    }
+}
+
+impl ShortText {
+    fn set(&mut self, text: &str) {
+        let end = text.floor_char_boundary(self.bytes.len());
+        self.bytes[..end].copy_from_slice(&text.as_bytes()[..end]);
+        self.length = u8::try_from(end).unwrap_or(0);
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
+    }
+}
+
+impl<'de> Fields<'de> for OwnerFields {
+    fn key(name: &str) -> u8 {
+        match name {
+            "apiVersion" => 1,
+            "kind" => 2,
+            "name" => 3,
+            "uid" => 4,
+            "controller" => 5,
+            _ => 0,
+        }
+    }
+
+    fn field<A: MapAccess<'de>>(&mut self, key: u8, map: &mut A) -> Result<(), A::Error> {
+        let text = match key {
+            1 => &mut self.api_version,
+            2 => &mut self.kind,
+            3 => &mut self.name,
+            4 => &mut self.uid,
+            _ => {
+                self.controller = map.next_value_seed(Boolean(&mut self.wrong))? == Some(true);
+                return Ok(());
+            }
+        };
+        map.next_value_seed(Text { wrong: &mut self.wrong, take: |value: &str| text.set(value) })
+    }
+
+    fn wrong(&mut self) {
+        self.wrong = true;
+    }
+}

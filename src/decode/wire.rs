@@ -1,0 +1,155 @@
+//! Lean types for kube's watcher: what it needs of an object (its resourceVersion) beside what we keep.
+//!
+//! They never refuse an object, so one malformed item cannot stop a page or a watch. The resourceVersion is
+//! filled even then: without it kube lists everything again.
+
+use std::borrow::Cow;
+use std::fmt::Debug;
+
+use kube::core::{ClusterResourceScope, NamespaceResourceScope, ObjectMeta, Resource};
+use serde::{Deserialize, Deserializer};
+
+use super::namespace::NamespaceRecord;
+use super::network_policy::NetworkPolicyRecord;
+use super::pod::PodRecord;
+use super::{Change, metadata::JobMetadata};
+use crate::subject;
+
+/// A record read from the wire.
+pub trait Lean: Clone + Debug + for<'de> Deserialize<'de> {
+    /// Namespaced or not.
+    type Scope;
+    /// Which resource it is.
+    const RESOURCE: subject::Resource;
+    /// The API's kind.
+    const KIND: &'static str;
+    /// Takes the resourceVersion out: it is kept beside the record only for the watch.
+    fn take_resource_version(&mut self) -> String;
+    /// The change that this object's presence is.
+    fn change(self) -> Change;
+    /// The change that this object's disappearance is; none for one that could never be kept.
+    fn gone(self) -> Option<Change>;
+}
+
+/// A record with the metadata that kube's watcher asks for.
+#[derive(Clone, Debug)]
+pub struct Wire<T> {
+    metadata: ObjectMeta,
+    /// What we keep.
+    pub record: T,
+}
+
+impl<'de, T: Lean> Deserialize<'de> for Wire<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut record = T::deserialize(deserializer)?;
+        let resource_version = Some(record.take_resource_version());
+        Ok(Self { metadata: ObjectMeta { resource_version, ..ObjectMeta::default() }, record })
+    }
+}
+
+impl<T: Lean> Resource for Wire<T> {
+    type DynamicType = ();
+    type Scope = T::Scope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        T::KIND.into()
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        T::RESOURCE.group().into()
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        "v1".into()
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        T::RESOURCE.plural().into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+impl Lean for PodRecord {
+    type Scope = NamespaceResourceScope;
+    const RESOURCE: subject::Resource = subject::Resource::Pods;
+    const KIND: &'static str = "Pod";
+
+    fn take_resource_version(&mut self) -> String {
+        std::mem::take(&mut self.resource_version)
+    }
+
+    fn change(self) -> Change {
+        if self.is_usable() { Change::Pod(self) } else { Change::Unusable(Self::RESOURCE) }
+    }
+
+    fn gone(self) -> Option<Change> {
+        (self.uid != 0).then_some(Change::PodGone(self.uid))
+    }
+}
+
+impl Lean for NamespaceRecord {
+    type Scope = ClusterResourceScope;
+    const RESOURCE: subject::Resource = subject::Resource::Namespaces;
+    const KIND: &'static str = "Namespace";
+
+    fn take_resource_version(&mut self) -> String {
+        std::mem::take(&mut self.resource_version)
+    }
+
+    fn change(self) -> Change {
+        if self.name.is_empty() {
+            return Change::Unusable(Self::RESOURCE);
+        }
+        Change::Namespace(self.name, self.object)
+    }
+
+    fn gone(self) -> Option<Change> {
+        (!self.name.is_empty()).then_some(Change::NamespaceGone(self.name))
+    }
+}
+
+impl Lean for NetworkPolicyRecord {
+    type Scope = NamespaceResourceScope;
+    const RESOURCE: subject::Resource = subject::Resource::NetworkPolicies;
+    const KIND: &'static str = "NetworkPolicy";
+
+    fn take_resource_version(&mut self) -> String {
+        std::mem::take(&mut self.resource_version)
+    }
+
+    fn change(self) -> Change {
+        if self.facts.name.is_empty() || self.namespace.is_empty() {
+            return Change::Unusable(Self::RESOURCE);
+        }
+        Change::NetworkPolicy(self.namespace, self.facts)
+    }
+
+    fn gone(self) -> Option<Change> {
+        Some(Change::NetworkPolicyGone(self.namespace, self.facts.name))
+    }
+}
+
+impl Lean for JobMetadata {
+    type Scope = NamespaceResourceScope;
+    const RESOURCE: subject::Resource = subject::Resource::Jobs;
+    const KIND: &'static str = "Job";
+
+    fn take_resource_version(&mut self) -> String {
+        std::mem::take(&mut self.resource_version)
+    }
+
+    fn change(self) -> Change {
+        if self.job.uid == 0 { Change::Unusable(Self::RESOURCE) } else { Change::Job(self.job) }
+    }
+
+    fn gone(self) -> Option<Change> {
+        (self.job.uid != 0).then_some(Change::JobGone(self.job.uid))
+    }
+}
