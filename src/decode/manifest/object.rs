@@ -20,6 +20,15 @@ pub(super) struct Object<'v> {
     pub(super) namespace: Option<&'v str>,
 }
 
+/// The object that controls another one, as its ownerReference says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Controller<'v> {
+    pub(super) api_version: &'v str,
+    pub(super) kind: &'v str,
+    pub(super) name: &'v str,
+    pub(super) uid: &'v str,
+}
+
 /// `apiVersion` and `kind`. None for what is no Kubernetes object at all: it has neither.
 pub(super) fn type_meta(value: &Value) -> Result<Option<(&str, &str)>, String> {
     match (text(value, "apiVersion")?, text(value, "kind")?) {
@@ -52,12 +61,17 @@ impl<'v> Object<'v> {
         self.value.get("metadata")?.get("uid")?.as_str().filter(|uid| is_uuid(uid))
     }
 
-    /// API version, kind, name and uid of the object that controls this one.
-    pub(super) fn controller(&self) -> Option<(&'v str, &'v str, &'v str)> {
+    /// The object that controls this one.
+    pub(super) fn controller(&self) -> Option<Controller<'v>> {
         let owners = self.value.get("metadata")?.get("ownerReferences")?.as_array()?;
         let owner = owners.iter().find(|owner| owner.get("controller") == Some(&Value::Bool(true)))?;
         let field = |name| owner.get(name)?.as_str().filter(|text| !text.is_empty());
-        Some((field("apiVersion")?, field("kind")?, field("name")?))
+        Some(Controller {
+            api_version: field("apiVersion")?,
+            kind: field("kind")?,
+            name: field("name")?,
+            uid: field("uid").unwrap_or_default(),
+        })
     }
 
     /// The value at a path.
@@ -152,7 +166,7 @@ mod tests {
     fn only_the_controlling_owner_is_the_controller() {
         let owner = |controller| json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "controller": controller});
         let value = json!({"metadata": {"name": "p", "ownerReferences": [owner(false), owner(true)]}});
-        assert_eq!(read(&value).unwrap().controller(), Some(("apps/v1", "Deployment", "web")));
+        assert_eq!(read(&value).unwrap().controller().map(|owner| owner.name), Some("web"));
         let value = json!({"metadata": {"name": "p", "ownerReferences": [owner(false)]}});
         assert_eq!(read(&value).unwrap().controller(), None);
     }

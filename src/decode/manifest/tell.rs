@@ -6,10 +6,10 @@ use serde_json::{Map, Value};
 
 use super::ManifestError;
 use super::kinds::{Role, TEMPLATE, group_of, role};
-use super::object::{Object, label, place_uid, qualified};
+use super::object::{Controller, Object, label, place_uid, qualified};
 use super::search::search;
 use super::tree::type_of;
-use crate::decode::pod::{PodRecord, parse_uid};
+use crate::decode::pod::{PodRecord, TemplateOwner, parse_uid};
 use crate::decode::{Change, JobRecord, PolicyRecord, Source, UnsupportedObject, namespace, network_policy};
 
 /// Where an object stands.
@@ -130,7 +130,7 @@ impl Telling<'_> {
     }
 
     /// Tells about the pods of a workload, reported under `owner` where there is one.
-    fn workload(&mut self, object: &Object<'_>, path: &[&str], owner: Option<(&str, &str, &str)>) -> Result<(), String> {
+    fn workload(&mut self, object: &Object<'_>, path: &[&str], owner: Option<Controller<'_>>) -> Result<(), String> {
         let template = object.at(path).unwrap_or(&Value::Null);
         let expected = |what: &str, found: &Value| {
             let found = type_of(found);
@@ -148,19 +148,25 @@ impl Telling<'_> {
         Ok(())
     }
 
-    fn template(&mut self, object: &Object<'_>, path: &str, template: &Value, owner: Option<(&str, &str, &str)>) {
-        let (api_version, kind, name) = owner.unwrap_or((object.api_version, object.kind, object.name));
+    fn template(&mut self, object: &Object<'_>, path: &str, template: &Value, owner: Option<Controller<'_>>) {
         let uid = object.uid().filter(|_| path == TEMPLATE_PATH);
         let uid = uid.map_or_else(|| self.uid(object, path), parse_uid);
-        let namespace = self.namespace(object);
-        let record = PodRecord::from_template(kind, api_version, name, namespace, template, uid, Some(self.place.source()));
+        let own = Controller {
+            api_version: object.api_version,
+            kind: object.kind,
+            name: object.name,
+            uid: object.uid().unwrap_or_default(),
+        };
+        let Controller { api_version, kind, name, uid: owner_uid } = owner.unwrap_or(own);
+        let owner = TemplateOwner { api_version, kind, name, namespace: self.namespace(object), uid: owner_uid };
+        let record = PodRecord::from_template(&owner, template, uid, Some(self.place.source()));
         (self.sink)(Change::Pod(record));
     }
 
     fn job(&mut self, object: &Object<'_>) -> Result<(), String> {
         let owner = object.controller();
         if let Some(uid) = object.uid() {
-            let cron_job = owner.filter(|(_, kind, _)| *kind == "CronJob").map(|(_, _, name)| name.into());
+            let cron_job = owner.filter(|owner| owner.kind == "CronJob").map(|owner| owner.name.into());
             let namespace = self.namespace(object).into();
             (self.sink)(Change::Job(JobRecord { uid: parse_uid(uid), namespace, name: object.name.into(), cron_job }));
         }
@@ -202,8 +208,9 @@ impl Telling<'_> {
             self.template(object, path, template, None);
         }
         if let Some(image) = found.image {
+            let namespace = self.namespace(object).into();
             (self.sink)(Change::Unsupported(UnsupportedObject {
-                namespace: self.namespace(object).into(),
+                namespace,
                 kind: object.kind.into(),
                 name: object.name.into(),
                 image: image.into(),
