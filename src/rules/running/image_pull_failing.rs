@@ -75,7 +75,7 @@ impl RunningRule for ImagePullFailing {
         let word = state.waiting.as_str();
         let [grace] = self.grace;
         match state.waiting {
-            Waiting::No => Verdict::Pass,
+            Waiting::No | Waiting::Starting => Verdict::Pass,
             Waiting::SignatureRefused => {
                 note.fail(word, format_args!("the node refuses the signature of {image}: {word}"))
             }
