@@ -10,25 +10,26 @@ use super::Failure;
 
 /// The configuration of `context`; without one that of the current context, else that of the pod we run in.
 pub(super) async fn config(context: Option<&str>) -> Result<Config, Failure> {
-    let Some(context) = context else {
-        return Config::infer().await.map_err(|error| {
-            let in_cluster = match env::var_os("KUBERNETES_SERVICE_HOST") {
-                None => "not inside of a cluster: KUBERNETES_SERVICE_HOST is not set".to_owned(),
-                Some(_) => sentence(&*error.in_cluster),
-            };
-            Failure::new("no cluster found").help(format!(
-                "tried:\n  {}: {}\n  in-cluster: {in_cluster}\n\
-                 Set KUBECONFIG, or name a context with --context (`kubectl config get-contexts` lists them).",
-                kubeconfig(),
-                sentence(&error.kubeconfig),
-            ))
-        });
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    let error = match (Config::from_kubeconfig(&options).await, context) {
+        (Ok(config), _) => return Ok(config),
+        (Err(KubeconfigError::LoadContext(_)), Some(context)) => {
+            return Err(Failure::new(format!("{} has no context {context}", kubeconfig()))
+                .help("`kubectl config get-contexts` lists them."));
+        }
+        (Err(error), Some(_)) => return Err(Failure::new(format!("{}: {}", kubeconfig(), sentence(&error)))),
+        (Err(error), None) => sentence(&error),
     };
-    let options = KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
-    Config::from_kubeconfig(&options).await.map_err(|error| match error {
-        KubeconfigError::LoadContext(_) => Failure::new(format!("{} has no context {context}", kubeconfig()))
-            .help("`kubectl config get-contexts` lists them."),
-        error => Failure::new(format!("{}: {}", kubeconfig(), sentence(&error))),
+    Config::incluster().map_err(|in_cluster| {
+        let in_cluster = match env::var_os("KUBERNETES_SERVICE_HOST") {
+            None => "not inside of a cluster, KUBERNETES_SERVICE_HOST is not set".to_owned(),
+            Some(_) => sentence(&in_cluster),
+        };
+        Failure::new("no cluster found").help(format!(
+            "tried {}: {error}\ntried in-cluster: {in_cluster}\n\
+             Set KUBECONFIG, or name a context with --context (`kubectl config get-contexts` lists them).",
+            kubeconfig(),
+        ))
     })
 }
 
