@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use revisor::decode::PolicyRecord;
-use revisor::policy::compile::{CompiledPolicy, restore_nulls};
+use revisor::policy::compile::{CompiledPolicy, take_spec};
 use revisor::policy::crd;
 use revisor::policy::namespace_audit::{
     FINDINGS_MAX, FindingExemption, FindingState, NAME, NAME_MAX, NamespaceAudit, NamespaceAuditContent,
@@ -57,10 +57,8 @@ const LENIENT_REPLACE: Way = ("replace without validation", &["replace", "--vali
 
 /// What the operator says of the policy as it is stored.
 fn problems(cluster: &ControlPlane, name: &str) -> Vec<String> {
-    let object = cluster.kubectl_json(&["get", "imagepolicies.revisor.dev", name]);
-    let mut spec = object["spec"].clone();
-    let applied = &object["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"];
-    restore_nulls(&mut spec, applied.as_str().unwrap_or_default());
+    let mut object = cluster.kubectl_json(&["get", "imagepolicies.revisor.dev", name]);
+    let spec = take_spec(&mut object);
     let record = PolicyRecord {
         name: name.into(),
         uid: "".into(),

@@ -130,6 +130,17 @@ pub fn builtin(profile: &str) -> PolicyRecord {
     }
 }
 
+/// Takes the `spec` out of an ImagePolicy as the API server tells it, with the empty fields of the manifest that it
+/// was applied from: see [`restore_nulls`].
+pub fn take_spec(object: &mut Value) -> Value {
+    let mut spec = object.get_mut("spec").map(Value::take).unwrap_or_default();
+    let applied = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
+    if let Some(applied) = object.pointer(applied).and_then(Value::as_str) {
+        restore_nulls(&mut spec, applied);
+    }
+    spec
+}
+
 /// Puts back the empty fields that client-side `kubectl apply` has taken out on the way to the server, so that they
 /// are told like any other mistake: rules, and the lists of an exemption. `last_applied` is the annotation
 /// `kubectl.kubernetes.io/last-applied-configuration`, the manifest as written. Only nulls come back, and only where

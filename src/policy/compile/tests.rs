@@ -241,6 +241,17 @@ fn the_hash_is_over_canonical_json() {
     assert_eq!(&*of("{}"), "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a");
 }
 
+#[test]
+fn the_spec_of_an_object_comes_with_what_was_applied() {
+    let applied = json!({"spec": {"rules": {"trustedRegistry": null}}}).to_string();
+    let annotations = json!({"kubectl.kubernetes.io/last-applied-configuration": applied});
+    let mut object = json!({"metadata": {"annotations": annotations}, "spec": {"profile": {}}});
+    assert_eq!(take_spec(&mut object), json!({"profile": {}, "rules": {"trustedRegistry": null}}));
+    for mut object in [json!({}), json!([]), json!({"metadata": 1, "spec": null})] {
+        assert_eq!(take_spec(&mut object), Value::Null);
+    }
+}
+
 fn json_value() -> impl Strategy<Value = Value> {
     let key = prop_oneof![
         Just("trustedRegistry"),
