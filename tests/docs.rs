@@ -82,8 +82,12 @@ fn every_manifest_is_yaml_and_says_what_it_is() {
 fn every_manifest_beside_a_kustomization_is_listed_in_it() {
     for folder in ["deploy", "crds"] {
         let listed = documents(&root().join(folder).join("kustomization.yaml")).remove(0);
-        let listed: Vec<&str> =
-            listed["resources"].as_array().unwrap().iter().map(|resource| resource.as_str().unwrap()).collect();
+        let listed: Vec<&str> = listed["resources"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|resource| resource.as_str().unwrap())
+            .collect();
         for entry in fs::read_dir(root().join(folder)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
             let meant = name.ends_with(".yaml") && name != "kustomization.yaml";
@@ -142,6 +146,26 @@ fn every_alert_explains_itself_and_has_a_runbook() {
     }
 }
 
+/// A query on a metric that does not exist is an empty panel and a silent alert.
+#[test]
+fn every_metric_that_is_asked_for_is_one_that_is_rendered() {
+    let sources: String = files("src", ".rs").iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let asked = files("dashboards", ".json").into_iter().chain(files("monitoring", ".yaml"));
+    for path in asked {
+        let text = fs::read_to_string(&path).unwrap();
+        for (at, _) in text.match_indices("revisor_") {
+            let rest = &text[at..];
+            let end = rest.find(|c: char| c != '_' && !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
+            let name = &rest[..end];
+            let family = ["_total", "_info", "_bucket", "_count", "_sum"]
+                .iter()
+                .find_map(|suffix| name.strip_suffix(suffix))
+                .unwrap_or(name);
+            assert!(sources.contains(&format!("\"{family}\"")), "{}: no metric {name}", path.display());
+        }
+    }
+}
+
 #[test]
 fn every_panel_has_a_title_a_description_a_unit_and_the_chosen_data_source() {
     for path in files("dashboards", ".json") {
@@ -164,12 +188,18 @@ fn every_panel_has_a_title_a_description_a_unit_and_the_chosen_data_source() {
             assert!(panel["fieldConfig"]["defaults"]["unit"].is_string(), "{file}: {title} has no unit");
             let chosen = |place: &Value| place["datasource"]["uid"] == "${datasource}";
             let targets = panel["targets"].as_array().unwrap();
-            assert!(chosen(panel) && targets.iter().all(chosen), "{file}: {title} has a data source of its own");
+            assert!(
+                chosen(panel) && targets.iter().all(chosen),
+                "{file}: {title} has a data source of its own"
+            );
             for target in targets {
                 let query = target["expr"].as_str().unwrap();
                 assert!(query.contains(r#"cluster=~"$cluster""#), "{file}: {title} ignores the cluster");
                 let counts = query.contains("_total") || query.contains("_bucket");
-                assert!(!counts || query.contains("[$__rate_interval]"), "{file}: {title} reads a counter bare");
+                assert!(
+                    !counts || query.contains("[$__rate_interval]"),
+                    "{file}: {title} reads a counter bare"
+                );
             }
         }
         assert!(panels > 0, "{file} shows nothing");
