@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod namespace_audit;
 mod namespace_series;
 pub mod operational;
+pub mod policies;
 pub mod result;
 pub mod rules;
 pub mod status;
