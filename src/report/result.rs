@@ -66,7 +66,10 @@ pub struct Place {
 
 impl From<&Source> for Place {
     fn from(source: &Source) -> Self {
-        Self { file: source.file.to_string(), line: source.line }
+        Self {
+            file: source.file.to_string(),
+            line: source.line,
+        }
     }
 }
 
@@ -153,7 +156,14 @@ pub struct AuditResult {
 
 impl AuditResult {
     /// A row of any verdict. `message` is empty where the rule says nothing.
-    pub fn new(policy: &CompiledPolicy, rule: RuleId, id: FindingId, verdict: Verdict, subject: &Subject, message: String) -> Self {
+    pub fn new(
+        policy: &CompiledPolicy,
+        rule: RuleId,
+        id: FindingId,
+        verdict: Verdict,
+        subject: &Subject,
+        message: String,
+    ) -> Self {
         let info = rule.info();
         let image_use = subject.image_use();
         let (written, canonical) = match subject {
@@ -161,7 +171,10 @@ impl AuditResult {
             _ => {
                 let image = image_use.map(|image_use| &image_use.image);
                 let canonical = image.and_then(|image| image.reference.as_ref().ok());
-                (image.map(|image| image.written.to_string()), canonical.map(|it| it.canonical().to_owned()))
+                (
+                    image.map(|image| image.written.to_string()),
+                    canonical.map(|it| it.canonical().to_owned()),
+                )
             }
         };
         Self {
@@ -175,9 +188,14 @@ impl AuditResult {
                 Verdict::NotApplicable(_) => Shown::Na,
             },
             reason: verdict.reason(),
-            severity: policy.rule(rule).map_or(info.severity, |prepared| prepared.severity),
+            severity: policy
+                .rule(rule)
+                .map_or(info.severity, |prepared| prepared.severity),
             namespace: subject.namespace().map(ToString::to_string),
-            subject: SubjectName { kind: subject.kind().to_owned(), name: subject.name().to_owned() },
+            subject: SubjectName {
+                kind: subject.kind().to_owned(),
+                name: subject.name().to_owned(),
+            },
             slot: image_use.map(|image_use| image_use.slot.as_str()),
             container: image_use.map(|image_use| image_use.name.to_string()),
             image: written,
@@ -202,11 +220,21 @@ impl AuditResult {
             State::Fail | State::Exempt(_) => Verdict::Fail(finding.reason),
         };
         let message = finding.explain(policy);
-        let mut row = Self::new(policy, finding.rule, finding.id, verdict, &finding.subject, message);
+        let mut row = Self::new(
+            policy,
+            finding.rule,
+            finding.id,
+            verdict,
+            &finding.subject,
+            message,
+        );
         row.pods = Some(finding.pods).filter(|pods| *pods > 0);
         if let State::Exempt(index) = finding.state {
             row.verdict = Shown::Exempt;
-            row.exemption = policy.exemptions.get(usize::from(index)).map(Permission::from);
+            row.exemption = policy
+                .exemptions
+                .get(usize::from(index))
+                .map(Permission::from);
         }
         Some(row)
     }
@@ -356,29 +384,59 @@ impl AuditReport {
             Listed::Findings => results.retain(|row| row.verdict.is_finding()),
         }
         results.sort_by(|left, right| key(left).cmp(&key(right)));
-        let tool = Tool { version: env!("CARGO_PKG_VERSION") };
-        Self { version: "v1", tool, observed_at, policies, summary, results }
+        let tool = Tool {
+            version: env!("CARGO_PKG_VERSION"),
+        };
+        Self {
+            version: "v1",
+            tool,
+            observed_at,
+            policies,
+            summary,
+            results,
+        }
     }
 
     /// The report of all findings of a Snapshot. `place` knows where objects stand.
     pub fn of_snapshot(snapshot: &Snapshot, place: impl Fn(&Finding) -> Option<Place>) -> Self {
         let row = |finding| {
             let row = AuditResult::of_finding(snapshot, finding)?;
-            Some(AuditResult { source: place(finding), ..row })
+            Some(AuditResult {
+                source: place(finding),
+                ..row
+            })
         };
-        let policies = snapshot.policies.iter().map(|part| AppliedPolicy::from(&*part.policy)).collect();
+        let policies = snapshot
+            .policies
+            .iter()
+            .map(|part| AppliedPolicy::from(&*part.policy))
+            .collect();
         let rows = snapshot.findings().filter_map(row).collect();
-        Self::new(snapshot.observed_at, policies, &snapshot.seen, rows, Listed::Findings)
+        Self::new(
+            snapshot.observed_at,
+            policies,
+            &snapshot.seen,
+            rows,
+            Listed::Findings,
+        )
     }
 
     /// Whether there is a violation of at least this severity.
     pub fn has_fail(&self, at_least: Severity) -> bool {
-        self.results.iter().any(|row| row.verdict == Shown::Fail && row.severity >= at_least)
+        self.results
+            .iter()
+            .any(|row| row.verdict == Shown::Fail && row.severity >= at_least)
     }
 }
 
 /// The fixed order of rows.
 fn key(row: &AuditResult) -> impl Ord + '_ {
-    let place = (&row.namespace, &row.subject, row.slot, &row.container, &row.image);
+    let place = (
+        &row.namespace,
+        &row.subject,
+        row.slot,
+        &row.container,
+        &row.image,
+    );
     (place, row.rule, &row.policy, row.verdict, &row.id)
 }

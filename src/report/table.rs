@@ -65,15 +65,25 @@ impl Line<'_> {
             text.push_str(more);
         };
         if let Some(permission) = &row.exemption {
-            let end = permission.expires_at.map(|at| format!(" until {}", at.strftime("%Y-%m-%d"))).unwrap_or_default();
+            let end = permission
+                .expires_at
+                .map(|at| format!(" until {}", at.strftime("%Y-%m-%d")))
+                .unwrap_or_default();
             let name = visible_within(&permission.name, NAME_LIMIT);
-            add(&format!("permitted{end} by {name}: {}", visible_within(&permission.reason, MESSAGE_LIMIT)));
+            add(&format!(
+                "permitted{end} by {name}: {}",
+                visible_within(&permission.reason, MESSAGE_LIMIT)
+            ));
         }
         if let Some(pods @ 2..) = row.pods {
             add(&format!(" ({pods} pods)"));
         }
         if name_policies {
-            let names: Vec<_> = self.policies.iter().map(|name| visible_within(name, NAME_LIMIT)).collect();
+            let names: Vec<_> = self
+                .policies
+                .iter()
+                .map(|name| visible_within(name, NAME_LIMIT))
+                .collect();
             add(&format!(" [{}]", names.join(", ")));
         }
         text
@@ -89,7 +99,10 @@ fn grouped(report: &AuditReport) -> Vec<(Place<'_>, Vec<Line<'_>>)> {
     for row in &report.results {
         let line = merged
             .entry((&*row.id, row.verdict))
-            .or_insert_with(|| Line { row, policies: Vec::new() });
+            .or_insert_with(|| Line {
+                row,
+                policies: Vec::new(),
+            });
         line.policies.push(&row.policy);
         if row.severity > line.row.severity {
             line.row = row;
@@ -97,22 +110,37 @@ fn grouped(report: &AuditReport) -> Vec<(Place<'_>, Vec<Line<'_>>)> {
     }
     let mut by_subject: BTreeMap<Place<'_>, Vec<Line<'_>>> = BTreeMap::new();
     for line in merged.into_values() {
-        let place = (line.row.namespace.as_deref(), &*line.row.subject.kind, &*line.row.subject.name);
+        let place = (
+            line.row.namespace.as_deref(),
+            &*line.row.subject.kind,
+            &*line.row.subject.name,
+        );
         by_subject.entry(place).or_default().push(line);
     }
     let mut worst_of_namespace = BTreeMap::new();
     for (place, lines) in &mut by_subject {
         lines.sort_by(|left, right| {
             let key = |line: &Line<'_>| (line.badness(), line.row.rule);
-            let place = |line: &Line<'_>| (line.row.container.clone(), line.row.image.clone(), line.row.id.clone());
-            key(left).cmp(&key(right)).then_with(|| place(left).cmp(&place(right)))
+            let place = |line: &Line<'_>| {
+                (
+                    line.row.container.clone(),
+                    line.row.image.clone(),
+                    line.row.id.clone(),
+                )
+            };
+            key(left)
+                .cmp(&key(right))
+                .then_with(|| place(left).cmp(&place(right)))
         });
-        let worst = worst_of_namespace.entry(place.0).or_insert(lines[0].badness());
+        let worst = worst_of_namespace
+            .entry(place.0)
+            .or_insert(lines[0].badness());
         *worst = (*worst).min(lines[0].badness());
     }
     let mut groups: Vec<_> = by_subject.into_iter().collect();
     // Stable: subjects of equal badness stay in the order of their names.
-    groups.sort_by_key(|(place, lines)| (worst_of_namespace[&place.0], place.0, lines[0].badness()));
+    groups
+        .sort_by_key(|(place, lines)| (worst_of_namespace[&place.0], place.0, lines[0].badness()));
     groups
 }
 
@@ -121,21 +149,30 @@ pub fn table(report: &AuditReport, colour: Colour) -> String {
     let groups = grouped(report);
     let name_policies = report.policies.len() > 1;
     let cells = |line: &Line<'_>| line.cells(name_policies);
-    let rows: Vec<_> = groups.iter().flat_map(|(_, lines)| lines).map(cells).collect();
+    let rows: Vec<_> = groups
+        .iter()
+        .flat_map(|(_, lines)| lines)
+        .map(cells)
+        .collect();
     let widths = widths(&rows, LIMITS);
     let mut text = String::new();
     let mut rows = rows.iter();
     let mut namespace = None;
     for ((in_namespace, kind, name), lines) in &groups {
         if namespace != Some(in_namespace) {
-            let title = in_namespace.map_or("Cluster".into(), |name| visible_within(name, NAME_LIMIT));
+            let title =
+                in_namespace.map_or("Cluster".into(), |name| visible_within(name, NAME_LIMIT));
             text.push_str(&format!("{}\n", Tone::Bold.paint(&title, colour)));
             namespace = Some(in_namespace);
         }
         let subject = format!("{kind}/{name}");
         text.push_str(&format!("  {}", visible_within(&subject, IMAGE_LIMIT)));
         if let Some(source) = lines.iter().find_map(|line| line.row.source.as_ref()) {
-            let source = format!("{}:{}", visible_within(&source.file, IMAGE_LIMIT), source.line);
+            let source = format!(
+                "{}:{}",
+                visible_within(&source.file, IMAGE_LIMIT),
+                source.line
+            );
             text.push_str(&format!("  {}", Tone::Dim.paint(&source, colour)));
         }
         text.push('\n');
@@ -153,13 +190,19 @@ pub fn table(report: &AuditReport, colour: Colour) -> String {
 }
 
 /// `3 violations (1 critical, 2 high), 1 unknown, 1 exempt in 2 namespaces`, or that there is nothing.
-fn last_line(report: &AuditReport, groups: &[(Place<'_>, Vec<Line<'_>>)], colour: Colour) -> String {
+fn last_line(
+    report: &AuditReport,
+    groups: &[(Place<'_>, Vec<Line<'_>>)],
+    colour: Colour,
+) -> String {
     let lines = || groups.iter().flat_map(|(_, lines)| lines);
     let fails = || lines().filter(|line| line.row.verdict == Shown::Fail);
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let summary = &report.summary;
     let mut more = Vec::new();
-    let unknown = lines().filter(|line| line.row.verdict == Shown::Unknown).count();
+    let unknown = lines()
+        .filter(|line| line.row.verdict == Shown::Unknown)
+        .count();
     if unknown > 0 {
         more.push(format!("{unknown} unknown"));
     }
@@ -179,14 +222,26 @@ fn last_line(report: &AuditReport, groups: &[(Place<'_>, Vec<Line<'_>>)], colour
             (count > 0).then(|| format!("{count} {severity}"))
         });
         let severities: Vec<_> = severities.collect();
-        parts.push(format!("{} ({})", Counted(number(fails().count()), "violation"), severities.join(", ")));
+        parts.push(format!(
+            "{} ({})",
+            Counted(number(fails().count()), "violation"),
+            severities.join(", ")
+        ));
         Tone::BoldRed
     } else {
         parts.push("No violations".to_owned());
-        if more.is_empty() { Tone::Green } else { Tone::Bold }
+        if more.is_empty() {
+            Tone::Green
+        } else {
+            Tone::Bold
+        }
     };
     parts.extend(more);
-    let policies: Vec<_> = report.policies.iter().map(|policy| visible_within(&policy.name, NAME_LIMIT)).collect();
+    let policies: Vec<_> = report
+        .policies
+        .iter()
+        .map(|policy| visible_within(&policy.name, NAME_LIMIT))
+        .collect();
     let policies = match &*policies {
         [] => "no policy".to_owned(),
         [one] => format!("policy {one}"),
@@ -198,11 +253,16 @@ fn last_line(report: &AuditReport, groups: &[(Place<'_>, Vec<Line<'_>>)], colour
         Counted(summary.image_uses, "image use"),
         Counted(summary.namespaces, "namespace"),
     );
-    let mut rules: Vec<_> = lines().filter(|line| line.row.verdict.is_finding()).map(|line| line.row.rule).collect();
+    let mut rules: Vec<_> = lines()
+        .filter(|line| line.row.verdict.is_finding())
+        .map(|line| line.row.rule)
+        .collect();
     rules.sort_unstable();
     rules.dedup();
     if let Some(first) = rules.first() {
-        text.push_str(&format!("Why a rule matters and what to do: revisor rules {first}\n"));
+        text.push_str(&format!(
+            "Why a rule matters and what to do: revisor rules {first}\n"
+        ));
     }
     text
 }
@@ -216,23 +276,48 @@ mod tests {
 
     fn report(world: World) -> AuditReport {
         AuditReport::of_snapshot(&world.snapshot(), |finding| {
-            finding.subject.image_use().map(|_| Place { file: "web.yaml".into(), line: 12 })
+            finding.subject.image_use().map(|_| Place {
+                file: "web.yaml".into(),
+                line: 12,
+            })
         })
     }
 
     fn plain(world: World) -> String {
-        table(&report(world), Colour::Never).replace("1 malformed, ", "").replace(", 1 malformed", "")
+        table(&report(world), Colour::Never)
+            .replace("1 malformed, ", "")
+            .replace(", 1 malformed", "")
     }
 
     #[test]
     fn findings_stand_by_namespace_and_subject_worst_first() {
         let [a, b] = [policy("a", Severity::Low), policy("b", Severity::Critical)];
         let world = World::new([a, b])
-            .on(0, image_subject("alpha", "Deployment/web", "app", "evil.test/x:1"), State::Fail)
-            .on(0, image_subject("beta", "Deployment/web", "sidecar", "evil.test/proxy:2"), State::Unknown)
-            .on(0, image_subject("beta", "Deployment/web", "app", "evil.test/x:1"), State::Fail)
-            .on(1, image_subject("beta", "Deployment/web", "app", "evil.test/x:1"), State::Fail)
-            .on(0, image_subject("beta", "CronJob/etl", "app", "evil.test/x:1"), State::Fail);
+            .on(
+                0,
+                image_subject("alpha", "Deployment/web", "app", "evil.test/x:1"),
+                State::Fail,
+            )
+            .on(
+                0,
+                image_subject("beta", "Deployment/web", "sidecar", "evil.test/proxy:2"),
+                State::Unknown,
+            )
+            .on(
+                0,
+                image_subject("beta", "Deployment/web", "app", "evil.test/x:1"),
+                State::Fail,
+            )
+            .on(
+                1,
+                image_subject("beta", "Deployment/web", "app", "evil.test/x:1"),
+                State::Fail,
+            )
+            .on(
+                0,
+                image_subject("beta", "CronJob/etl", "app", "evil.test/x:1"),
+                State::Fail,
+            );
         assert_eq!(
             plain(world),
             "\
@@ -254,17 +339,40 @@ Why a rule matters and what to do: revisor rules TrustedRegistry
 
     #[test]
     fn a_clean_run_says_so_in_one_line() {
-        assert_eq!(plain(World::baseline()), "No violations in 7 image uses and 0 namespaces (policy baseline)\n");
+        assert_eq!(
+            plain(World::baseline()),
+            "No violations in 7 image uses and 0 namespaces (policy baseline)\n"
+        );
     }
 
     #[test]
     fn what_is_permitted_is_never_silent() {
-        let world = World::baseline().on(0, image_subject("a", "Pod/x", "c", "evil.test/x:1"), State::Exempt(0));
-        assert_eq!(plain(world), "No violations, 1 exempt in 7 image uses and 1 namespace (policy baseline)\n");
-        let world = World::baseline().on(0, image_subject("a", "Pod/x", "c", "evil.test/x:1"), State::Exempt(0));
+        let world = World::baseline().on(
+            0,
+            image_subject("a", "Pod/x", "c", "evil.test/x:1"),
+            State::Exempt(0),
+        );
+        assert_eq!(
+            plain(world),
+            "No violations, 1 exempt in 7 image uses and 1 namespace (policy baseline)\n"
+        );
+        let world = World::baseline().on(
+            0,
+            image_subject("a", "Pod/x", "c", "evil.test/x:1"),
+            State::Exempt(0),
+        );
         let snapshot = world.snapshot();
-        let row = snapshot.findings().filter_map(|finding| AuditResult::of_finding(&snapshot, finding)).collect();
-        let all = AuditReport::new(snapshot.observed_at, vec![], &snapshot.seen, row, super::super::result::Listed::All);
+        let row = snapshot
+            .findings()
+            .filter_map(|finding| AuditResult::of_finding(&snapshot, finding))
+            .collect();
+        let all = AuditReport::new(
+            snapshot.observed_at,
+            vec![],
+            &snapshot.seen,
+            row,
+            super::super::result::Listed::All,
+        );
         let text = table(&all, Colour::Never);
         assert!(text.contains("exempt  TrustedRegistry  c  evil.test/x:1  evil.test/x is in none of the trusted repositories; permitted until 2027-01-31 by legacy-etl: nodes are preloaded (3 pods)\n"), "{text}");
     }
@@ -274,10 +382,16 @@ Why a rule matters and what to do: revisor rules TrustedRegistry
         let hostile = format!("Evil\u{1b}[2J\u{202e}\n{}", "x".repeat(9_000));
         let report = report(World::baseline().fail("a", "Pod/x", &hostile));
         let text = table(&report, Colour::Never);
-        assert!(!text.contains('\u{1b}') && text.contains("Evil\\u{1b}[2J\\u{202e}\\u{a}xxx") && text.len() < 4_000);
+        assert!(
+            !text.contains('\u{1b}')
+                && text.contains("Evil\\u{1b}[2J\\u{202e}\\u{a}xxx")
+                && text.len() < 4_000
+        );
         assert_eq!(text.lines().count(), 6, "{text}");
         let coloured = table(&report, Colour::Always);
-        assert!(coloured.contains("\u{1b}[1;31mcritical\u{1b}[0m") && !coloured.contains("\u{1b}[2J"));
+        assert!(
+            coloured.contains("\u{1b}[1;31mcritical\u{1b}[0m") && !coloured.contains("\u{1b}[2J")
+        );
     }
 
     #[test]
