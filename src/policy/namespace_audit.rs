@@ -5,6 +5,8 @@
 //! The server refuses an object with a text beyond its bound, so whoever writes one cuts texts that come from
 //! elsewhere (image names, messages) with [`cut`] to the bounds here.
 
+#![expect(clippy::duplicated_attributes, reason = "each printer column has its own type")]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::CustomResource;
 use schemars::JsonSchema;

@@ -146,9 +146,19 @@ mod tests {
                 reason: "ViolationsFound".into(),
                 message: "37 violations".into(),
             }],
-            summary: Some(PolicySummary { violations: 37, critical: 2, rules: 14, ..PolicySummary::default() }),
+            summary: Some(PolicySummary {
+                violations: 37,
+                critical: 2,
+                rules: 14,
+                ..PolicySummary::default()
+            }),
             rules: vec![],
-            namespaces: vec![NamespaceStatus { name: "team-a".into(), critical: 2, violations: 6, unknown: 1 }],
+            namespaces: vec![NamespaceStatus {
+                name: "team-a".into(),
+                critical: 2,
+                violations: 6,
+                unknown: 1,
+            }],
         };
         assert_eq!(
             serde_json::to_string(&status).unwrap(),
