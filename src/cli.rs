@@ -141,7 +141,11 @@ struct Watched<W> {
 }
 
 impl<W: Write> Watched<W> {
-    fn unless_closed<T>(&mut self, otherwise: T, write: impl FnOnce(&mut W) -> io::Result<T>) -> io::Result<T> {
+    fn unless_closed<T>(
+        &mut self,
+        otherwise: T,
+        write: impl FnOnce(&mut W) -> io::Result<T>,
+    ) -> io::Result<T> {
         if self.closed {
             return Ok(otherwise);
         }
@@ -189,7 +193,9 @@ mod tests {
         }
         let mut closed = Watched { inner: Broken(io::ErrorKind::BrokenPipe), closed: false };
         assert!(closed.write_all(b"text").is_ok() && closed.closed && closed.flush().is_ok());
-        assert!(Watched { inner: Broken(io::ErrorKind::StorageFull), closed: false }.write_all(b"text").is_err());
+        assert!(
+            Watched { inner: Broken(io::ErrorKind::StorageFull), closed: false }.write_all(b"text").is_err()
+        );
     }
 
     #[test]

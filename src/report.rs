@@ -7,6 +7,7 @@ pub mod json;
 pub mod log;
 pub mod metrics;
 pub mod namespace_audit;
+mod namespace_series;
 pub mod operational;
 pub mod result;
 pub mod rules;

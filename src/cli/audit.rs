@@ -108,8 +108,10 @@ fn namespace_name(text: &str) -> Result<String, String> {
 /// Audits.
 pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
     if args.paths.is_empty() && !args.cluster {
-        return Err(Failure::new("nothing to audit: name files or folders, `-` for standard input, or --cluster")
-            .help(EXAMPLES));
+        return Err(Failure::new(
+            "nothing to audit: name files or folders, `-` for standard input, or --cluster",
+        )
+        .help(EXAMPLES));
     }
     let now = args.now.unwrap_or_else(Timestamp::now);
     let mut policies = Policies::default();
@@ -193,7 +195,9 @@ fn read_files(
         // An empty pipe must not come out clean.
         return Err(Failure::new(match reader.foreign {
             0 => "no Kubernetes objects in the input: it is empty".to_owned(),
-            foreign => format!("no Kubernetes objects in the input: {foreign} documents have neither apiVersion nor kind"),
+            foreign => format!(
+                "no Kubernetes objects in the input: {foreign} documents have neither apiVersion nor kind"
+            ),
         }));
     }
     Ok(all_read)
@@ -211,5 +215,10 @@ fn say_what_was_left_out(reader: &Reader, found: &Files, streams: &mut Streams<'
     if found.passed_over > 0 {
         streams.note(&format!("hidden files and links out of the folder, left out: {}", found.passed_over));
     }
-    streams.note(&format!("read {} objects in {} documents of {} files", reader.objects, reader.documents, found.files.len()));
+    streams.note(&format!(
+        "read {} objects in {} documents of {} files",
+        reader.objects,
+        reader.documents,
+        found.files.len()
+    ));
 }

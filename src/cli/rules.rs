@@ -34,16 +34,20 @@ pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure
 }
 
 fn named(id: &str) -> Result<RuleId, Failure> {
-    RuleId::named(id).or_else(|| RuleId::all().find(|rule| rule.as_str().eq_ignore_ascii_case(id))).ok_or_else(|| {
-        let suggestion = nearest(id).map_or_else(String::new, |rule| format!("Did you mean {rule}? "));
-        Failure::new(format!("there is no rule {id:?}")).help(format!("{suggestion}`revisor rules` lists them."))
-    })
+    RuleId::named(id)
+        .or_else(|| RuleId::all().find(|rule| rule.as_str().eq_ignore_ascii_case(id)))
+        .ok_or_else(|| {
+            let suggestion = nearest(id).map_or_else(String::new, |rule| format!("Did you mean {rule}? "));
+            Failure::new(format!("there is no rule {id:?}"))
+                .help(format!("{suggestion}`revisor rules` lists them."))
+        })
 }
 
 /// The only place that names the report's functions.
 fn render(rule: Option<RuleId>, output: Output) -> String {
     // STAND-IN until report::rules is there.
-    let rules = RuleId::all().filter(|id| rule.is_none_or(|rule| rule == *id)).map(RuleId::info).collect::<Vec<_>>();
+    let rules =
+        RuleId::all().filter(|id| rule.is_none_or(|rule| rule == *id)).map(RuleId::info).collect::<Vec<_>>();
     match output {
         Output::Json => format!("{:#}\n", serde_json::json!(rules)),
         Output::Table | Output::Markdown => {

@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 
 use clap::ValueEnum;
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::{Exit, Failure, connect};
+use crate::operator::{self, Settings};
 
 /// Runs the operator: watches the cluster and keeps status, Events and metrics up to date, until it is stopped.
 #[derive(Debug, clap::Args)]
@@ -45,17 +47,40 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
 }
 
 /// The one place that names the operator.
-async fn operate(_config: kube::Config, _admin_address: SocketAddr) -> Result<Exit, Failure> {
-    Err(Failure::new("the operator is not part of this build"))
+async fn operate(config: kube::Config, listen: SocketAddr) -> Result<Exit, Failure> {
+    let instance = std::env::var("POD_NAME").unwrap_or_else(|_| "revisor".to_owned());
+    let settings = Settings { listen, instance, ..Settings::default() };
+    let stopped = stop_signal()?;
+    operator::run(config, settings, stopped)
+        .await
+        .map_err(anyhow::Error::from)
+        .map_err(|error| Failure::new(format!("{error:#}")))?;
+    Ok(Exit::Clean)
+}
+
+/// Ready when the process is asked to end: by Ctrl-C, or by the kubelet.
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    let listen =
+        |kind| signal(kind).map_err(|error| Failure::new(format!("cannot listen for signals: {error}")));
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 fn log(format: LogFormat, level: &str) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(level).map_err(|error| {
-        Failure::new(format!("--log-level {level:?}: {error}")).help("Write error, warn, info, debug or trace.")
+        Failure::new(format!("--log-level {level:?}: {error}"))
+            .help("Write error, warn, info, debug or trace.")
     })?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let set = match format {
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+        LogFormat::Json => {
+            builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+        }
         LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
     };
     set.map_err(|error| Failure::new(format!("no log: {error}")))

@@ -171,7 +171,9 @@ impl Reader {
     fn object(&mut self, place: Place<'_>, mut value: Value, depth: u32, sink: &mut dyn FnMut(Change)) {
         let (api_version, kind) = match type_meta(&value) {
             Ok(Some((api_version, kind))) => (api_version.to_owned(), kind.to_owned()),
-            Ok(None) => return self.error(place.error("expected apiVersion and kind in every item of a List".into())),
+            Ok(None) => {
+                return self.error(place.error("expected apiVersion and kind in every item of a List".into()));
+            }
             Err(message) => return self.error(place.error(message)),
         };
         if kind.ends_with("List")
@@ -184,7 +186,8 @@ impl Reader {
         match telling.tell(value, &api_version, &kind) {
             Ok(Told::Changes) => {}
             Ok(Told::Unknown(kind)) => {
-                let full = self.unknown_kinds.len() >= MAX_UNKNOWN_KINDS && !self.unknown_kinds.contains_key(&kind);
+                let full =
+                    self.unknown_kinds.len() >= MAX_UNKNOWN_KINDS && !self.unknown_kinds.contains_key(&kind);
                 *self.unknown_kinds.entry(if full { "others".to_owned() } else { kind }).or_default() += 1;
             }
             Ok(Told::Hint(hint)) => {
@@ -204,7 +207,9 @@ impl Reader {
     ) {
         let items = match items {
             Value::Array(items) if depth < MAX_LISTS => items,
-            Value::Array(_) => return self.error(place.error(format!("Lists stand in Lists, more than {MAX_LISTS} deep"))),
+            Value::Array(_) => {
+                return self.error(place.error(format!("Lists stand in Lists, more than {MAX_LISTS} deep")));
+            }
             Value::Null => return,
             other => {
                 let found = tree::type_of(&other);
@@ -217,7 +222,8 @@ impl Reader {
                 root::adopt(fields, kind, api_version);
             }
             // The place makes the uid, so items of an inner list must not stand where an outer list's do.
-            let item = place.item.map_or(index, |outer| (outer + 1).wrapping_mul(1_000_003).wrapping_add(index));
+            let item =
+                place.item.map_or(index, |outer| (outer + 1).wrapping_mul(1_000_003).wrapping_add(index));
             self.object(Place { item: Some(item), ..place }, value, depth + 1, sink);
         }
     }

@@ -100,11 +100,12 @@ impl Looking<'_> {
     async fn policies(&mut self, sink: &mut dyn FnMut(Change)) -> Result<(), OneShotError> {
         let url = "/apis/revisor.dev/v1alpha1/imagepolicies";
         let mut policies = 0;
-        let listed = pages::<Policy>(self.client, url, Resource::ImagePolicies, None, &mut |Policy(change)| {
-            policies += 1;
-            sink(change);
-        })
-        .await;
+        let listed =
+            pages::<Policy>(self.client, url, Resource::ImagePolicies, None, &mut |Policy(change)| {
+                policies += 1;
+                sink(change);
+            })
+            .await;
         self.seen.policies = policies;
         match listed {
             Err(Trouble::Missing(_)) => {
@@ -137,11 +138,15 @@ impl Looking<'_> {
         }
     }
 
-    async fn list<T: Lean + DeserializeOwned>(&mut self, sink: &mut dyn FnMut(Change)) -> Result<(), OneShotError> {
+    async fn list<T: Lean + DeserializeOwned>(
+        &mut self,
+        sink: &mut dyn FnMut(Change),
+    ) -> Result<(), OneShotError> {
         let resource = T::RESOURCE;
         let selector = self.scope.selector.filter(|_| resource == Resource::Pods);
         let url = url(resource, self.scope.namespace);
-        let listed = pages::<T>(self.client, &url, resource, selector, &mut |record| sink(record.change())).await;
+        let listed =
+            pages::<T>(self.client, &url, resource, selector, &mut |record| sink(record.change())).await;
         self.settle(listed, resource, sink)
     }
 
@@ -166,7 +171,9 @@ impl Looking<'_> {
                 Ok(())
             }
             Err(Trouble::Unauthenticated(message)) => Err(OneShotError::Unauthenticated(message)),
-            Err(Trouble::Missing(message) | Trouble::Expired(message) | Trouble::Other(message)) => Err(OneShotError::Failed { resource, message }),
+            Err(Trouble::Missing(message) | Trouble::Expired(message) | Trouble::Other(message)) => {
+                Err(OneShotError::Failed { resource, message })
+            }
         }
     }
 }
@@ -216,7 +223,8 @@ async fn pages<T: DeserializeOwned>(
             ..ListParams::default()
         };
         let is_first = params.continue_token.is_none();
-        let request = if resource == Resource::Jobs { request.list_metadata(&params) } else { request.list(&params) };
+        let request =
+            if resource == Resource::Jobs { request.list_metadata(&params) } else { request.list(&params) };
         let request = request.map_err(|error| Trouble::Other(error.to_string()))?;
         let page = match ask::<Page<T>>(client, request).await {
             Ok(page) => page,

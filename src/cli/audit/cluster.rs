@@ -32,7 +32,9 @@ pub(super) fn look(
             selector: args.selector.as_deref(),
             policies: args.policies.is_empty(),
         };
-        one_shot(&client, scope, &mut |change| tell(change, policies)).await.map_err(|error| failure(&url, &error))
+        one_shot(&client, scope, &mut |change| tell(change, policies))
+            .await
+            .map_err(|error| failure(&url, &error))
     })?;
     for resource in &seen.denied {
         let costs = match resource {
@@ -43,7 +45,11 @@ pub(super) fn look(
         streams.note(&format!("listing {resource} is not permitted: {costs}"));
     }
     if args.policies.is_empty() && seen.policies == 0 {
-        let why = if seen.has_crd { "no policies to be read in the cluster" } else { "Revisor is not installed there" };
+        let why = if seen.has_crd {
+            "no policies to be read in the cluster"
+        } else {
+            "Revisor is not installed there"
+        };
         streams.note(&format!("{why}: the profile {DEFAULT_PROFILE} judges"));
     }
     Ok(true)
@@ -55,8 +61,12 @@ fn failure(url: &str, error: &OneShotError) -> Failure {
         OneShotError::PodsDenied { .. } => failure.help(
             "Look at a namespace you may read with -n NAMESPACE, or ask for the ClusterRole `view` there.",
         ),
-        OneShotError::NoNamespace(_) => failure.help("`kubectl get namespaces` lists them; -n names one, -A means all."),
-        OneShotError::Unauthenticated(_) => failure.help("Log in to the cluster again, or name another --context."),
+        OneShotError::NoNamespace(_) => {
+            failure.help("`kubectl get namespaces` lists them; -n names one, -A means all.")
+        }
+        OneShotError::Unauthenticated(_) => {
+            failure.help("Log in to the cluster again, or name another --context.")
+        }
         OneShotError::Failed { .. } => failure,
     }
 }

@@ -64,7 +64,9 @@ impl Files {
             Err(error) => return self.error(folder, &error),
         };
         entries.sort_by_key(fs::DirEntry::file_name);
-        if let Some(hint) = entries.iter().find_map(|entry| recipe(folder, &entry.file_name().to_string_lossy())) {
+        if let Some(hint) =
+            entries.iter().find_map(|entry| recipe(folder, &entry.file_name().to_string_lossy()))
+        {
             return self.hints.push(hint);
         }
         for entry in entries {
@@ -97,10 +99,12 @@ fn is_manifest(name: &str) -> bool {
 fn recipe(folder: &Path, name: &str) -> Option<String> {
     let folder = folder.display();
     match name {
-        "Chart.yaml" => Some(format!("{folder} is a Helm chart: audit what it renders, `helm template {folder} | revisor audit -`")),
-        "kustomization.yaml" | "kustomization.yml" | "Kustomization" => {
-            Some(format!("{folder} is a kustomization: audit what it makes, `kubectl kustomize {folder} | revisor audit -`"))
-        }
+        "Chart.yaml" => Some(format!(
+            "{folder} is a Helm chart: audit what it renders, `helm template {folder} | revisor audit -`"
+        )),
+        "kustomization.yaml" | "kustomization.yml" | "Kustomization" => Some(format!(
+            "{folder} is a kustomization: audit what it makes, `kubectl kustomize {folder} | revisor audit -`"
+        )),
         _ => None,
     }
 }
@@ -115,7 +119,9 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
     };
     let bytes = bytes.map_err(|error| reason(&error))?;
     String::from_utf8(bytes).map_err(|error| match error.as_bytes() {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "expected UTF-8 text, found UTF-16 (save it as UTF-8)".to_owned(),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            "expected UTF-8 text, found UTF-16 (save it as UTF-8)".to_owned()
+        }
         bytes => {
             let valid = &bytes[..error.utf8_error().valid_up_to()];
             let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;

@@ -46,7 +46,8 @@ impl Policies {
                      what is to be audited is named without it"
                 ));
             } else if policies == 0 && reader.errors.is_empty() {
-                self.errors.push(format!("{file}: expected an ImagePolicy (revisor.dev/v1alpha1), found nothing"));
+                self.errors
+                    .push(format!("{file}: expected an ImagePolicy (revisor.dev/v1alpha1), found nothing"));
             }
         }
     }
@@ -79,7 +80,13 @@ impl Policies {
         let Self { records, mut errors } = self;
         for record in &records {
             for problem in &CompiledPolicy::compile(record).problems {
-                errors.push(format!("{}: {}: {} ({})", at(record), problem.field, problem.message, problem.reason));
+                errors.push(format!(
+                    "{}: {}: {} ({})",
+                    at(record),
+                    problem.field,
+                    problem.message,
+                    problem.reason
+                ));
             }
         }
         (records, errors)

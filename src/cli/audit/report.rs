@@ -34,7 +34,8 @@ pub(super) fn write(auditor: &mut Auditor, ask: &Ask, out: &mut dyn Write) -> io
             Some(State::Unknown) => !ask.fail_on_unknown,
             _ => true,
         };
-        let is_shown = ask.verdicts == Verdicts::All || matches!(judgement.state(), Some(State::Fail | State::Unknown));
+        let is_shown =
+            ask.verdicts == Verdicts::All || matches!(judgement.state(), Some(State::Fail | State::Unknown));
         let key = (judgement.policy.name.to_string(), judgement.id.to_string());
         if is_shown && results.get(&key).is_none_or(|(known, _)| *known < rank) {
             results.insert(key, (rank, result(judgement)));
@@ -57,9 +58,22 @@ pub(super) fn write(auditor: &mut Auditor, ask: &Ask, out: &mut dyn Write) -> io
         }
         Output::Table => {
             for result in &results {
-                let text = |path: &str| result.pointer(path).and_then(Value::as_str).unwrap_or("-").to_owned();
-                let fields = ["/verdict", "/severity", "/rule", "/namespace", "/subject/kind", "/subject/name", "/message"];
-                writeln!(out, "{}", fields.map(|path| crate::report::escape::visible(&text(path)).into_owned()).join("  "))?;
+                let text =
+                    |path: &str| result.pointer(path).and_then(Value::as_str).unwrap_or("-").to_owned();
+                let fields = [
+                    "/verdict",
+                    "/severity",
+                    "/rule",
+                    "/namespace",
+                    "/subject/kind",
+                    "/subject/name",
+                    "/message",
+                ];
+                writeln!(
+                    out,
+                    "{}",
+                    fields.map(|path| crate::report::escape::visible(&text(path)).into_owned()).join("  ")
+                )?;
             }
         }
     }

@@ -67,11 +67,12 @@ pub(super) fn read(
             },
         };
         let counting = Counting { rest: rest.as_bytes(), position: &position };
-        let root = root.deserialize(&mut serde_json::Deserializer::from_reader(counting)).map_err(|error| Problem {
-            line: line + u32::try_from(error.line()).unwrap_or(u32::MAX).saturating_sub(1),
-            column: u32::try_from(error.column()).unwrap_or(u32::MAX),
-            message: message(&error),
-        });
+        let root =
+            root.deserialize(&mut serde_json::Deserializer::from_reader(counting)).map_err(|error| Problem {
+                line: line + u32::try_from(error.line()).unwrap_or(u32::MAX).saturating_sub(1),
+                column: u32::try_from(error.column()).unwrap_or(u32::MAX),
+                message: message(&error),
+            });
         let read = if root.is_ok() {
             position.bytes.get()
         } else {
@@ -142,7 +143,8 @@ mod tests {
     fn documents(text: &str) -> Vec<(u32, u32, Result<String, u32>)> {
         let mut found = Vec::new();
         read(text, &mut |_, _, _| {}, &mut |document| {
-            let kind = document.root.map(|root| root.unwrap()["kind"].as_str().unwrap_or_default().to_owned());
+            let kind =
+                document.root.map(|root| root.unwrap()["kind"].as_str().unwrap_or_default().to_owned());
             found.push((document.number, document.line, kind.map_err(|problem| problem.line)));
         });
         found
@@ -151,7 +153,8 @@ mod tests {
     #[test]
     fn objects_may_follow_each_other_in_any_way() {
         let text = "{\"kind\": \"A\"}\n{\"kind\": \"B\"}{\n  \"kind\": \"C\"\n}\n\n{\"kind\": \"D\"}\n";
-        let kinds = [(1, 1, Ok("A".into())), (2, 2, Ok("B".into())), (3, 2, Ok("C".into())), (4, 6, Ok("D".into()))];
+        let kinds =
+            [(1, 1, Ok("A".into())), (2, 2, Ok("B".into())), (3, 2, Ok("C".into())), (4, 6, Ok("D".into()))];
         assert_eq!(documents(text), kinds);
     }
 

@@ -33,7 +33,9 @@ pub(super) const TEMPLATE: &[&str] = &["spec", "template"];
 pub(super) fn role(group: &str, kind: &str) -> Role {
     match (group, kind) {
         ("", "Pod") => Role::Pod,
-        ("", "ReplicationController") | ("apps" | "extensions", "Deployment" | "DaemonSet") => Role::Workload(TEMPLATE),
+        ("", "ReplicationController") | ("apps" | "extensions", "Deployment" | "DaemonSet") => {
+            Role::Workload(TEMPLATE)
+        }
         ("apps", "StatefulSet") => Role::Workload(TEMPLATE),
         ("", "PodTemplate") => Role::Workload(&["template"]),
         ("apps" | "extensions", "ReplicaSet") => Role::ReplicaSet,

@@ -99,7 +99,13 @@ fn is_uuid(text: &str) -> bool {
 
 /// A uid for what has none: the same in every run, different for different places, so that no object ever
 /// overwrites another one by accident.
-pub(super) fn place_uid(file: &str, numbers: [u64; 2], object: &Object<'_>, namespace: &str, path: &str) -> u128 {
+pub(super) fn place_uid(
+    file: &str,
+    numbers: [u64; 2],
+    object: &Object<'_>,
+    namespace: &str,
+    path: &str,
+) -> u128 {
     let texts = [file, object.api_version, object.kind, namespace, object.name, path].map(text_hash);
     let half = |salt| combine(&[&[salt], numbers.as_slice(), texts.as_slice()].concat());
     u128::from(half(1)) << 64 | u128::from(half(2))

@@ -108,7 +108,8 @@ mod tests {
 
     #[test]
     fn patches_without_images_are_no_template_but_an_image_beside_them_is_seen() {
-        let object = json!({"spec": {"image": "prom:v3", "containers": [{"name": "config-reloader", "args": []}]}});
+        let object =
+            json!({"spec": {"image": "prom:v3", "containers": [{"name": "config-reloader", "args": []}]}});
         assert!(paths(&object).is_empty());
         assert_eq!(search(&object).image, Some("prom:v3"));
     }

@@ -134,10 +134,7 @@ mod tests {
     #[test]
     fn documents_keep_their_number_and_first_line() {
         let text = "a: 1\n---\n# only a comment\n---\n\n# two\nb: 2\n...\nc: 3\n";
-        assert_eq!(
-            split(text),
-            [(1, 1, "a: 1\n"), (3, 7, "---\n\n# two\nb: 2\n"), (4, 9, "c: 3\n")],
-        );
+        assert_eq!(split(text), [(1, 1, "a: 1\n"), (3, 7, "---\n\n# two\nb: 2\n"), (4, 9, "c: 3\n")],);
     }
 
     #[test]
@@ -165,10 +162,7 @@ mod tests {
     #[test]
     fn directives_stay_with_the_document_they_are_about() {
         let text = "%YAML 1.2\n---\na: 1\n...\n%TAG ! tag:x,1:\n---\nb: 2\n";
-        assert_eq!(
-            split(text),
-            [(1, 3, "%YAML 1.2\n---\na: 1\n"), (2, 7, "%TAG ! tag:x,1:\n---\nb: 2\n")],
-        );
+        assert_eq!(split(text), [(1, 3, "%YAML 1.2\n---\na: 1\n"), (2, 7, "%TAG ! tag:x,1:\n---\nb: 2\n")],);
     }
 
     #[test]

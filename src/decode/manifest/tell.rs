@@ -24,7 +24,13 @@ pub(super) struct Place<'f> {
 
 impl Place<'_> {
     pub(super) fn error(&self, message: String) -> ManifestError {
-        ManifestError { file: self.file.clone(), document: self.document, line: self.line, column: None, message }
+        ManifestError {
+            file: self.file.clone(),
+            document: self.document,
+            line: self.line,
+            column: None,
+            message,
+        }
     }
 
     fn source(&self) -> Source {
@@ -84,15 +90,25 @@ impl Telling<'_> {
                 self.told(namespace::read(&value), &object, |(name, facts)| Change::Namespace(name, facts))?;
             }
             Role::NetworkPolicy => {
-                self.told(network_policy::read(&value), &object, |(at, facts)| Change::NetworkPolicy(at, facts))?;
+                self.told(network_policy::read(&value), &object, |(at, facts)| {
+                    Change::NetworkPolicy(at, facts)
+                })?;
             }
-            Role::Unknown | Role::ImagePolicy | Role::Kustomization | Role::Harmless => return self.unknown(&object),
+            Role::Unknown | Role::ImagePolicy | Role::Kustomization | Role::Harmless => {
+                return self.unknown(&object);
+            }
         }
         Ok(Told::Changes)
     }
 
-    fn told<T>(&mut self, read: Option<T>, object: &Object<'_>, change: fn(T) -> Change) -> Result<(), String> {
-        let read = read.ok_or_else(|| format!("{}: expected usable metadata", label(object.kind, object.name)))?;
+    fn told<T>(
+        &mut self,
+        read: Option<T>,
+        object: &Object<'_>,
+        change: fn(T) -> Change,
+    ) -> Result<(), String> {
+        let read =
+            read.ok_or_else(|| format!("{}: expected usable metadata", label(object.kind, object.name)))?;
         (self.sink)(change(read));
         Ok(())
     }
@@ -117,7 +133,9 @@ impl Telling<'_> {
         if lacks(metadata, "namespace") {
             metadata.insert("namespace".to_owned(), Value::from(&**self.default_namespace));
         }
-        if lacks(metadata, "name") && let Some(prefix) = metadata.get("generateName").cloned() {
+        if lacks(metadata, "name")
+            && let Some(prefix) = metadata.get("generateName").cloned()
+        {
             metadata.insert("name".to_owned(), prefix);
         }
     }
@@ -130,11 +148,19 @@ impl Telling<'_> {
     }
 
     /// Tells about the pods of a workload, reported under `owner` where there is one.
-    fn workload(&mut self, object: &Object<'_>, path: &[&str], owner: Option<Controller<'_>>) -> Result<(), String> {
+    fn workload(
+        &mut self,
+        object: &Object<'_>,
+        path: &[&str],
+        owner: Option<Controller<'_>>,
+    ) -> Result<(), String> {
         let template = object.at(path).unwrap_or(&Value::Null);
         let expected = |what: &str, found: &Value| {
             let found = type_of(found);
-            Err(format!("{}: expected {what}, found {found} (is this a patch?)", label(object.kind, object.name)))
+            Err(format!(
+                "{}: expected {what}, found {found} (is this a patch?)",
+                label(object.kind, object.name)
+            ))
         };
         if !template.is_object() {
             return expected(&format!("a pod template at {}", path.join(".")), template);
@@ -158,7 +184,8 @@ impl Telling<'_> {
             uid: object.uid().unwrap_or_default(),
         };
         let Controller { api_version, kind, name, uid: owner_uid } = owner.unwrap_or(own);
-        let owner = TemplateOwner { api_version, kind, name, namespace: self.namespace(object), uid: owner_uid };
+        let owner =
+            TemplateOwner { api_version, kind, name, namespace: self.namespace(object), uid: owner_uid };
         let record = PodRecord::from_template(&owner, template, uid, Some(self.place.source()));
         (self.sink)(Change::Pod(record));
     }
@@ -168,7 +195,12 @@ impl Telling<'_> {
         if let Some(uid) = object.uid() {
             let cron_job = owner.filter(|owner| owner.kind == "CronJob").map(|owner| owner.name.into());
             let namespace = self.namespace(object).into();
-            (self.sink)(Change::Job(JobRecord { uid: parse_uid(uid), namespace, name: object.name.into(), cron_job }));
+            (self.sink)(Change::Job(JobRecord {
+                uid: parse_uid(uid),
+                namespace,
+                name: object.name.into(),
+                cron_job,
+            }));
         }
         // The template of a Job that has ended starts no pod any more.
         if has_ended(object) {
@@ -187,7 +219,10 @@ impl Telling<'_> {
             Some(spec @ Value::Object(_)) => spec,
             other => {
                 let found = type_of(&other.unwrap_or_default());
-                return Err(format!("{}: expected an object at spec, found {found}", label(kind, object.name)));
+                return Err(format!(
+                    "{}: expected an object at spec, found {found}",
+                    label(kind, object.name)
+                ));
             }
         };
         let number = |path: &[&str]| object.at(path).and_then(Value::as_i64).unwrap_or_default();

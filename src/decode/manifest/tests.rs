@@ -40,9 +40,16 @@ fn summary(change: &Change) -> String {
         Change::NetworkPolicy(namespace, facts) => format!("networkpolicy {namespace}/{}", facts.name),
         Change::Job(job) => format!("job {} of {:?}", job.name, job.cron_job),
         Change::Policy(policy) => {
-            format!("{} policy {} {}", policy.source.as_ref().map_or(0, |source| source.line), policy.name, policy.spec)
+            format!(
+                "{} policy {} {}",
+                policy.source.as_ref().map_or(0, |source| source.line),
+                policy.name,
+                policy.spec
+            )
         }
-        Change::Unsupported(object) => format!("unsupported {}/{} {}", object.kind, object.name, object.image),
+        Change::Unsupported(object) => {
+            format!("unsupported {}/{} {}", object.kind, object.name, object.image)
+        }
         other => format!("{other:?}"),
     }
 }
@@ -57,7 +64,12 @@ fn owner(pod: &PodRecord) -> String {
 }
 
 fn images(pod: &PodRecord) -> Vec<String> {
-    let shape = PodShape::read(pod.section(Section::Shape), pod.flags, |name| name.into(), |image| Arc::new(Image::new(image)));
+    let shape = PodShape::read(
+        pod.section(Section::Shape),
+        pod.flags,
+        |name| name.into(),
+        |image| Arc::new(Image::new(image)),
+    );
     assert!(!shape.malformed);
     shape.uses.iter().map(|found| found.image.written.to_string()).collect()
 }
@@ -84,7 +96,9 @@ fn windows_line_ends_and_a_byte_order_mark_change_nothing() {
 
 #[test]
 fn a_marker_inside_a_block_scalar_does_not_split() {
-    let text = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\ndata:\n  x: |\n    ---\n    kind: Pod\n---\n{POD}");
+    let text = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\ndata:\n  x: |\n    ---\n    kind: Pod\n---\n{POD}"
+    );
     assert_eq!(told(&text), ["9 Pod/p default nginx"]);
 }
 
@@ -109,7 +123,8 @@ fn every_workload_is_judged_by_its_template() {
 #[test]
 fn a_replicaset_is_reported_under_its_deployment_and_a_former_one_not_at_all() {
     let owned = |replicas: u32| {
-        let owner = "ownerReferences: [{apiVersion: apps/v1, kind: Deployment, name: web, uid: d, controller: true}]";
+        let owner =
+            "ownerReferences: [{apiVersion: apps/v1, kind: Deployment, name: web, uid: d, controller: true}]";
         format!(
             "apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {{name: web-5d4f, {owner}}}\nspec: {{replicas: {replicas}, template: {{spec: {{containers: [{{name: a, image: b}}]}}}}}}\n"
         )
@@ -135,7 +150,11 @@ fn a_job_tells_its_cronjob_and_one_that_has_ended_is_not_judged() {
 #[test]
 fn dumps_of_kubectl_are_read_item_by_item_with_their_lines() {
     let item = POD.replace('\n', "\n  ");
-    let text = format!("apiVersion: v1\nitems:\n- {}\n- {}\nkind: List\nmetadata: {{resourceVersion: ''}}\n", item.trim_end(), item.trim_end());
+    let text = format!(
+        "apiVersion: v1\nitems:\n- {}\n- {}\nkind: List\nmetadata: {{resourceVersion: ''}}\n",
+        item.trim_end(),
+        item.trim_end()
+    );
     assert_eq!(told(&text), ["3 Pod/p default nginx", "11 Pod/p default nginx"]);
     let json = "{\n \"kind\": \"PodList\", \"apiVersion\": \"v1\", \"items\": [\n  {\"metadata\": {\"name\": \"a\"}, \"spec\": {\"containers\": [{\"name\": \"c\", \"image\": \"x\"}]}}\n ]\n}";
     assert_eq!(told(json), ["3 Pod/a default x"]);
@@ -209,7 +228,9 @@ fn argo_rollouts_and_knative_services_are_judged_by_their_template() {
 fn an_unknown_kind_with_an_image_only_is_unsupported_and_one_without_is_counted() {
     let vm = "apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nmetadata: {name: v}\nspec: {template: {spec: {volumes: [{containerDisk: {image: 'disk:1'}}]}}}\n";
     assert_eq!(told(vm), ["unsupported VirtualMachine/v disk:1"]);
-    let (told, reader) = read("apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}\n---\napiVersion: v1\nkind: Config\nclusters: []\n");
+    let (told, reader) = read(
+        "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}\n---\napiVersion: v1\nkind: Config\nclusters: []\n",
+    );
     assert!(told.is_empty() && reader.errors.is_empty());
     let counted = [("Config".to_owned(), 1), ("Widget.example.com".to_owned(), 1)];
     assert_eq!(reader.unknown_kinds.into_iter().collect::<Vec<_>>(), counted);
@@ -229,14 +250,18 @@ fn files_that_are_no_kubernetes_objects_are_counted_and_half_objects_are_errors(
     let (_, reader) = read("services: {web: {image: nginx}}\n");
     assert_eq!((reader.foreign, reader.errors.len()), (1, 0));
     assert_eq!(errors("# x\n\nkind: Pod\n"), [(1, 3, "expected apiVersion beside kind Pod".to_owned())]);
-    assert_eq!(errors("apiVersion: v1\nkind: Pod\n")[0].2, "Pod: expected an object at metadata, found nothing");
+    assert_eq!(
+        errors("apiVersion: v1\nkind: Pod\n")[0].2,
+        "Pod: expected an object at metadata, found nothing"
+    );
     assert!(errors("- a\n")[0].2.contains("expected an object with apiVersion and kind, found a list"));
 }
 
 #[test]
 fn a_workload_without_a_template_is_an_error_and_never_clean() {
     let patch = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 3}\n";
-    let message = "Deployment web: expected a pod template at spec.template, found nothing (is this a patch?)";
+    let message =
+        "Deployment web: expected a pod template at spec.template, found nothing (is this a patch?)";
     assert_eq!(errors(patch)[0].2, message);
     let empty = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {template: {spec: {containers: []}}}\n";
     assert!(errors(empty)[0].2.contains("expected containers at spec.template.spec.containers"));
@@ -252,11 +277,14 @@ fn namespaces_network_policies_and_policies_are_told() {
 #[test]
 fn a_policy_of_another_version_without_a_spec_or_with_a_key_twice_is_an_error() {
     let policy = |version: &str, spec: &str| {
-        errors(&format!("apiVersion: revisor.dev/{version}\nkind: ImagePolicy\nmetadata: {{name: p}}\n{spec}"))
+        errors(&format!(
+            "apiVersion: revisor.dev/{version}\nkind: ImagePolicy\nmetadata: {{name: p}}\n{spec}"
+        ))
     };
     assert!(policy("v9", "spec: {}\n")[0].2.contains("expected apiVersion revisor.dev/v1alpha1"));
     assert_eq!(policy("v1alpha1", "")[0].2, "ImagePolicy p: expected an object at spec, found nothing");
-    let twice = policy("v1alpha1", "spec:\n  rules:\n    digestPinned: {}\n    digestPinned: {enabled: false}\n");
+    let twice =
+        policy("v1alpha1", "spec:\n  rules:\n    digestPinned: {}\n    digestPinned: {enabled: false}\n");
     assert!(twice[0].1 == 7 && twice[0].2.contains("digestPinned"), "{twice:?}");
 }
 

@@ -27,13 +27,16 @@ impl Limits {
 
     fn node<E: Error>(&self) -> Result<(), E> {
         let left = self.nodes.get().checked_sub(1);
-        self.nodes.set(left.ok_or_else(|| E::custom(format_args!("an object of more than {MAX_NODES} values")))?);
+        self.nodes
+            .set(left.ok_or_else(|| E::custom(format_args!("an object of more than {MAX_NODES} values")))?);
         Ok(())
     }
 
     fn text<E: Error>(&self, text: &str) -> Result<(), E> {
         let left = self.text.get().checked_sub(text.len());
-        self.text.set(left.ok_or_else(|| E::custom(format_args!("an object of more than {} MiB", MAX_TEXT >> 20)))?);
+        self.text.set(
+            left.ok_or_else(|| E::custom(format_args!("an object of more than {} MiB", MAX_TEXT >> 20)))?,
+        );
         self.node()
     }
 }

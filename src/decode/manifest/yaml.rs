@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn scalars_resolve_as_kubernetes_resolves_them() {
-        let found = value("a: yes\nb: off\nc: 'yes'\nd: 0644\ne: ~\nf: 2026-01-01T00:00:00Z\ng: 12e4567\nh: 1.27\n");
+        let found =
+            value("a: yes\nb: off\nc: 'yes'\nd: 0644\ne: ~\nf: 2026-01-01T00:00:00Z\ng: 12e4567\nh: 1.27\n");
         let expected = serde_json::json!({
             "a": true, "b": false, "c": "yes", "d": 420, "e": null, "f": "2026-01-01T00:00:00Z", "g": ".inf", "h": 1.27
         });
@@ -130,7 +131,8 @@ mod tests {
 
     #[test]
     fn deep_nesting_is_refused_and_does_not_end_the_stack() {
-        for text in ["[".repeat(100_000), "{a: ".repeat(100_000), "- ".repeat(100_000), "? ".repeat(100_000)] {
+        for text in ["[".repeat(100_000), "{a: ".repeat(100_000), "- ".repeat(100_000), "? ".repeat(100_000)]
+        {
             assert!(read(&text, &mut |_| {}).is_err());
         }
     }
@@ -140,7 +142,10 @@ mod tests {
         let error = read("a: 1\nb: [1, 2\nc: 3\n", &mut |_| {}).unwrap_err();
         assert!((2..=3).contains(&error.line), "{error:?}");
         let error = read("- a\n- b\n", &mut |_| {}).unwrap_err();
-        assert!(error.message.contains("expected an object with apiVersion and kind, found a list"), "{error:?}");
+        assert!(
+            error.message.contains("expected an object with apiVersion and kind, found a list"),
+            "{error:?}"
+        );
         assert!(read("a:\n\tb: 1\n", &mut |_| {}).is_err());
     }
 
@@ -154,7 +159,8 @@ mod tests {
     fn items_are_handed_over_with_their_line() {
         let text = "apiVersion: v1\nitems:\n- apiVersion: v1\n  kind: Pod\n- apiVersion: v1\n  kind: Secret\nkind: List\n";
         let mut items = Vec::new();
-        let root = read(text, &mut |item| items.push((item.index, item.line, item.value["kind"].clone()))).unwrap();
+        let root =
+            read(text, &mut |item| items.push((item.index, item.line, item.value["kind"].clone()))).unwrap();
         assert_eq!(items, [(0, 3, "Pod".into()), (1, 5, "Secret".into())]);
         assert_eq!(root.unwrap()["items"], serde_json::json!([]));
     }
