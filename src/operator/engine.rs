@@ -16,6 +16,7 @@ use crate::auditor::Auditor;
 use crate::auditor::snapshot::Snapshot;
 use crate::auditor::transitions::{FirstAudit, Transition, WantedOwner};
 use crate::decode::Change;
+use crate::report::log::TransitionRecord;
 use crate::report::operational::EventResult;
 
 /// How many changes are applied before a Snapshot may be made.
@@ -210,21 +211,23 @@ pub(crate) async fn at(instant: Option<Instant>) {
 }
 
 fn log_transition(transition: &Transition) {
-    let policies = transition.policies.iter().map(|(name, _)| &**name).collect::<Vec<_>>().join(",");
+    let record = TransitionRecord::from(transition);
     tracing::info!(
-        finding = %transition.id,
-        transition = transition.kind.as_str(),
-        rule = %transition.rule,
-        severity = %transition.severity,
-        namespace = transition.subject.namespace().map_or("", |name| name),
-        subject_kind = transition.subject.kind(),
-        subject = transition.subject.name(),
-        reason = transition.reason,
-        policies,
-        since = %transition.since,
-        detail = transition.message,
+        finding = record.finding,
+        transition = record.kind,
+        rule = record.rule,
+        severity = record.severity,
+        namespace = record.namespace,
+        subject = record.subject,
+        container = record.container,
+        image = record.image,
+        reason = record.reason,
+        policies = record.policies.join(","),
+        since = record.since,
+        at = record.at,
+        detail = record.message,
         "finding {}",
-        transition.kind.as_str()
+        record.kind
     );
 }
 

@@ -153,16 +153,16 @@ impl EventWriter {
 /// The object as `v1` has it: what the API server demands of new Events, and what older tools read.
 fn event(text: EventText, regarding: &Regarding, at: Timestamp, instance: &str) -> DynamicObject {
     let note = match &regarding.on_behalf_of {
-        Some(owner) => format!("{owner}: {}", text.note),
-        None => text.note,
+        Some(owner) if !text.note.contains(&**owner) => format!("{owner}: {}", text.note),
+        _ => text.note,
     };
     let seconds = Timestamp::from_second(at.as_second()).unwrap_or(at).to_string();
     let data = json!({
         "involvedObject": regarding.involved_object(),
         "reason": text.reason,
         "message": cut(&note, NOTE_BYTES),
-        "type": if text.warning { "Warning" } else { "Normal" },
-        "action": "Audit",
+        "type": text.type_,
+        "action": text.action,
         "eventTime": format!("{at:.6}"),
         "firstTimestamp": seconds,
         "lastTimestamp": seconds,
@@ -192,9 +192,10 @@ mod tests {
     fn text() -> EventText {
         EventText {
             name: "revisor.1.opened.2".into(),
-            reason: "TrustedRegistry".into(),
+            type_: "Warning",
+            reason: "TrustedRegistry",
+            action: "Opened",
             note: "n".into(),
-            warning: true,
         }
     }
 
