@@ -183,5 +183,10 @@ pub(crate) fn condition(server: &ApiServer, name: &str) -> (String, String) {
 
 /// Waits for so many violations in the policy's status.
 pub(crate) async fn violations(server: &ApiServer, count: u64) {
-    eventually("violations in the status", async || status(server)["summary"]["violations"] == count).await;
+    let waited = tokio::time::timeout(PATIENCE, async {
+        while status(server)["summary"]["violations"] != count {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "not {count} violations in time: {}", server.get("ImagePolicy", "", "baseline").unwrap_or_default());
 }
