@@ -1,5 +1,6 @@
 //! What is shown: pure renderings of a Snapshot and of transitions. No clock, no client.
 
+pub mod columns;
 mod conditions;
 pub mod escape;
 pub mod event;
@@ -9,6 +10,7 @@ pub mod metrics;
 pub mod namespace_audit;
 mod namespace_series;
 pub mod operational;
+pub mod policies;
 pub mod result;
 pub mod rules;
 pub mod status;

@@ -14,7 +14,7 @@ pub const NAME_LIMIT: usize = 253;
 
 /// Whether a character does something instead of being seen: controls (C0, DEL, C1), line and paragraph
 /// separators, bidi marks and overrides, zero-width and other invisible characters, tags.
-fn acts(character: char) -> bool {
+pub(super) fn acts(character: char) -> bool {
     matches!(
         character,
         '\0'..='\u{1f}'

@@ -1,1 +1,442 @@
-//! stub
+//! The report of `revisor audit`: one row a policy, rule and subject. Its JSON is a contract, version `v1`:
+//! fields are added, never renamed or removed, and what is absent is left out.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::auditor::findings::{Finding, FindingId, State, Subject};
+use crate::auditor::snapshot::{Seen, Snapshot};
+use crate::decode::Source;
+use crate::policy::compile::CompiledPolicy;
+use crate::policy::exemption::Exemption;
+use crate::rules::{Control, RuleId};
+use crate::verdict::{Reason, Severity, Verdict};
+
+/// A verdict as it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shown {
+    /// A violation.
+    Fail,
+    /// Undecided.
+    Unknown,
+    /// A violation, or undecided, and permitted.
+    Exempt,
+    /// Kept.
+    Pass,
+    /// Does not apply.
+    Na,
+}
+
+impl Shown {
+    /// The word used in every output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Unknown => "unknown",
+            Self::Exempt => "exempt",
+            Self::Pass => "pass",
+            Self::Na => "na",
+        }
+    }
+
+    /// Whether it is listed unless all verdicts are asked for.
+    pub fn is_finding(self) -> bool {
+        matches!(self, Self::Fail | Self::Unknown)
+    }
+}
+
+/// What a row is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct SubjectName {
+    /// `Deployment`, `Namespace`, `Image`, ...
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// Where the object stands in the input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The file, `-` for standard input.
+    pub file: String,
+    /// The line where the object begins.
+    pub line: u32,
+}
+
+impl From<&Source> for Place {
+    fn from(source: &Source) -> Self {
+        Self {
+            file: source.file.to_string(),
+            line: source.line,
+        }
+    }
+}
+
+/// What permits a row whose verdict is `exempt`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Permission {
+    /// The exemption's name.
+    pub name: String,
+    /// Why it is permitted.
+    pub reason: String,
+    /// Where it was agreed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    /// When it ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+impl From<&Exemption> for Permission {
+    fn from(exemption: &Exemption) -> Self {
+        Self {
+            name: exemption.name.to_string(),
+            reason: exemption.reason.to_string(),
+            ticket: exemption.ticket.as_deref().map(str::to_owned),
+            expires_at: exemption.expires_at,
+        }
+    }
+}
+
+/// One row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditResult {
+    /// Names rule and subject, the same in every run.
+    pub id: String,
+    /// The policy.
+    pub policy: String,
+    /// The rule.
+    pub rule: &'static str,
+    /// The verdict.
+    pub verdict: Shown,
+    /// Why, in one word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// How much a violation matters under this policy.
+    pub severity: Severity,
+    /// The namespace; none for a reference across the cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// What it is about.
+    pub subject: SubjectName,
+    /// `container`, `initContainer`, `ephemeralContainer` or `imageVolume`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<&'static str>,
+    /// The container's or volume's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// The image as written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The image in its canonical form, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canonical: Option<String>,
+    /// Why, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<&'static str>,
+    /// The requirements that the rule serves.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub controls: &'static [Control],
+    /// How many live pods show it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pods: Option<u32>,
+    /// Where the object stands in the input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Place>,
+    /// What permits it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exemption: Option<Permission>,
+}
+
+impl AuditResult {
+    /// A row of any verdict. `message` is empty where the rule says nothing.
+    pub fn new(
+        policy: &CompiledPolicy,
+        rule: RuleId,
+        id: FindingId,
+        verdict: Verdict,
+        subject: &Subject,
+        message: String,
+    ) -> Self {
+        let info = rule.info();
+        let image_use = subject.image_use();
+        let (written, canonical) = match subject {
+            Subject::Reference(spread) => (None, Some(spread.facts.canonical.to_string())),
+            _ => {
+                let image = image_use.map(|image_use| &image_use.image);
+                let canonical = image.and_then(|image| image.reference.as_ref().ok());
+                (
+                    image.map(|image| image.written.to_string()),
+                    canonical.map(|it| it.canonical().to_owned()),
+                )
+            }
+        };
+        Self {
+            id: id.to_string(),
+            policy: policy.name.to_string(),
+            rule: info.id,
+            verdict: match verdict {
+                Verdict::Pass => Shown::Pass,
+                Verdict::Fail(_) => Shown::Fail,
+                Verdict::Unknown(_) => Shown::Unknown,
+                Verdict::NotApplicable(_) => Shown::Na,
+            },
+            reason: verdict.reason(),
+            severity: policy
+                .rule(rule)
+                .map_or(info.severity, |prepared| prepared.severity),
+            namespace: subject.namespace().map(ToString::to_string),
+            subject: SubjectName {
+                kind: subject.kind().to_owned(),
+                name: subject.name().to_owned(),
+            },
+            slot: image_use.map(|image_use| image_use.slot.as_str()),
+            container: image_use.map(|image_use| image_use.name.to_string()),
+            image: written,
+            canonical,
+            message: Some(message).filter(|message| !message.is_empty()),
+            remedy: verdict.is_finding().then_some(info.remedy),
+            controls: info.controls,
+            pods: None,
+            source: None,
+            exemption: None,
+        }
+    }
+
+    /// The row of a finding. None for a dormant one: no live pod shows it.
+    pub fn of_finding(snapshot: &Snapshot, finding: &Finding) -> Option<Self> {
+        if finding.dormant_since.is_some() {
+            return None;
+        }
+        let policy = &snapshot.policies.get(usize::from(finding.policy))?.policy;
+        let verdict = match finding.state {
+            State::Unknown => Verdict::Unknown(finding.reason),
+            State::Fail | State::Exempt(_) => Verdict::Fail(finding.reason),
+        };
+        let message = finding.explain(policy);
+        let mut row = Self::new(
+            policy,
+            finding.rule,
+            finding.id,
+            verdict,
+            &finding.subject,
+            message,
+        );
+        row.pods = Some(finding.pods).filter(|pods| *pods > 0);
+        if let State::Exempt(index) = finding.state {
+            row.verdict = Shown::Exempt;
+            row.exemption = policy
+                .exemptions
+                .get(usize::from(index))
+                .map(Permission::from);
+        }
+        Some(row)
+    }
+}
+
+/// A policy that was applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AppliedPolicy {
+    /// Its name.
+    pub name: String,
+    /// Its generation; left out for files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
+    /// SHA-256 over its spec.
+    pub sha256: String,
+}
+
+impl From<&CompiledPolicy> for AppliedPolicy {
+    fn from(policy: &CompiledPolicy) -> Self {
+        Self {
+            name: policy.name.to_string(),
+            generation: Some(policy.generation).filter(|generation| *generation > 0),
+            sha256: policy.spec_sha256.to_string(),
+        }
+    }
+}
+
+/// This program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Tool {
+    /// Its version.
+    pub version: &'static str,
+}
+
+/// Violations by severity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the severities")]
+pub struct BySeverity {
+    pub critical: u64,
+    pub high: u64,
+    pub medium: u64,
+    pub low: u64,
+    pub info: u64,
+}
+
+impl BySeverity {
+    fn count(&mut self, severity: Severity) {
+        *match severity {
+            Severity::Critical => &mut self.critical,
+            Severity::High => &mut self.high,
+            Severity::Medium => &mut self.medium,
+            Severity::Low => &mut self.low,
+            Severity::Info => &mut self.info,
+        } += 1;
+    }
+}
+
+/// The report in numbers. Rows are counted, whether they are listed or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Violations.
+    pub fail: u64,
+    /// Undecided.
+    pub unknown: u64,
+    /// Permitted.
+    pub exempt: u64,
+    /// Kept; left out unless all verdicts were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pass: Option<u64>,
+    /// Not applicable; left out unless all verdicts were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub na: Option<u64>,
+    /// Violations by severity.
+    pub fail_by_severity: BySeverity,
+    /// Namespaces seen.
+    pub namespaces: u32,
+    /// Image uses seen, workload by workload.
+    pub image_uses: u32,
+    /// Distinct images seen.
+    pub images: u32,
+    /// Objects that could not be decoded.
+    pub malformed: u64,
+    /// Objects of unknown kinds that name an image.
+    pub unsupported: u32,
+}
+
+/// Which rows are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// `fail` and `unknown`.
+    Findings,
+    /// Every verdict.
+    All,
+}
+
+/// The report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditReport {
+    /// Version of the contract.
+    pub version: &'static str,
+    /// Who wrote it.
+    pub tool: Tool,
+    /// The instant as of which everything was judged.
+    pub observed_at: Timestamp,
+    /// The policies, by name.
+    pub policies: Vec<AppliedPolicy>,
+    /// In numbers.
+    pub summary: Summary,
+    /// The rows, in a fixed order: namespace, subject, container, image, rule, policy.
+    pub results: Vec<AuditResult>,
+}
+
+impl AuditReport {
+    /// Counts the rows, drops those that are not listed, and sorts.
+    pub fn new(
+        observed_at: Timestamp,
+        policies: Vec<AppliedPolicy>,
+        seen: &Seen,
+        mut results: Vec<AuditResult>,
+        listed: Listed,
+    ) -> Self {
+        let mut summary = Summary {
+            namespaces: seen.namespaces,
+            image_uses: seen.image_uses,
+            images: seen.images,
+            malformed: seen.malformed,
+            unsupported: seen.unsupported,
+            ..Summary::default()
+        };
+        let (mut pass, mut na) = (0, 0);
+        for row in &results {
+            match row.verdict {
+                Shown::Fail => {
+                    summary.fail += 1;
+                    summary.fail_by_severity.count(row.severity);
+                }
+                Shown::Unknown => summary.unknown += 1,
+                Shown::Exempt => summary.exempt += 1,
+                Shown::Pass => pass += 1,
+                Shown::Na => na += 1,
+            }
+        }
+        match listed {
+            Listed::All => (summary.pass, summary.na) = (Some(pass), Some(na)),
+            Listed::Findings => results.retain(|row| row.verdict.is_finding()),
+        }
+        results.sort_by(|left, right| key(left).cmp(&key(right)));
+        let tool = Tool {
+            version: env!("CARGO_PKG_VERSION"),
+        };
+        Self {
+            version: "v1",
+            tool,
+            observed_at,
+            policies,
+            summary,
+            results,
+        }
+    }
+
+    /// The report of all findings of a Snapshot. `place` knows where objects stand.
+    pub fn of_snapshot(snapshot: &Snapshot, place: impl Fn(&Finding) -> Option<Place>) -> Self {
+        let row = |finding| {
+            let row = AuditResult::of_finding(snapshot, finding)?;
+            Some(AuditResult {
+                source: place(finding),
+                ..row
+            })
+        };
+        let policies = snapshot
+            .policies
+            .iter()
+            .map(|part| AppliedPolicy::from(&*part.policy))
+            .collect();
+        let rows = snapshot.findings().filter_map(row).collect();
+        Self::new(
+            snapshot.observed_at,
+            policies,
+            &snapshot.seen,
+            rows,
+            Listed::Findings,
+        )
+    }
+
+    /// Whether there is a violation of at least this severity.
+    pub fn has_fail(&self, at_least: Severity) -> bool {
+        self.results
+            .iter()
+            .any(|row| row.verdict == Shown::Fail && row.severity >= at_least)
+    }
+}
+
+/// The fixed order of rows.
+fn key(row: &AuditResult) -> impl Ord + '_ {
+    let place = (
+        &row.namespace,
+        &row.subject,
+        row.slot,
+        &row.container,
+        &row.image,
+    );
+    (place, row.rule, &row.policy, row.verdict, &row.id)
+}

@@ -4,7 +4,8 @@ use serde_json::json;
 use testkit::apiserver::{ApiServer, Fault};
 
 use crate::support::{
-    POLICY, Running, a_while, condition, deployment, eventually, in_pages, settings, status, tidy_namespace, violations,
+    POLICY, Running, a_while, condition, deployment, eventually, in_pages, settings, status, tidy_namespace,
+    violations,
 };
 
 #[tokio::test]
@@ -18,7 +19,8 @@ async fn a_violation_shows_everywhere_and_clears_after_the_fix() {
     deployment(&server, "team-a", "web", "evil.test/x:1");
     violations(&server, 1).await;
     assert_eq!(condition(&server, "Compliant").0, "False");
-    eventually("a NamespaceAudit", async || server.get("NamespaceAudit", "team-a", "revisor").is_some()).await;
+    eventually("a NamespaceAudit", async || server.get("NamespaceAudit", "team-a", "revisor").is_some())
+        .await;
     let audit = server.get("NamespaceAudit", "team-a", "revisor").expect("an audit");
     assert_eq!(audit["findings"][0]["subject"], "Deployment/web");
     let series = r#"revisor_findings{policy="baseline",rule="TrustedRegistry",severity="critical",subject_kind="image_use",state="fail"}"#;
@@ -28,10 +30,18 @@ async fn a_violation_shows_everywhere_and_clears_after_the_fix() {
     let event = &server.list("Event", "team-a")[0];
     let deployment = server.get("Deployment", "team-a", "web").expect("the Deployment");
     assert_eq!(event["involvedObject"]["kind"], "Deployment");
-    assert_eq!(event["involvedObject"]["uid"], deployment["metadata"]["uid"], "kubectl describe looks for the uid");
+    assert_eq!(
+        event["involvedObject"]["uid"], deployment["metadata"]["uid"],
+        "kubectl describe looks for the uid"
+    );
     assert_eq!(event["type"], "Warning");
 
-    server.patch("Pod", "team-a", "web-7f-x", json!({"spec": {"containers": [{"name": "app", "image": "registry.example.com/x:1"}]}}));
+    server.patch(
+        "Pod",
+        "team-a",
+        "web-7f-x",
+        json!({"spec": {"containers": [{"name": "app", "image": "registry.example.com/x:1"}]}}),
+    );
     violations(&server, 0).await;
     assert_eq!(condition(&server, "Compliant").0, "True");
     eventually("no audit", async || server.get("NamespaceAudit", "team-a", "revisor").is_none()).await;
@@ -47,7 +57,8 @@ async fn an_unchanged_cluster_and_a_restarted_operator_make_no_write() {
     deployment(&server, "team-a", "web", "evil.test/x:1");
     let first = Running::ready(&server, in_pages()).await;
     violations(&server, 1).await;
-    eventually("a NamespaceAudit", async || server.get("NamespaceAudit", "team-a", "revisor").is_some()).await;
+    eventually("a NamespaceAudit", async || server.get("NamespaceAudit", "team-a", "revisor").is_some())
+        .await;
     a_while().await;
     first.stop().await;
 
@@ -75,7 +86,10 @@ async fn the_first_audit_of_a_policy_is_one_event_however_many_violations_there_
     a_while().await;
     let events = server.list("Event", "");
     assert_eq!(events.len(), 1);
-    assert_eq!((&events[0]["involvedObject"]["kind"], &events[0]["metadata"]["namespace"]), (&json!("ImagePolicy"), &json!("default")));
+    assert_eq!(
+        (&events[0]["involvedObject"]["kind"], &events[0]["metadata"]["namespace"]),
+        (&json!("ImagePolicy"), &json!("default"))
+    );
     operator.stop().await;
 }
 
@@ -105,7 +119,10 @@ async fn a_namespace_finding_lies_in_the_namespace_and_a_deleted_namespace_leave
     eventually("an Event", async || !server.list("Event", "team-a").is_empty()).await;
     let regards = server.list("Event", "team-a")[0]["involvedObject"].clone();
     let uid = server.get("Namespace", "", "team-a").expect("the namespace")["metadata"]["uid"].clone();
-    assert_eq!(regards, json!({"apiVersion": "v1", "kind": "Namespace", "name": "team-a", "namespace": "team-a", "uid": uid}));
+    assert_eq!(
+        regards,
+        json!({"apiVersion": "v1", "kind": "Namespace", "name": "team-a", "namespace": "team-a", "uid": uid})
+    );
     violations(&server, 1).await;
     server.delete("Namespace", "", "team-a");
     violations(&server, 0).await;
@@ -146,7 +163,8 @@ async fn a_policy_that_is_edited_or_deleted_is_followed() {
     })
     .await;
     server.patch("ImagePolicy", "", "baseline", json!({"spec": {"rules": {"trustedRegistri": {}}}}));
-    eventually("not ready", async || condition(&server, "Ready") == ("False".into(), "UnknownRule".into())).await;
+    eventually("not ready", async || condition(&server, "Ready") == ("False".into(), "UnknownRule".into()))
+        .await;
     server.delete("ImagePolicy", "", "baseline");
     let series = r#"revisor_policy_info{policy="baseline""#;
     eventually("no policy", async || !operator.get("/metrics").await.1.contains(series)).await;

@@ -5,7 +5,9 @@ use std::time::Duration;
 use revisor::operator::{Settings, StreamingLists};
 use testkit::apiserver::{ApiServer, Fault};
 
-use crate::support::{POLICY, Running, a_while, deployment, eventually, in_pages, settings, status, tidy_namespace, violations};
+use crate::support::{
+    POLICY, Running, a_while, deployment, eventually, in_pages, settings, status, tidy_namespace, violations,
+};
 
 #[tokio::test]
 async fn results_are_kept_while_the_api_server_is_away_and_it_is_not_pestered_and_all_comes_back() {
@@ -91,7 +93,10 @@ async fn forgotten_history_is_told_anew_and_what_vanished_meanwhile_is_gone() {
         server.compact();
         server.come_back().await;
         violations(&server, 0).await;
-        assert!(operator.metric(r#"revisor_watch_restarts_total{resource="pods",reason="expired"}"#).await >= Some(1.0));
+        assert!(
+            operator.metric(r#"revisor_watch_restarts_total{resource="pods",reason="expired"}"#).await
+                >= Some(1.0)
+        );
         operator.stop().await;
     }
 }

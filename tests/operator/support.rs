@@ -84,9 +84,13 @@ impl Running {
     /// Asks its admin server.
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let stream = TcpStream::connect(self.address).await.expect("a connection");
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
         tokio::spawn(connection);
-        let request = http::Request::get(path).header("host", "revisor").body(Empty::<Bytes>::new()).expect("a request");
+        let request = http::Request::get(path)
+            .header("host", "revisor")
+            .body(Empty::<Bytes>::new())
+            .expect("a request");
         let answer = sender.send_request(request).await.expect("an answer");
         let status = answer.status().as_u16();
         let body = answer.into_body().collect().await.expect("a body").to_bytes();
@@ -176,7 +180,8 @@ pub(crate) fn status(server: &ApiServer) -> Value {
 /// A condition's status and reason.
 pub(crate) fn condition(server: &ApiServer, name: &str) -> (String, String) {
     let status = status(server);
-    let found = status["conditions"].as_array().into_iter().flatten().find(|condition| condition["type"] == name);
+    let found =
+        status["conditions"].as_array().into_iter().flatten().find(|condition| condition["type"] == name);
     let text = |key: &str| found.and_then(|condition| condition[key].as_str()).unwrap_or_default().to_owned();
     (text("status"), text("reason"))
 }
@@ -188,5 +193,9 @@ pub(crate) async fn violations(server: &ApiServer, count: u64) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     });
-    assert!(waited.await.is_ok(), "not {count} violations in time: {}", server.get("ImagePolicy", "", "baseline").unwrap_or_default());
+    assert!(
+        waited.await.is_ok(),
+        "not {count} violations in time: {}",
+        server.get("ImagePolicy", "", "baseline").unwrap_or_default()
+    );
 }
