@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 
 use clap::ValueEnum;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use super::{Exit, Failure, connect};
-use crate::operator::{self, Settings};
+use crate::operator::{self, Settings, log};
 
 /// Runs the operator: watches the cluster and keeps status, Events and metrics up to date, until it is stopped.
 #[derive(Debug, clap::Args)]
@@ -72,16 +71,9 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
 }
 
 fn log(format: LogFormat, level: &str) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(level).map_err(|error| {
-        Failure::new(format!("--log-level {level:?}: {error}"))
-            .help("Write error, warn, info, debug or trace.")
-    })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let set = match format {
-        LogFormat::Json => {
-            builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
-        }
-        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
+    let format = match format {
+        LogFormat::Json => log::Format::Json,
+        LogFormat::Text => log::Format::Text,
     };
-    set.map_err(|error| Failure::new(format!("no log: {error}")))
+    log::init(format, level).map_err(|error| Failure::new(format!("--log-level: {error}")))
 }

@@ -210,24 +210,38 @@ pub(crate) async fn at(instant: Option<Instant>) {
     }
 }
 
+/// One line a transition; every text is bounded and has no control characters.
 fn log_transition(transition: &Transition) {
-    let record = TransitionRecord::from(transition);
+    let TransitionRecord {
+        finding,
+        kind,
+        rule,
+        severity,
+        reason,
+        policies,
+        namespace,
+        subject,
+        container,
+        image,
+        message,
+        since,
+        at,
+    } = TransitionRecord::from(transition);
     tracing::info!(
-        finding = record.finding,
-        transition = record.kind,
-        rule = record.rule,
-        severity = record.severity,
-        namespace = record.namespace,
-        subject = record.subject,
-        container = record.container,
-        image = record.image,
-        reason = record.reason,
-        policies = record.policies.join(","),
-        since = record.since,
-        at = record.at,
-        detail = record.message,
-        "finding {}",
-        record.kind
+        finding,
+        transition = kind,
+        rule,
+        severity,
+        reason,
+        policies = policies.join(","),
+        namespace,
+        subject,
+        container,
+        image,
+        detail = message,
+        since,
+        at,
+        "finding {kind}"
     );
 }
 
