@@ -1,59 +1,443 @@
-//! The pure engine: it owns all state, is fed with changes and instants, and renders nothing.
+//! The pure engine: it owns all state, is fed with changes and instants, and renders nothing. No async, no
+//! clock, no client, no environment: a test drives a whole cluster's life as a list of changes and instants.
 
+pub mod audit;
+mod clock;
 pub mod findings;
+mod intern;
+mod inventory;
+mod labels;
+mod marks;
+mod namespaces;
+mod pairs;
+mod plan;
+mod references;
+mod rollup;
+mod skew;
 pub mod snapshot;
+#[cfg(test)]
+mod tests;
+mod totals;
 pub mod transitions;
+mod workload;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::decode::Change;
-use snapshot::Snapshot;
+use crate::decode::{Change, UnsupportedObject};
+use crate::subject::Resource;
+use findings::{Finding, Subject};
+use inventory::{Applied, Inventory};
+use marks::{Marks, Telling};
+use namespaces::Namespaces;
+use plan::{Plan, Told};
+use rollup::Rolling;
+use skew::Spreading;
+use snapshot::{NamespaceSnapshot, Snapshot};
 use transitions::{FirstAudit, Transition, WantedOwner};
 
+/// What the changes come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Feed {
+    /// Watches: complete once every kind was told or refused.
+    Live,
+    /// A given set of objects; whether it is the whole cluster.
+    Input(bool),
+}
+
 /// The auditor. Deterministic: the same objects and instants give the same Snapshot, in any order of changes.
-#[derive(Debug, Default)]
-pub struct Auditor {}
+#[derive(Debug)]
+pub struct Auditor {
+    feed: Feed,
+    inventory: Inventory,
+    namespaces: Namespaces,
+    plan: Plan,
+    told: BTreeSet<Resource>,
+    denied: BTreeSet<Resource>,
+    unsupported: Vec<UnsupportedObject>,
+    unusable: u64,
+    reference_marks: Marks,
+    reference_deadline: Option<Timestamp>,
+    next_expiry: Option<Timestamp>,
+    transitions: Vec<Transition>,
+    first_audits: Vec<FirstAudit>,
+    /// Policies whose first audit is to be told with the next Snapshot.
+    new_policies: BTreeSet<Box<str>>,
+    wanted: Vec<WantedOwner>,
+    observed_at: Timestamp,
+    changed: bool,
+    was_complete: bool,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Default for Auditor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Auditor {
-    /// An auditor that has seen nothing.
+    /// An auditor of a live cluster that has seen nothing. It is complete once every kind was told or refused.
     pub fn new() -> Self {
-        Self::default()
+        Self::fed_by(Feed::Live)
+    }
+
+    /// An auditor of a given set of objects. When they are the whole cluster, what is absent does not exist;
+    /// otherwise namespaces without an object of their own are not judged.
+    pub fn over_input(whole_cluster: bool) -> Self {
+        Self::fed_by(Feed::Input(whole_cluster))
+    }
+
+    fn fed_by(feed: Feed) -> Self {
+        Self {
+            feed,
+            inventory: Inventory::default(),
+            namespaces: Namespaces::default(),
+            plan: Plan::default(),
+            told: BTreeSet::new(),
+            denied: BTreeSet::new(),
+            unsupported: Vec::new(),
+            unusable: 0,
+            reference_marks: Marks::default(),
+            reference_deadline: None,
+            next_expiry: None,
+            transitions: Vec::new(),
+            first_audits: Vec::new(),
+            new_policies: BTreeSet::new(),
+            wanted: Vec::new(),
+            observed_at: Timestamp::UNIX_EPOCH,
+            changed: true,
+            was_complete: matches!(feed, Feed::Input(_)),
+            snapshot: Arc::new(Snapshot::empty()),
+        }
+    }
+
+    /// Every kind was told or refused.
+    pub fn is_complete(&self) -> bool {
+        match self.feed {
+            Feed::Input(_) => true,
+            Feed::Live => {
+                Resource::ALL.iter().all(|kind| self.told.contains(kind) || self.denied.contains(kind))
+            }
+        }
     }
 
     /// Takes in a change that was seen at `now`.
-    pub fn apply(&mut self, _change: Change, _now: Timestamp) {
-        unimplemented!()
+    pub fn apply(&mut self, change: Change, now: Timestamp) {
+        if let Change::Pod(record) = &change {
+            // Nearly every change is a pod's, and nearly every one of those changes nothing that is read.
+            let Self { inventory, namespaces, plan, .. } = self;
+            if inventory.apply(record, namespaces, &plan.policies, &plan.graces, now) == Applied::Changed {
+                self.changed_at(now);
+            }
+            return;
+        }
+        self.changed_at(now);
+        self.apply_rare(change, now);
     }
 
-    /// Takes in that time has passed: graces and exemptions end.
-    pub fn tick(&mut self, _now: Timestamp) {
-        unimplemented!()
+    fn changed_at(&mut self, now: Timestamp) {
+        self.changed = true;
+        self.observed_at = self.observed_at.max(now);
     }
 
-    /// When the next grace, exemption or hold-down ends.
+    fn apply_rare(&mut self, change: Change, now: Timestamp) {
+        match change {
+            Change::Pod(_) => {}
+            Change::PodGone(uid) => self.inventory.remove(uid, &mut self.namespaces),
+            Change::Namespace(name, object) => {
+                self.unusable += u64::from(object.malformed);
+                self.namespaces.apply(&name, object);
+            }
+            Change::NamespaceGone(name) => self.namespaces.remove(&name),
+            Change::NetworkPolicy(namespace, facts) => {
+                self.unusable += u64::from(facts.malformed);
+                self.namespaces.apply_policy(&namespace, facts);
+            }
+            Change::NetworkPolicyGone(namespace, name) => self.namespaces.remove_policy(&namespace, &name),
+            Change::Job(job) => self.inventory.apply_job(job, &mut self.namespaces),
+            Change::JobGone(uid) => self.job_gone(uid),
+            Change::Policy(record) => {
+                if self.plan.would_change(&record) {
+                    self.settle(now);
+                }
+                let name = record.name.clone();
+                if self.plan.apply(record) == Told::New {
+                    self.new_policies.insert(name);
+                }
+            }
+            Change::PolicyGone(name) => self.policy_gone(&name, now),
+            Change::RelistStarted(kind) => self.relist_started(kind),
+            Change::RelistFinished(kind) => self.relist_finished(kind, now),
+            Change::Access(kind, granted) => {
+                let changed = if granted { self.denied.remove(&kind) } else { self.denied.insert(kind) };
+                if changed {
+                    self.namespaces.mark_all();
+                }
+            }
+            Change::Unusable(_) => self.unusable += 1,
+            Change::Unsupported(object) => self.unsupported.push(object),
+            Change::OwnerGone(namespace, kind, name) => {
+                self.namespaces.owner_gone(&namespace, workload::workload_hash(&kind, &name));
+            }
+        }
+    }
+
+    fn job_gone(&mut self, uid: u128) {
+        if let Some(job) = self.inventory.remove_job(uid, &mut self.namespaces) {
+            self.namespaces.owner_gone(&job.namespace, workload::workload_hash("Job", &job.name));
+        }
+    }
+
+    fn policy_gone(&mut self, name: &str, now: Timestamp) {
+        if self.plan.contains(name) {
+            self.settle(now);
+            self.plan.remove(name);
+            self.new_policies.remove(name);
+        }
+    }
+
+    fn relist_started(&mut self, kind: Resource) {
+        match kind {
+            Resource::Pods => self.inventory.relist_started(),
+            Resource::Namespaces => self.namespaces.relist_started(),
+            Resource::NetworkPolicies => self.namespaces.policies_relist_started(),
+            Resource::Jobs => self.inventory.jobs_relist_started(),
+            Resource::ImagePolicies => self.plan.relist_started(),
+        }
+    }
+
+    fn relist_finished(&mut self, kind: Resource, now: Timestamp) {
+        match kind {
+            Resource::Pods => self.inventory.relist_finished(&mut self.namespaces),
+            Resource::Namespaces => self.namespaces.relist_finished(),
+            Resource::NetworkPolicies => self.namespaces.policies_relist_finished(),
+            Resource::Jobs => {
+                for job in self.inventory.jobs_relist_finished(&mut self.namespaces) {
+                    self.namespaces.owner_gone(&job.namespace, workload::workload_hash("Job", &job.name));
+                }
+            }
+            Resource::ImagePolicies => {
+                self.plan.not_told().iter().for_each(|name| self.policy_gone(name, now));
+            }
+        }
+        self.told.insert(kind);
+    }
+
+    /// Rolls up what waits under the plan as it is, before the plan changes: what happened until now is told.
+    fn settle(&mut self, now: Timestamp) {
+        if self.was_complete && !self.plan.is_stale() {
+            self.snapshot(now);
+        }
+    }
+
+    /// Takes in that time has passed: graces, exemptions and hold-downs end.
+    pub fn tick(&mut self, now: Timestamp) {
+        let Self { inventory, namespaces, plan, .. } = self;
+        inventory.tick(namespaces, &plan.policies, &plan.graces, now);
+        namespaces.tick(now);
+        if self.next_expiry.is_some_and(|expiry| expiry <= now) {
+            self.namespaces.mark_all();
+            self.inventory.references.mark_all();
+            self.next_expiry = self.plan.next_expiry(now);
+            self.changed_at(now);
+        }
+        if self.namespaces.any_dirty() || self.reference_deadline.is_some_and(|deadline| deadline <= now) {
+            self.changed_at(now);
+        }
+    }
+
+    /// When the next grace, exemption, hold-down or dormancy ends.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        unimplemented!()
+        let clocks =
+            self.inventory.clocks.next_deadline().and_then(|second| Timestamp::from_second(second).ok());
+        [clocks, self.namespaces.next_deadline(), self.reference_deadline, self.next_expiry]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
-    /// Judges what changed and returns what is found now; the same one when nothing changed.
-    pub fn snapshot(&mut self, _now: Timestamp) -> Arc<Snapshot> {
-        unimplemented!()
+    /// Judges what changed and returns what is found now; the same one when nothing changed. Before
+    /// everything was told once it is empty: partial counts would only alarm.
+    pub fn snapshot(&mut self, now: Timestamp) -> Arc<Snapshot> {
+        if !self.changed || !self.is_complete() {
+            return self.snapshot.clone();
+        }
+        self.changed = false;
+        let before = self.plan.renumber();
+        let replanned = before.is_some();
+        let renumbered = before.map(|before| self.replan(&before, now));
+        let first = !std::mem::replace(&mut self.was_complete, true);
+        let quiet = replanned || first || self.feed != Feed::Live;
+        let references = self.judge_references(quiet, renumbered.as_deref(), now);
+        self.roll_up(quiet, renumbered.as_deref(), now);
+        self.snapshot = Arc::new(self.assemble(references, now));
+        self.tell_first_audits(now);
+        self.inventory.sweep();
+        self.snapshot.clone()
+    }
+
+    /// Judges by the new plan; returns the new number of each policy of the old one.
+    fn replan(
+        &mut self,
+        before: &[Arc<crate::policy::compile::CompiledPolicy>],
+        now: Timestamp,
+    ) -> Vec<Option<u16>> {
+        let Self { inventory, namespaces, plan, .. } = self;
+        let same = |policy: &Arc<_>| before.iter().position(|other| Arc::ptr_eq(other, policy));
+        let unchanged: Vec<Option<usize>> = plan.policies.iter().map(same).collect();
+        inventory.pairs.replan(&plan.policies, &unchanged);
+        inventory.replan(namespaces, &plan.policies, &plan.graces, now);
+        inventory.references.mark_all();
+        namespaces.mark_all();
+        self.next_expiry = plan.next_expiry(now);
+        let number = |policy: &Arc<crate::policy::compile::CompiledPolicy>| {
+            let at = plan
+                .policies
+                .iter()
+                .position(|other| other.name == policy.name && other.uid == policy.uid)?;
+            u16::try_from(at).ok()
+        };
+        before.iter().map(number).collect()
+    }
+
+    fn roll_up(&mut self, quiet: bool, renumbered: Option<&[Option<u16>]>, now: Timestamp) {
+        for id in self.namespaces.take_dirty() {
+            let rolling = Rolling {
+                inventory: &self.inventory,
+                plan: &self.plan,
+                denied: &self.denied,
+                whole_input: self.feed == Feed::Input(true),
+                now,
+                renumbered,
+            };
+            let mut rolled = rolling.roll(self.namespaces.get(id));
+            let namespace = self.namespaces.get_mut(id);
+            let before = namespace.part.clone();
+            let policies = &self.plan.policies;
+            let mut telling = Telling { now, quiet, policies, transitions: &mut self.transitions };
+            let closing = match self.feed {
+                Feed::Live => namespace.marks.update(&before.findings, &mut rolled.findings, &mut telling),
+                Feed::Input(_) => None,
+            };
+            let same = renumbered.is_none() && rollup::shown_alike(&before, &rolled.findings);
+            let object = namespace.object.as_deref();
+            let (exists, terminating) = (object.is_some(), object.is_some_and(|object| object.terminating));
+            let revision = before.revision
+                + u64::from(!same || (exists, terminating) != (before.exists, before.terminating));
+            namespace.part = Arc::new(NamespaceSnapshot {
+                name: namespace.name.clone(),
+                uid: object.map(|object| object.uid.clone()).unwrap_or_default(),
+                terminating,
+                exists,
+                counts: rollup::counts(&rolled.findings),
+                findings: rolled.findings.into(),
+                pods: rolled.pods,
+                image_uses: rolled.image_uses,
+                revision,
+            });
+            namespace.rolled_at = Some(now);
+            namespace.gone_owners.clear();
+            self.wanted.extend(rolled.wanted);
+            let deadline = closing.into_iter().chain(rolled.deadline).min();
+            self.namespaces.set_deadline(id, deadline);
+            self.namespaces.forget_if_over(id);
+        }
+    }
+
+    /// The findings on references: those that changed are judged again, the others are kept.
+    fn judge_references(
+        &mut self,
+        quiet: bool,
+        renumbered: Option<&[Option<u16>]>,
+        now: Timestamp,
+    ) -> Arc<[Finding]> {
+        let moved = |running: &references::Running| {
+            let mut groups = running.contents.values().flatten();
+            groups.any(|&group| self.namespaces.is_dirty(self.inventory.groups[group as usize].namespace))
+        };
+        let moved: Vec<Arc<str>> = self
+            .inventory
+            .references
+            .several()
+            .filter(|(_, running)| moved(running))
+            .map(|(name, _)| name.clone())
+            .collect();
+        moved.iter().for_each(|name| self.inventory.references.mark_reference(name));
+        let due = self.reference_deadline.is_some_and(|deadline| deadline <= now);
+        if !self.inventory.references.any_dirty() && !due {
+            return self.snapshot.references.clone();
+        }
+        let dirty = self.inventory.references.take_dirty();
+        let spreading = Spreading {
+            inventory: &self.inventory,
+            namespaces: &self.namespaces,
+            policies: &self.plan.policies,
+            now,
+        };
+        let before = self.snapshot.references.clone();
+        let is_dirty = |finding: &Finding| match &finding.subject {
+            Subject::Reference(spread) => dirty.contains(&spread.facts.canonical),
+            _ => true,
+        };
+        // After a change of the plan everything is dirty, so no kept finding has an old number.
+        let mut findings: Vec<Finding> =
+            before.iter().filter(|finding| !is_dirty(finding)).cloned().collect();
+        for name in &dirty {
+            if let Some(running) = self.inventory.references.get(name) {
+                findings.extend(spreading.findings(name, running));
+            }
+        }
+        findings.sort_by_key(|finding| (finding.id, finding.policy));
+        for old in before.iter() {
+            let policy = renumbered.map_or(Some(old.policy), |numbers| numbers[usize::from(old.policy)]);
+            let Some(policy) = policy else { continue };
+            if let Ok(at) =
+                findings.binary_search_by_key(&(old.id, policy), |finding| (finding.id, finding.policy))
+            {
+                findings[at].since = old.since;
+            }
+        }
+        let mut telling =
+            Telling { now, quiet, policies: &self.plan.policies, transitions: &mut self.transitions };
+        if self.feed == Feed::Live {
+            self.reference_deadline = self.reference_marks.update(&before, &mut findings, &mut telling);
+        }
+        findings.into()
+    }
+
+    fn tell_first_audits(&mut self, now: Timestamp) {
+        for name in std::mem::take(&mut self.new_policies) {
+            let Some((_, part)) = self.snapshot.policy(&name) else { continue };
+            let (policy, total) = (&part.policy, part.total());
+            if self.feed == Feed::Live && self.plan.observed_generation(&name) < policy.generation {
+                self.first_audits.push(FirstAudit {
+                    policy: policy.name.clone(),
+                    uid: policy.uid.clone(),
+                    generation: policy.generation,
+                    violations: total.fail,
+                    unknown: total.unknown,
+                    namespaces: part.violating_namespaces,
+                    at: now,
+                });
+            }
+        }
     }
 
     /// What happened since this was last asked; known after [`Self::snapshot`].
     pub fn drain_transitions(&mut self) -> Vec<Transition> {
-        unimplemented!()
+        std::mem::take(&mut self.transitions)
     }
 
     /// First audits of policies since this was last asked.
     pub fn drain_first_audits(&mut self) -> Vec<FirstAudit> {
-        unimplemented!()
+        std::mem::take(&mut self.first_audits)
     }
 
     /// Workloads whose existence should be looked up (answered with [`Change::OwnerGone`]).
     pub fn drain_wanted_owners(&mut self) -> Vec<WantedOwner> {
-        unimplemented!()
+        std::mem::take(&mut self.wanted)
     }
 }

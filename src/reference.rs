@@ -170,11 +170,7 @@ impl Reference {
     /// value, `:443` dropped, `index.docker.io` and `registry-1.docker.io` as `docker.io`. Not for pulling, and not
     /// to be parsed again: the host of `Foo/bar` becomes `foo`, which alone is a path on Docker Hub.
     pub fn matching_name(&self) -> &str {
-        let end = if self.matching_start == 0 {
-            usize::from(self.name_end)
-        } else {
-            self.text.len()
-        };
+        let end = if self.matching_start == 0 { usize::from(self.name_end) } else { self.text.len() };
         &self.text[usize::from(self.matching_start)..end]
     }
 
@@ -255,9 +251,7 @@ impl<'a> Digest<'a> {
 
     /// `sha256`, `sha384` or `sha512`.
     pub fn algorithm(self) -> &'a str {
-        self.text
-            .split_once(':')
-            .map_or("", |(algorithm, _)| algorithm)
+        self.text.split_once(':').map_or("", |(algorithm, _)| algorithm)
     }
 
     /// The value behind the colon.
@@ -295,10 +289,7 @@ impl<'a> Parts<'a> {
         if let Some(host) = host.filter(|host| !host::is_host(host)) {
             return Err(ReferenceError::Host(Excerpt::of(host)));
         }
-        let path_end = rest
-            .bytes()
-            .position(|b| matches!(b, b':' | b'@'))
-            .unwrap_or(rest.len());
+        let path_end = rest.bytes().position(|b| matches!(b, b':' | b'@')).unwrap_or(rest.len());
         let (path, tail) = rest.split_at(path_end);
         check_path(path, written)?;
         let (tag, digest) = match tail.split_once('@') {
@@ -309,12 +300,7 @@ impl<'a> Parts<'a> {
         if let Some(tag) = tag.filter(|tag| !is_tag(tag)) {
             return Err(ReferenceError::Tag(Excerpt::of(tag)));
         }
-        let parts = Self {
-            host,
-            path,
-            tag,
-            digest,
-        };
+        let parts = Self { host, path, tag, digest };
         let mut length = parts.official_prefix().len() + path.len();
         if let Some(host) = host.filter(|host| host.contains('_')) {
             // Upstream sees such a host as part of the path, see `is_host`.
@@ -334,11 +320,7 @@ impl<'a> Parts<'a> {
     }
 
     fn official_prefix(&self) -> &'static str {
-        if self.canonical_host() == host::HUB && !self.path.contains('/') {
-            OFFICIAL
-        } else {
-            ""
-        }
+        if self.canonical_host() == host::HUB && !self.path.contains('/') { OFFICIAL } else { "" }
     }
 
     fn effective_tag(&self) -> Option<&'a str> {
@@ -356,10 +338,7 @@ fn offset(text: &str) -> u16 {
 
 /// Whether the part before the first `/` is meant as a host (`splitDockerDomain` in `normalize.go`).
 fn names_host(first: &str) -> bool {
-    first == "localhost"
-        || first
-            .chars()
-            .any(|c| matches!(c, '.' | ':') || c.is_uppercase())
+    first == "localhost" || first.chars().any(|c| matches!(c, '.' | ':') || c.is_uppercase())
 }
 
 fn check_path(path: &str, written: &str) -> Result<(), ReferenceError> {
@@ -398,9 +377,7 @@ fn is_tag(tag: &str) -> bool {
     tag.len() <= 128
         && !tag.starts_with(['.', '-'])
         && !tag.is_empty()
-        && tag
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+        && tag.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
 
 /// 64 lower-case hexadecimal characters: what Docker calls an image id.
@@ -419,11 +396,7 @@ fn error_in_context(written: &str, error: ReferenceError) -> ReferenceError {
     if ["{{", "${", "$("].iter().any(|mark| written.contains(mark)) {
         return ReferenceError::Placeholder(excerpt());
     }
-    if let Some((index, found)) = written
-        .chars()
-        .enumerate()
-        .find(|(_, c)| !c.is_ascii_graphic())
-    {
+    if let Some((index, found)) = written.chars().enumerate().find(|(_, c)| !c.is_ascii_graphic()) {
         let (at, written) = (index + 1, excerpt());
         return ReferenceError::Character { found, at, written };
     }

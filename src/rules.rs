@@ -304,7 +304,8 @@ impl TryFrom<String> for Span {
                 b'0'..=b'9' => {
                     let digit = u64::from(byte - b'0');
                     let so_far = number.unwrap_or(0);
-                    number = Some(so_far.checked_mul(10).and_then(|n| n.checked_add(digit)).ok_or_else(wrong)?);
+                    number =
+                        Some(so_far.checked_mul(10).and_then(|n| n.checked_add(digit)).ok_or_else(wrong)?);
                     continue;
                 }
                 b's' => 1,
@@ -367,7 +368,12 @@ pub(crate) mod testing {
 
     /// An image use of a container `app`.
     pub(crate) fn image_use(image: &str) -> ImageUse {
-        ImageUse { slot: Slot::Container, name: "app".into(), image: Arc::new(Image::new(image)), pull_policy: None }
+        ImageUse {
+            slot: Slot::Container,
+            name: "app".into(),
+            image: Arc::new(Image::new(image)),
+            pull_policy: None,
+        }
     }
 
     /// The verdict of an image rule on a container with this image.

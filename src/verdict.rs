@@ -72,9 +72,7 @@ impl Verdict {
 }
 
 /// How much a violation matters. Ordered from `Info` to `Critical`; lower-case everywhere.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth knowing.
@@ -91,8 +89,7 @@ pub enum Severity {
 
 impl Severity {
     /// All severities, worst first.
-    pub const WORST_FIRST: [Self; 5] =
-        [Self::Critical, Self::High, Self::Medium, Self::Low, Self::Info];
+    pub const WORST_FIRST: [Self; 5] = [Self::Critical, Self::High, Self::Medium, Self::Low, Self::Info];
 
     /// The word used in every output.
     pub fn as_str(self) -> &'static str {

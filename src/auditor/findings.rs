@@ -1,7 +1,7 @@
 //! Findings: a `fail` or `unknown` of one rule on one subject under one policy.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
 
@@ -12,7 +12,7 @@ use crate::subject::namespace::{NamespaceFacts, NamespaceSubject};
 use crate::subject::pod::{ImageSubject, ImageUse, PodShape};
 use crate::subject::reference::ReferenceFacts;
 use crate::subject::running::{Lasted, RunningState, RunningSubject};
-use crate::verdict::{Note, Reason, reason};
+use crate::verdict::{Note, Reason, Verdict, reason};
 
 /// Names a finding across runs, restarts and policies: a hash of rule and subject. Shown as 16 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +43,9 @@ pub struct Workload {
     pub through: Option<OwnerReference>,
     /// Uid of the workload where an ownerReference of the pod (or of its Job) gives it; else empty.
     pub uid: Box<str>,
+    /// The attribution is certain: the pod itself, or a Job whose own object was seen. A pod can claim any
+    /// owner, so an exemption by workload asks for this.
+    pub verified: bool,
     /// Stable hash of kind and name.
     pub hash: u64,
 }
@@ -206,17 +209,30 @@ pub struct Finding {
 impl Finding {
     /// The sentence the rule writes about it, from the very facts that were judged.
     pub fn explain(&self, policy: &CompiledPolicy) -> String {
-        match self.reason {
-            reason::MISSING_PERMISSION => return format!("{} needs to read {}, which is not permitted", self.rule, list_reads(self.rule)),
-            reason::MALFORMED => return "the object could not be decoded: a field has another type than its API says".to_owned(),
-            reason::NAMESPACE_UNKNOWN => return "the policy selects namespaces by label and this namespace's labels are not known".to_owned(),
-            _ => {}
-        }
         let mut text = String::new();
-        if let Some(rule) = policy.rule(self.rule) {
+        explain_reason(self.rule, self.reason, &mut text);
+        if let (true, Some(rule)) = (text.is_empty(), policy.rule(self.rule)) {
             judge(&rule.check, &self.subject, &mut Note::listening(&mut text));
         }
         text
+    }
+}
+
+/// The sentence for a reason that the engine gives by itself; nothing for a rule's own reason.
+pub(super) fn explain_reason(rule: RuleId, reason: Reason, text: &mut String) {
+    match reason {
+        reason::MISSING_PERMISSION => {
+            *text = format!("{rule} needs to read {}, which is not permitted", list_reads(rule));
+        }
+        reason::MALFORMED => {
+            text.push_str("the object could not be decoded: a field has another type than its API says");
+        }
+        reason::NAMESPACE_UNKNOWN => {
+            text.push_str("the policy selects namespaces by label and this namespace's labels are not known");
+        }
+        reason::OUT_OF_SCOPE => text.push_str("the policy's scope leaves it out"),
+        reason::TERMINATED => text.push_str("the pod has ended"),
+        _ => {}
     }
 }
 
@@ -224,39 +240,39 @@ fn list_reads(rule: RuleId) -> String {
     rule.info().reads.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
 }
 
-/// Runs a check on a subject's own facts.
-fn judge(check: &Check, subject: &Subject, note: &mut Note<'_>) {
+/// Runs a check on a subject's own facts; none when the check is about something else.
+pub(super) fn judge(check: &Check, subject: &Subject, note: &mut Note<'_>) -> Option<Verdict> {
     match (check, subject) {
         (Check::Image(check), Subject::ImageUse(at)) => {
-            if let Some(image_use) = at.image_use() {
-                check(&ImageSubject { pod: &at.judged.shape, image_use }, note);
-            }
+            Some(check(&ImageSubject { pod: &at.judged.shape, image_use: at.image_use()? }, note))
         }
         (Check::Running(check), Subject::ImageUse(at)) => {
-            if let Some(image_use) = at.image_use() {
-                let Judged { shape, running, unready, spec_changed } = &*at.judged;
-                let subject = RunningSubject { pod: shape, image_use, running, unready: *unready, spec_changed: *spec_changed };
-                check(&subject, note);
-            }
+            let Judged { shape, running, unready, spec_changed } = &*at.judged;
+            let (unready, spec_changed) = (*unready, *spec_changed);
+            let subject =
+                RunningSubject { pod: shape, image_use: at.image_use()?, running, unready, spec_changed };
+            Some(check(&subject, note))
         }
         (Check::Namespace(check), Subject::Namespace(facts)) => {
-            if let Some(object) = &facts.object {
-                check(&NamespaceSubject { facts, object }, note);
-            }
+            Some(check(&NamespaceSubject { facts, object: facts.object.as_deref()? }, note))
         }
-        (Check::Reference(check), Subject::Reference(spread)) => {
-            check(&spread.facts, note);
-        }
-        _ => {}
+        (Check::Reference(check), Subject::Reference(spread)) => Some(check(&spread.facts, note)),
+        _ => None,
     }
 }
 
 /// The id of a finding on one image use of a workload. The stable hashes are those of the parts.
-pub(super) fn use_id(rule: RuleId, namespace: u64, workload: u64, slot: u8, container: u64, image: u64) -> FindingId {
-    FindingId(combine(&[text_hash(rule.as_str()), namespace, workload, u64::from(slot), container, image]))
+pub(super) fn use_id(rule: RuleId, namespace: u64, workload: u64, image_use: u64) -> FindingId {
+    FindingId(combine(&[rule_hash(rule), namespace, workload, image_use]))
 }
 
 /// The id of a finding on a namespace, or on a reference.
 pub(super) fn name_id(rule: RuleId, name: u64) -> FindingId {
-    FindingId(combine(&[text_hash(rule.as_str()), name]))
+    FindingId(combine(&[rule_hash(rule), name]))
+}
+
+fn rule_hash(rule: RuleId) -> u64 {
+    static HASHES: LazyLock<Box<[u64]>> =
+        LazyLock::new(|| RuleId::all().map(|rule| text_hash(rule.as_str())).collect());
+    HASHES[rule.index()]
 }

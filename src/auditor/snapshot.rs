@@ -71,6 +71,23 @@ pub struct NamespaceSnapshot {
     pub revision: u64,
 }
 
+impl NamespaceSnapshot {
+    /// A namespace in which nothing was found.
+    pub(super) fn empty(name: Arc<str>) -> Self {
+        Self {
+            name,
+            uid: Box::default(),
+            terminating: false,
+            exists: false,
+            findings: Box::default(),
+            counts: Box::default(),
+            pods: 0,
+            image_uses: 0,
+            revision: 0,
+        }
+    }
+}
+
 /// What was found of one rule of one policy in all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RuleTotal {
@@ -168,10 +185,7 @@ impl Snapshot {
     }
 
     /// The findings on references that concern pods of `namespace`, with how many pods there.
-    pub fn references_in<'a>(
-        &'a self,
-        namespace: &'a str,
-    ) -> impl Iterator<Item = (&'a Finding, u32)> + 'a {
+    pub fn references_in<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = (&'a Finding, u32)> + 'a {
         self.references.iter().filter_map(move |finding| match &finding.subject {
             Subject::Reference(spread) => spread.pods_in(namespace).map(|pods| (finding, pods)),
             _ => None,

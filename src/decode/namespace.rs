@@ -142,22 +142,35 @@ mod tests {
             "name": "team-a", "labels": {"b": "2", "a": "1"}, "annotations": {"long": long, "short": "y"},
         }});
         let (name, object) = read(&value).unwrap();
-        assert_eq!((&*name, value_of(&object.labels, "a"), value_of(&object.labels, "b")), ("team-a", Some("1"), Some("2")));
-        assert_eq!((value_of(&object.annotations, "long"), value_of(&object.annotations, "short")), (None, Some("y")));
+        assert_eq!(
+            (&*name, value_of(&object.labels, "a"), value_of(&object.labels, "b")),
+            ("team-a", Some("1"), Some("2"))
+        );
+        assert_eq!(
+            (value_of(&object.annotations, "long"), value_of(&object.annotations, "short")),
+            (None, Some("y"))
+        );
         assert!(!object.malformed && !object.terminating);
     }
 
     #[test]
     fn a_label_that_is_a_number_flags_the_namespace_and_keeps_the_others() {
-        let (_, object) = read(&serde_json::json!({"metadata": {"name": "n", "labels": {"a": 1, "b": "2"}}})).unwrap();
+        let (_, object) =
+            read(&serde_json::json!({"metadata": {"name": "n", "labels": {"a": 1, "b": "2"}}})).unwrap();
         assert!(object.malformed);
         assert_eq!(value_of(&object.labels, "b"), Some("2"));
     }
 
     #[test]
     fn a_deletion_timestamp_means_terminating_and_null_does_not() {
-        let deleted = serde_json::json!({"metadata": {"name": "n", "deletionTimestamp": "2026-01-01T11:00:00Z"}});
+        let deleted =
+            serde_json::json!({"metadata": {"name": "n", "deletionTimestamp": "2026-01-01T11:00:00Z"}});
         assert!(read(&deleted).unwrap().1.terminating);
-        assert!(!read(&serde_json::json!({"metadata": {"name": "n", "deletionTimestamp": null}})).unwrap().1.terminating);
+        assert!(
+            !read(&serde_json::json!({"metadata": {"name": "n", "deletionTimestamp": null}}))
+                .unwrap()
+                .1
+                .terminating
+        );
     }
 }

@@ -38,15 +38,24 @@ pub fn read(value: &Value) -> Option<(Arc<str>, NetworkPolicyFacts)> {
 
 impl NetworkPolicyRecord {
     fn from_value(value: &Value) -> Self {
-        let metadata = |key: &str| value.pointer(&format!("/metadata/{key}")).and_then(Value::as_str).unwrap_or_default();
+        let metadata = |key: &str| {
+            value.pointer(&format!("/metadata/{key}")).and_then(Value::as_str).unwrap_or_default()
+        };
         let spec = value.get("spec").unwrap_or(&Value::Null);
         let read = Spec::read(spec);
         let malformed = read.is_none();
-        let (selects_all, ingress, egress) = read.map_or((false, None, None), |spec| (spec.selects_all, spec.ingress, spec.egress));
+        let (selects_all, ingress, egress) =
+            read.map_or((false, None, None), |spec| (spec.selects_all, spec.ingress, spec.egress));
         Self {
             resource_version: metadata("resourceVersion").to_owned(),
             namespace: metadata("namespace").into(),
-            facts: NetworkPolicyFacts { name: metadata("name").into(), selects_all, ingress, egress, malformed },
+            facts: NetworkPolicyFacts {
+                name: metadata("name").into(),
+                selects_all,
+                ingress,
+                egress,
+                malformed,
+            },
         }
     }
 }
@@ -89,7 +98,8 @@ impl Spec {
         let (ingress, egress) = (list(spec, "ingress")?, list(spec, "egress")?);
         let types = list(spec, "policyTypes")?;
         let types: Vec<&str> = types.iter().map(Value::as_str).collect::<Option<_>>()?;
-        let isolates = |word: &str, by_default: bool| if types.is_empty() { by_default } else { types.contains(&word) };
+        let isolates =
+            |word: &str, by_default: bool| if types.is_empty() { by_default } else { types.contains(&word) };
         Some(Self {
             selects_all,
             ingress: direction(ingress, "from", isolates("Ingress", true))?,
@@ -210,8 +220,12 @@ mod tests {
     #[test]
     fn every_namespace_is_everything_unless_the_same_peer_also_selects_pods() {
         assert_eq!(ingress(json!([{"from": [{"namespaceSelector": {}}]}])), Some(EVERYTHING));
-        assert_eq!(ingress(json!([{"from": [{"namespaceSelector": {}, "podSelector": {}}]}])), Some(EVERYTHING));
-        let and = json!([{"from": [{"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "prom"}}}]}]);
+        assert_eq!(
+            ingress(json!([{"from": [{"namespaceSelector": {}, "podSelector": {}}]}])),
+            Some(EVERYTHING)
+        );
+        let and =
+            json!([{"from": [{"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "prom"}}}]}]);
         assert_eq!(ingress(and), Some(SOME));
         assert_eq!(ingress(json!([{"from": [{"podSelector": {}}]}])), Some(SOME));
     }
@@ -234,12 +248,17 @@ mod tests {
     fn only_an_empty_selector_selects_all() {
         assert!(facts(json!({"podSelector": {"matchLabels": {}, "matchExpressions": []}})).selects_all);
         assert!(facts(json!({})).selects_all);
-        assert!(!facts(json!({"podSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}})).selects_all);
+        assert!(
+            !facts(json!({"podSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}}))
+                .selects_all
+        );
     }
 
     #[test]
     fn a_field_of_another_type_is_malformed_and_isolates_nothing() {
-        for spec in [json!({"ingress": "all"}), json!({"podSelector": []}), json!({"policyTypes": [1]}), json!(null)] {
+        for spec in
+            [json!({"ingress": "all"}), json!({"podSelector": []}), json!({"policyTypes": [1]}), json!(null)]
+        {
             let facts = facts(spec);
             assert!(facts.malformed && !facts.selects_all && facts.ingress.is_none());
         }

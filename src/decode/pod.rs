@@ -4,6 +4,8 @@ mod entry;
 mod metadata;
 mod spec;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use serde::de::{Deserialize, DeserializeSeed as _, Deserializer, MapAccess};
 
@@ -143,6 +145,9 @@ impl<'de> Deserialize<'de> for PodRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut record = Self { bytes: Vec::with_capacity(1024), ..Self::default() };
         Object(&mut PodFields(&mut record)).deserialize(deserializer)?;
+        if record.section(Section::Shape).is_empty() {
+            record.malformed();
+        }
         Ok(record)
     }
 }

@@ -16,10 +16,7 @@ pub struct Excerpt {
 impl Excerpt {
     pub(super) fn of(text: &str) -> Self {
         let end = text.char_indices().nth(EXCERPT).map(|(end, _)| end);
-        Self {
-            text: text[..end.unwrap_or(text.len())].into(),
-            cut: end.is_some(),
-        }
+        Self { text: text[..end.unwrap_or(text.len())].into(), cut: end.is_some() }
     }
 }
 
@@ -85,26 +82,18 @@ impl fmt::Display for ReferenceError {
             Self::Empty => f.write_str("image reference is empty"),
             Self::Placeholder(text) => write!(f, "placeholder was not filled in: {text}"),
             Self::Scheme(text) => write!(f, "image reference must not have a scheme: {text}"),
-            Self::Character { found, at, written } => write!(
-                f,
-                "character '{}' at position {at} is not allowed: {written}",
-                found.escape_debug()
-            ),
+            Self::Character { found, at, written } => {
+                write!(f, "character '{}' at position {at} is not allowed: {written}", found.escape_debug())
+            }
             Self::ImageId(text) => {
-                write!(
-                    f,
-                    "64 hexadecimal characters alone are an image id, not a name: {text}"
-                )
+                write!(f, "64 hexadecimal characters alone are an image id, not a name: {text}")
             }
             Self::Host(text) => write!(
                 f,
                 "host must be a domain name, an IPv4 address or a bracketed IPv6 address, with or without a port: {text}"
             ),
             Self::HostTooLong(length) => {
-                write!(
-                    f,
-                    "host must not be more than 255 characters: it has {length}"
-                )
+                write!(f, "host must not be more than 255 characters: it has {length}")
             }
             Self::UpperCase(text) => write!(f, "repository name must be lower case: {text}"),
             Self::EmptySegment(text) => {
@@ -114,26 +103,19 @@ impl fmt::Display for ReferenceError {
                 f,
                 "repository name must consist of a-z and 0-9, joined by single '.', '_', '__' or dashes: {text}"
             ),
-            Self::NameTooLong(length) => write!(
-                f,
-                "repository name must not be more than 255 characters: it has {length}"
-            ),
+            Self::NameTooLong(length) => {
+                write!(f, "repository name must not be more than 255 characters: it has {length}")
+            }
             Self::Tag(text) => write!(
                 f,
                 "tag must be 1 to 128 letters, digits, '_', '.' or '-', and start with none of the last two: {text}"
             ),
             Self::Digest(text) => write!(f, "digest must be 'algorithm:hexadecimal': {text}"),
             Self::Algorithm(text) => {
-                write!(
-                    f,
-                    "digest algorithm must be sha256, sha384 or sha512: {text}"
-                )
+                write!(f, "digest algorithm must be sha256, sha384 or sha512: {text}")
             }
             Self::DigestLength { expected, found } => {
-                write!(
-                    f,
-                    "digest must have {expected} hexadecimal characters: it has {found}"
-                )
+                write!(f, "digest must have {expected} hexadecimal characters: it has {found}")
             }
             Self::DigestValue(text) => {
                 write!(f, "digest must be lower-case hexadecimal: {text}")

@@ -130,17 +130,7 @@ mod tests {
 
     #[test]
     fn what_could_never_match_is_refused() {
-        for glob in [
-            "",
-            "team-?",
-            "team-[ab]",
-            "{a,b}",
-            "!a",
-            "a b",
-            "**",
-            "tëam",
-            "a\\*",
-        ] {
+        for glob in ["", "team-?", "team-[ab]", "{a,b}", "!a", "a b", "**", "tëam", "a\\*"] {
             assert!(Glob::parse(glob).is_err(), "{glob}");
         }
     }

@@ -15,11 +15,7 @@ pub(super) const HUB_ALIASES: [&str; 2] = ["index.docker.io", "registry-1.docker
 ///
 /// Compare host names by edit distance without their ports, or `:5000` is a typo of `:5001`.
 pub fn split_port(host: &str) -> (&str, Option<&str>) {
-    let from = if host.starts_with('[') {
-        host.find(']').unwrap_or(0)
-    } else {
-        0
-    };
+    let from = if host.starts_with('[') { host.find(']').unwrap_or(0) } else { 0 };
     match host[from..].split_once(':') {
         Some((name, port)) => (&host[..from + name.len()], Some(port)),
         None => (host, None),
@@ -50,9 +46,7 @@ fn is_label(label: &str) -> bool {
     let bytes = label.as_bytes();
     bytes.first().is_some_and(|b| *b != b'-')
         && bytes.last().is_some_and(|b| *b != b'-')
-        && bytes
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || *b == b'-')
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-')
 }
 
 /// Whether [`push_normalised`] would change anything.
@@ -61,9 +55,7 @@ pub(super) fn is_normalised(host: &str) -> bool {
         Some(port) => port.starts_with('0') || port == "443",
         None => false,
     };
-    !(host.bytes().any(|b| b.is_ascii_uppercase() || b == b'[')
-        || HUB_ALIASES.contains(&host)
-        || odd_port())
+    !(host.bytes().any(|b| b.is_ascii_uppercase() || b == b'[') || HUB_ALIASES.contains(&host) || odd_port())
 }
 
 /// Appends the form in which hosts are compared: lower case, ports and IPv6 addresses by value, `:443` dropped,
@@ -233,23 +225,11 @@ mod tests {
 
     #[test]
     fn odd_hosts_are_recognised_with_or_without_a_port() {
-        for host in [
-            "10.0.0.1",
-            "10.0.0.1:5000",
-            "[::1]",
-            "[2001:db8::1]:5000",
-            "::1",
-            "127.1",
-            "0x7f000001",
-        ] {
+        for host in ["10.0.0.1", "10.0.0.1:5000", "[::1]", "[2001:db8::1]:5000", "::1", "127.1", "0x7f000001"]
+        {
             assert_eq!(host_oddity(host), Some(HostOddity::IpLiteral), "{host}");
         }
-        for host in [
-            "localhost",
-            "LOCALHOST",
-            "localhost:5000",
-            "registry.localhost",
-        ] {
+        for host in ["localhost", "LOCALHOST", "localhost:5000", "registry.localhost"] {
             assert_eq!(host_oddity(host), Some(HostOddity::Localhost), "{host}");
         }
         for host in [
@@ -280,9 +260,7 @@ mod tests {
             // U+202E would turn the rest of the line around.
             ("xn--ab-g4t.io", "a\\u{202e}b.io"),
         ] {
-            let Some(HostOddity::Punycode { decoded }) = host_oddity(host) else {
-                panic!("{host}")
-            };
+            let Some(HostOddity::Punycode { decoded }) = host_oddity(host) else { panic!("{host}") };
             assert_eq!(decoded, expected, "{host}");
         }
     }
@@ -297,10 +275,7 @@ mod tests {
             ("gcr.io", "gccr.io"),
             ("é", "e"),
         ] {
-            assert!(
-                edit_distance_is_one(a, b) && edit_distance_is_one(b, a),
-                "{a} {b}"
-            );
+            assert!(edit_distance_is_one(a, b) && edit_distance_is_one(b, a), "{a} {b}");
         }
         for (a, b) in [
             ("", ""),
@@ -311,10 +286,7 @@ mod tests {
             ("abc", "cab"),
             ("ab", ""),
         ] {
-            assert!(
-                !edit_distance_is_one(a, b) && !edit_distance_is_one(b, a),
-                "{a} {b}"
-            );
+            assert!(!edit_distance_is_one(a, b) && !edit_distance_is_one(b, a), "{a} {b}");
         }
     }
 }

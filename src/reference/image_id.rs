@@ -41,9 +41,7 @@ impl<'a> ImageId<'a> {
             return Self::Ambiguous(text);
         }
         let name = text.strip_prefix("docker-pullable://").unwrap_or(text);
-        let digest = name
-            .rsplit_once('@')
-            .and_then(|(_, digest)| Digest::parse(digest).ok());
+        let digest = name.rsplit_once('@').and_then(|(_, digest)| Digest::parse(digest).ok());
         match (digest, Reference::parse(name)) {
             (Some(digest), Ok(repository)) => Self::RepositoryDigest { repository, digest },
             _ => Self::Unrecognised(text),
@@ -69,10 +67,7 @@ mod tests {
     fn image_ids_are_read_by_what_the_runtime_meant() {
         let digest = format!("sha256:{HEX}");
         let repository = format!("docker.io/library/nginx@{digest}");
-        for written in [
-            repository.clone(),
-            format!("docker-pullable://{repository}"),
-        ] {
+        for written in [repository.clone(), format!("docker-pullable://{repository}")] {
             match ImageId::parse(&written) {
                 ImageId::RepositoryDigest { repository, digest } => {
                     assert_eq!(repository.name(), "docker.io/library/nginx");
@@ -86,15 +81,7 @@ mod tests {
         assert_eq!(ImageId::parse(HEX), ImageId::Ambiguous(HEX));
         let docker = format!("docker://{digest}");
         assert_eq!(ImageId::parse(&docker), ImageId::Ambiguous(&docker));
-        for odd in [
-            "sha256:abc",
-            "nginx:1.27",
-            "x",
-            " ",
-            "docker://",
-            "nginx@md5:0",
-            "docker-pullable://",
-        ] {
+        for odd in ["sha256:abc", "nginx:1.27", "x", " ", "docker://", "nginx@md5:0", "docker-pullable://"] {
             assert_eq!(ImageId::parse(odd), ImageId::Unrecognised(odd));
             assert_eq!(ImageId::parse(odd).manifest_digest(), None);
         }

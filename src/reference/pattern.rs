@@ -68,10 +68,7 @@ impl Pattern {
         host::push_normalised(host, &mut text);
         let host_end = text.len();
         let official = text == host::HUB && !path.contains('/') && path != "**";
-        let covers_hub = wild_host
-            && host::HUB_ALIASES
-                .iter()
-                .any(|alias| parts_match(&text, alias, '.'));
+        let covers_hub = wild_host && host::HUB_ALIASES.iter().any(|alias| parts_match(&text, alias, '.'));
         if !names_host(&text) {
             // Only a port tells this host from a path on Docker Hub.
             text.push_str(":443");
@@ -83,13 +80,7 @@ impl Pattern {
         }
         text.push_str(path);
         check_path(&text[path_start..]).map_err(|reason| reason(excerpt()))?;
-        Ok(Self {
-            text: text.into_boxed_str(),
-            host_end,
-            path_start,
-            wild_host,
-            covers_hub,
-        })
+        Ok(Self { text: text.into_boxed_str(), host_end, path_start, wild_host, covers_hub })
     }
 
     /// Whether the reference's repository is in the set, in whatever spelling ([`Reference::matching_name`]); tags
@@ -101,11 +92,7 @@ impl Pattern {
         } else {
             wanted == host
         };
-        same_host
-            && path_matches(
-                &self.text[self.path_start..],
-                reference.matching_repository(),
-            )
+        same_host && path_matches(&self.text[self.path_start..], reference.matching_repository())
     }
 
     /// The canonical pattern. Parsing it gives the same pattern again.
@@ -153,9 +140,7 @@ fn split(written: &str) -> Result<(&str, &str), PatternError> {
         }
         let bare_host = name.contains('.') || name.starts_with('[') || name == "localhost";
         return match port {
-            Some(port) if !port.bytes().all(|b| b.is_ascii_digit()) => {
-                Err(PatternError::Tag(excerpt()))
-            }
+            Some(port) if !port.bytes().all(|b| b.is_ascii_digit()) => Err(PatternError::Tag(excerpt())),
             Some(_) if !bare_host => Err(PatternError::PortOrTag(excerpt())),
             _ if bare_host => Ok((written, "**")),
             _ => Ok((host::HUB, written)),
@@ -184,11 +169,7 @@ fn check_host(host: &str, wild: bool) -> Result<(), Reason> {
         Err(PatternError::DoubleStar)
     } else if !host::is_host(&host.replace('*', "x")) {
         Err(PatternError::Host)
-    } else if host
-        .rsplit('.')
-        .next()
-        .is_some_and(|last| last.contains('*'))
-    {
+    } else if host.rsplit('.').next().is_some_and(|last| last.contains('*')) {
         Err(PatternError::AnyDomain)
     } else {
         Ok(())
@@ -271,10 +252,7 @@ impl fmt::Display for PatternError {
             }
             Self::Character { found, pattern } => {
                 let found = found.escape_debug();
-                return write!(
-                    f,
-                    "character '{found}' is not allowed in a pattern: {pattern}"
-                );
+                return write!(f, "character '{found}' is not allowed in a pattern: {pattern}");
             }
             Self::Scheme(p) => ("pattern must not have a scheme", p),
             Self::Digest(p) => ("pattern must not have a digest or user name", p),
@@ -287,23 +265,20 @@ impl fmt::Display for PatternError {
                 "pattern would cover everything; name a registry, as in 'docker.io/library/*' or 'docker.io/**'",
                 p,
             ),
-            Self::AnyHost(p) => (
-                "pattern must start with a host; for Docker Hub write 'docker.io/' before it",
-                p,
-            ),
+            Self::AnyHost(p) => {
+                ("pattern must start with a host; for Docker Hub write 'docker.io/' before it", p)
+            }
             Self::AnyDomain(p) => ("last label of the host must not have a '*'", p),
             Self::Host(p) => (
                 "host must be a domain name, an IPv4 address or a bracketed IPv6 address, with or without a port",
                 p,
             ),
-            Self::TrailingSlash(p) => (
-                "pattern ends with '/'; leave it out for the whole registry, or add '*' or '**'",
-                p,
-            ),
-            Self::PartialStar(p) => (
-                "'*' must stand alone between slashes; write '/*' for one segment or '/**' for all below",
-                p,
-            ),
+            Self::TrailingSlash(p) => {
+                ("pattern ends with '/'; leave it out for the whole registry, or add '*' or '**'", p)
+            }
+            Self::PartialStar(p) => {
+                ("'*' must stand alone between slashes; write '/*' for one segment or '/**' for all below", p)
+            }
             Self::DoubleStar(p) => ("'**' must be the last segment, behind a '/'", p),
             Self::UpperCase(p) => ("repository name must be lower case", p),
             Self::Path(p) => ("path is none a repository can have", p),
@@ -336,28 +311,16 @@ mod tests {
             ("registry.example.com", "registry.example.com/app:1.0"),
             ("registry.example.com", "registry.example.com/model:1"),
             ("registry.example.com", "registry.example.com/a/b/c"),
-            (
-                "registry.example.com/legacy/**",
-                "registry.example.com/legacy/app:1.0",
-            ),
-            (
-                "registry.example.com/team/**",
-                "registry.example.com/team/sub/app:1.0",
-            ),
-            (
-                "registry.example.com/*/app",
-                "registry.example.com/team/app",
-            ),
+            ("registry.example.com/legacy/**", "registry.example.com/legacy/app:1.0"),
+            ("registry.example.com/team/**", "registry.example.com/team/sub/app:1.0"),
+            ("registry.example.com/*/app", "registry.example.com/team/app"),
             ("registry.example.com:443", "registry.example.com/app"),
             ("localhost", "localhost/app"),
             ("localhost:5000", "localhost:5000/a/b"),
             ("registry:5000/**", "registry:5000/app"),
             ("[0::1]:5000", "[::1]:5000/app"),
             ("*.example.com/**", "a.example.com/x/y"),
-            (
-                "*.dkr.ecr.*.amazonaws.com",
-                "1234.dkr.ecr.eu-west-1.amazonaws.com/app",
-            ),
+            ("*.dkr.ecr.*.amazonaws.com", "1234.dkr.ecr.eu-west-1.amazonaws.com/app"),
             ("*.docker.io/**", "registry-1.docker.io/foo/bar"),
             ("foo_bar.example", "foo_bar.example/app"),
             ("Foo/bar", "Foo/bar"),
@@ -377,16 +340,10 @@ mod tests {
             ("example.com", "registry.example.com/app"),
             ("azurecr.io", "evilazurecr.io/app"),
             ("registry.example.com/team", "registry.example.com/team/app"),
-            (
-                "registry.example.com/team/*",
-                "registry.example.com/team/sub/app",
-            ),
+            ("registry.example.com/team/*", "registry.example.com/team/sub/app"),
             ("registry.example.com/team/*", "registry.example.com/team"),
             ("registry.example.com/team/**", "registry.example.com/team"),
-            (
-                "registry.example.com/team/**",
-                "registry.example.com/teams/app",
-            ),
+            ("registry.example.com/team/**", "registry.example.com/teams/app"),
             ("*.example.com", "example.com/app"),
             ("*.example.com", "a.b.example.com/app"),
             ("*.example.com", "a.example.com:5000/app"),
@@ -433,10 +390,7 @@ mod tests {
             ("registry.example.*", "'*' must stand alone"),
             ("registry.example.com/team*", "'*' must stand alone"),
             ("registry.example.com/team-*/app", "'*' must stand alone"),
-            (
-                "registry.example.com/**/app",
-                "'**' must be the last segment",
-            ),
+            ("registry.example.com/**/app", "'**' must be the last segment"),
             ("**.example.com/app", "'**' must be the last segment"),
             ("registry.*/app", "last label of the host"),
             ("registry.example.com:*/app", "host must be"),

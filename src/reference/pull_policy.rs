@@ -103,15 +103,8 @@ mod tests {
         ] {
             assert_eq!(effective_pull_policy(None, image), policy, "{image}");
         }
-        assert_eq!(
-            effective_pull_policy(Some(PullPolicy::Never), "nginx"),
-            PullPolicy::Never
-        );
-        for policy in [
-            PullPolicy::Always,
-            PullPolicy::IfNotPresent,
-            PullPolicy::Never,
-        ] {
+        assert_eq!(effective_pull_policy(Some(PullPolicy::Never), "nginx"), PullPolicy::Never);
+        for policy in [PullPolicy::Always, PullPolicy::IfNotPresent, PullPolicy::Never] {
             assert_eq!(policy.as_str().parse(), Ok(policy));
             assert_eq!(PullPolicy::from_byte(policy as u8), Some(policy));
         }

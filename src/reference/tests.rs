@@ -26,24 +26,15 @@ fn a_reference_becomes_what_the_runtime_pulls() {
         ("index.docker.io/nginx", "docker.io/library/nginx:latest"),
         ("index.docker.io/foo/bar:1", "docker.io/foo/bar:1"),
         // Not rewritten: a runtime asks that host for a repository called nginx.
-        (
-            "registry-1.docker.io/nginx",
-            "registry-1.docker.io/nginx:latest",
-        ),
+        ("registry-1.docker.io/nginx", "registry-1.docker.io/nginx:latest"),
         ("bitnami/redis:7.4", "docker.io/bitnami/redis:7.4"),
         ("foo/bar:1.0", "docker.io/foo/bar:1.0"),
         ("localhost/app", "localhost/app:latest"),
         ("localhost", "docker.io/library/localhost:latest"),
         ("foo:5000", "docker.io/library/foo:5000"),
         ("registry:5000/app:1", "registry:5000/app:1"),
-        (
-            "registry.example.com:5000/app:1.0",
-            "registry.example.com:5000/app:1.0",
-        ),
-        (
-            "registry.example.com/team/sub/app:1.0",
-            "registry.example.com/team/sub/app:1.0",
-        ),
+        ("registry.example.com:5000/app:1.0", "registry.example.com:5000/app:1.0"),
+        ("registry.example.com/team/sub/app:1.0", "registry.example.com/team/sub/app:1.0"),
         ("Foo/bar", "Foo/bar:latest"),
         ("DOCKER.io/nginx", "DOCKER.io/nginx:latest"),
         ("foo_bar.example/app", "foo_bar.example/app:latest"),
@@ -73,11 +64,7 @@ fn a_reference_knows_its_parts() {
     assert_eq!((bare.tag(), bare.written_tag()), (Some("latest"), None));
     assert_eq!(bare.digest(), None);
     assert!(!bare.has_explicit_host());
-    assert_ne!(
-        bare,
-        reference("docker.io/library/nginx:latest"),
-        "completeness is kept"
-    );
+    assert_ne!(bare, reference("docker.io/library/nginx:latest"), "completeness is kept");
 
     let pinned = reference(&format!("nginx@sha256:{HEX}"));
     assert_eq!(pinned.tag(), None, "a digest implies no tag");
@@ -92,11 +79,7 @@ fn a_host_is_explicit_only_if_it_was_written() {
         ("registry:5000/app:1", true),
         ("localhost/app", true),
     ] {
-        assert_eq!(
-            reference(written).has_explicit_host(),
-            explicit,
-            "{written}"
-        );
+        assert_eq!(reference(written).has_explicit_host(), explicit, "{written}");
     }
 }
 
@@ -105,81 +88,32 @@ fn a_refusal_says_what_is_wrong_and_where() {
     for (written, message) in [
         ("", "image reference is empty"),
         ("Nginx:1.27", "repository name must be lower case: 'Nginx'"),
-        (
-            "docker.io/Foo/bar",
-            "repository name must be lower case: 'Foo/bar'",
-        ),
+        ("docker.io/Foo/bar", "repository name must be lower case: 'Foo/bar'"),
         (
             "registry.example.com//app:1.0",
             "repository name has an empty segment: 'registry.example.com//app:1.0'",
         ),
-        (
-            "registry.example.com/",
-            "repository name has an empty segment: 'registry.example.com/'",
-        ),
-        (
-            "nginx@latest",
-            "digest must be 'algorithm:hexadecimal': 'latest'",
-        ),
-        (
-            "nginx@md5:0123",
-            "digest algorithm must be sha256, sha384 or sha512: 'md5'",
-        ),
-        (
-            "nginx@sha256:abc",
-            "digest must have 64 hexadecimal characters: it has 3",
-        ),
-        (
-            "nginx@sha256:ABC",
-            "digest must be lower-case hexadecimal: 'ABC'",
-        ),
-        (
-            " nginx",
-            "character ' ' at position 1 is not allowed: ' nginx'",
-        ),
-        (
-            "nginx\n",
-            "character '\\n' at position 6 is not allowed: 'nginx\\n'",
-        ),
-        (
-            "ng\u{0}inx",
-            "character '\\0' at position 3 is not allowed: 'ng\\0inx'",
-        ),
-        (
-            "n\u{1b}[31m",
-            "character '\\u{1b}' at position 2 is not allowed: 'n\\u{1b}[31m'",
-        ),
+        ("registry.example.com/", "repository name has an empty segment: 'registry.example.com/'"),
+        ("nginx@latest", "digest must be 'algorithm:hexadecimal': 'latest'"),
+        ("nginx@md5:0123", "digest algorithm must be sha256, sha384 or sha512: 'md5'"),
+        ("nginx@sha256:abc", "digest must have 64 hexadecimal characters: it has 3"),
+        ("nginx@sha256:ABC", "digest must be lower-case hexadecimal: 'ABC'"),
+        (" nginx", "character ' ' at position 1 is not allowed: ' nginx'"),
+        ("nginx\n", "character '\\n' at position 6 is not allowed: 'nginx\\n'"),
+        ("ng\u{0}inx", "character '\\0' at position 3 is not allowed: 'ng\\0inx'"),
+        ("n\u{1b}[31m", "character '\\u{1b}' at position 2 is not allowed: 'n\\u{1b}[31m'"),
         ("$(IMAGE)", "placeholder was not filled in: '$(IMAGE)'"),
-        (
-            "{{ .Values.image }}",
-            "placeholder was not filled in: '{{ .Values.image }}'",
-        ),
-        (
-            "https://docker.io/nginx",
-            "image reference must not have a scheme: 'https://docker.io/nginx'",
-        ),
+        ("{{ .Values.image }}", "placeholder was not filled in: '{{ .Values.image }}'"),
+        ("https://docker.io/nginx", "image reference must not have a scheme: 'https://docker.io/nginx'"),
     ] {
         assert_eq!(refusal(written), message);
     }
-    assert!(
-        refusal(HEX).starts_with("64 hexadecimal characters alone are an image id, not a name")
-    );
-    for host in [
-        "a..b/x",
-        "example.com./x",
-        "-a.b/x",
-        "[fe80::1%eth0]/x",
-        "user:pw/x",
-        "a:/x",
-        "Foo_x/y",
-    ] {
+    assert!(refusal(HEX).starts_with("64 hexadecimal characters alone are an image id, not a name"));
+    for host in ["a..b/x", "example.com./x", "-a.b/x", "[fe80::1%eth0]/x", "user:pw/x", "a:/x", "Foo_x/y"] {
         assert!(refusal(host).starts_with("host must be"), "{host}");
     }
     for segment in ["a..b", "a_.b", "-a", "a-", "a___b", ".", "a$b", "x/../y"] {
-        assert!(
-            refusal(segment).starts_with("repository name must consist"),
-            "{segment}"
-        );
+        assert!(refusal(segment).starts_with("repository name must consist"), "{segment}");
     }
     for tag in ["nginx:", "nginx:-a", "nginx:.a", "nginx:a:b"] {
         assert!(refusal(tag).starts_with("tag must be"), "{tag}");
@@ -192,10 +126,7 @@ fn lengths_are_limited_where_upstream_limits_them() {
     assert!(Reference::parse(&format!("{host}/{}", "a".repeat(255))).is_ok());
     assert!(refusal(&format!("{host}/{}", "a".repeat(256))).contains("it has 256"));
     assert!(Reference::parse(&"a".repeat(247)).is_ok());
-    assert!(
-        refusal(&"a".repeat(248)).contains("it has 256"),
-        "library/ counts"
-    );
+    assert!(refusal(&"a".repeat(248)).contains("it has 256"), "library/ counts");
     assert!(Reference::parse(&format!("a:{}", "t".repeat(128))).is_ok());
     assert!(Reference::parse(&format!("a:{}", "t".repeat(129))).is_err());
     assert!(Reference::parse(&format!("{}.a/b", "a".repeat(253))).is_ok());
@@ -216,24 +147,14 @@ fn spellings_of_one_repository_are_the_same_repository() {
         ("nginx:1", "INDEX.docker.io:443/library/nginx@sha256:"),
         ("foo/bar", "docker.io:443/foo/bar"),
         ("registry.example.com/app", "Registry.Example.COM:443/app"),
-        (
-            "registry.example.com:5000/app",
-            "registry.example.com:05000/app",
-        ),
+        ("registry.example.com:5000/app", "registry.example.com:05000/app"),
         ("[::1]/app", "[0:0:0:0:0:0:0:1]:443/app"),
         ("[2001:DB8::A]:5000/app", "[2001:db8:0::a]:5000/app"),
     ] {
-        let b = if b.ends_with(':') {
-            format!("{b}{HEX}")
-        } else {
-            b.to_owned()
-        };
+        let b = if b.ends_with(':') { format!("{b}{HEX}") } else { b.to_owned() };
         let (a, b) = (reference(a), reference(&b));
         assert!(a.same_repository(&b), "{a:?} {b:?}");
-        assert_eq!(
-            b.matching_name(),
-            format!("{}/{}", b.matching_host(), b.matching_repository())
-        );
+        assert_eq!(b.matching_name(), format!("{}/{}", b.matching_host(), b.matching_repository()));
     }
 }
 
@@ -297,16 +218,12 @@ fn spellings() -> impl Strategy<Value = Vec<String>> {
         "r.Example.com:0443/",
     ]);
     let path = "[a-z]{1,5}(/[a-z]{1,5}){0,2}";
-    (
-        prop::collection::vec(hub, 2),
-        prop::collection::vec(own, 2),
-        path,
-        any::<bool>(),
-    )
-        .prop_map(|(hub, own, path, on_hub)| {
+    (prop::collection::vec(hub, 2), prop::collection::vec(own, 2), path, any::<bool>()).prop_map(
+        |(hub, own, path, on_hub)| {
             let hosts = if on_hub { hub } else { own };
             hosts.iter().map(|host| format!("{host}{path}")).collect()
-        })
+        },
+    )
 }
 
 proptest! {

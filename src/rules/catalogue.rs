@@ -6,9 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Check, CommonSettings as _, Entry, ImageRule, NamespaceRule, PreparedRule, ReferenceRule, Rule,
-    RuleInfo, RunningRule, SettingError, SubjectKind, image, namespace, read_settings, reference,
-    running,
+    Check, CommonSettings as _, Entry, ImageRule, NamespaceRule, PreparedRule, ReferenceRule, Rule, RuleInfo,
+    RunningRule, SettingError, SubjectKind, image, namespace, read_settings, reference, running,
 };
 
 /// A rule of the catalogue, by its place in the table.
@@ -24,6 +23,11 @@ impl RuleId {
     /// The rule of this id or key.
     pub fn named(name: &str) -> Option<Self> {
         Self::all().find(|id| id.entry().info.id == name || id.entry().key == name)
+    }
+
+    /// The rule at a place in the table.
+    pub fn at(index: usize) -> Option<Self> {
+        (index < CATALOGUE.len()).then_some(u8::try_from(index).ok().map(Self)).flatten()
     }
 
     /// Its place in the table.
@@ -135,7 +139,9 @@ mod tests {
 
     #[test]
     fn a_prepared_rule_knows_its_own_place() {
-        let prepared = (RuleId::named("TrustedRegistry").unwrap().entry().prepare)(&serde_json::json!({"allow": ["a.test"]}));
+        let prepared = (RuleId::named("TrustedRegistry").unwrap().entry().prepare)(
+            &serde_json::json!({"allow": ["a.test"]}),
+        );
         assert_eq!(prepared.unwrap().unwrap().id.as_str(), "TrustedRegistry");
     }
 }

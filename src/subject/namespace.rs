@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-
 /// Labels or annotations: key and value, sorted by key.
 pub type Pairs = Box<[(Box<str>, Box<str>)]>;
 
@@ -89,4 +88,3 @@ impl<'a> NamespaceSubject<'a> {
         value_of(&self.object.annotations, key)
     }
 }
-

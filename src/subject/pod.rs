@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::canonical::{Reader, text_hash};
+use super::canonical::{Reader, combine, text_hash};
 use crate::reference::{PullPolicy, Reference, ReferenceError};
 
 /// The kind of place in a pod that names an image. The order is that of the canonical form.
@@ -83,8 +83,12 @@ pub struct PodShape {
     pub uses: Box<[ImageUse]>,
     /// A static pod: the API object mirrors a file on the node.
     pub is_static: bool,
+    /// Made from a workload's template: no live pod.
+    pub is_template: bool,
     /// Some field had another type than its API says, so that nothing can be said of the pod.
     pub malformed: bool,
+    /// Stable hash of slot, name and canonical image of each use: part of finding ids.
+    pub use_hashes: Box<[u64]>,
     /// Stable hash of the content, for a fixed order among shapes.
     pub hash: u64,
 }
@@ -116,9 +120,14 @@ impl PodShape {
                 pull_policy: PullPolicy::from_byte(pull_policy),
             });
         }
+        let hash_of = |image_use: &ImageUse| {
+            combine(&[image_use.slot as u64, text_hash(&image_use.name), image_use.image.hash])
+        };
         Self {
+            use_hashes: uses.iter().map(hash_of).collect(),
             uses: uses.into(),
             is_static: flags & Self::STATIC != 0,
+            is_template: flags & Self::TEMPLATE != 0,
             malformed: flags & Self::MALFORMED != 0,
             hash: super::canonical::bytes_hash(canonical) ^ u64::from(flags),
         }

@@ -13,7 +13,10 @@ impl MetadataFields<'_> {
     fn text<'de, A: MapAccess<'de>>(&mut self, section: Section, map: &mut A) -> Result<(), A::Error> {
         let (start, mut wrong) = (self.0.bytes.len(), false);
         let bytes = &mut self.0.bytes;
-        map.next_value_seed(Text { wrong: &mut wrong, take: |text: &str| bytes.extend_from_slice(text.as_bytes()) })?;
+        map.next_value_seed(Text {
+            wrong: &mut wrong,
+            take: |text: &str| bytes.extend_from_slice(text.as_bytes()),
+        })?;
         self.0.cut(section, start);
         if wrong {
             self.0.malformed();

@@ -70,7 +70,8 @@ struct StatusItems<'x, 'y>(&'x mut Entered<'y>, Slot);
 impl<'de> Items<'de> for StatusItems<'_, '_> {
     fn item<A: SeqAccess<'de>>(&mut self, list: &mut A) -> Result<bool, A::Error> {
         let writer = self.0.begin(self.1);
-        let mut fields = ContainerStatusFields { bytes: self.0.bytes, writer, waiting: Waiting::No, wrong: false };
+        let mut fields =
+            ContainerStatusFields { bytes: self.0.bytes, writer, waiting: Waiting::No, wrong: false };
         let more = list.next_element_seed(Object(&mut fields))?.is_some();
         let ContainerStatusFields { writer, waiting, wrong, .. } = fields;
         if more {
@@ -112,7 +113,8 @@ impl<'de> Fields<'de> for ContainerStatusFields<'_> {
             return map.next_value_seed(Object(&mut StateFields { waiting, wrong }));
         }
         let mut fine = true;
-        let take = |text: &str| fine = if key == 1 { writer.name(bytes, text) } else { writer.second(bytes, text) };
+        let take =
+            |text: &str| fine = if key == 1 { writer.name(bytes, text) } else { writer.second(bytes, text) };
         map.next_value_seed(Text { wrong, take })?;
         self.wrong |= !fine;
         Ok(())

@@ -65,7 +65,10 @@ impl Rule for TrustedRegistry {
         let deny = patterns("deny", settings.deny.as_deref().unwrap_or_default())?;
         let allow = allow.filter(|patterns| !patterns.is_empty());
         if allow.is_none() && deny.is_empty() {
-            return Err(SettingError::new("allow", "name at least one trusted registry here, or one denied under deny"));
+            return Err(SettingError::new(
+                "allow",
+                "name at least one trusted registry here, or one denied under deny",
+            ));
         }
         Ok(Self { allow, deny })
     }
@@ -75,15 +78,18 @@ impl ImageRule for TrustedRegistry {
     fn check(&self, subject: &ImageSubject<'_>, note: &mut Note<'_>) -> Verdict {
         let reference = match subject.reference() {
             Ok(reference) => reference,
-            Err(error) => return note.fail("InvalidReference", format_args!("no registry can be read: {error}")),
+            Err(error) => {
+                return note.fail("InvalidReference", format_args!("no registry can be read: {error}"));
+            }
         };
         if let Some(denied) = self.deny.iter().find(|pattern| pattern.matches(reference)) {
             return note.fail("Denied", format_args!("{} is denied by {denied}", reference.name()));
         }
         match &self.allow {
-            Some(allow) if !allow.iter().any(|pattern| pattern.matches(reference)) => {
-                note.fail("NotAllowed", format_args!("{} is in none of the trusted repositories", reference.name()))
-            }
+            Some(allow) if !allow.iter().any(|pattern| pattern.matches(reference)) => note.fail(
+                "NotAllowed",
+                format_args!("{} is in none of the trusted repositories", reference.name()),
+            ),
             _ => Verdict::Pass,
         }
     }
@@ -99,7 +105,10 @@ mod tests {
     #[test]
     fn deny_beats_allow_and_a_prefix_is_not_a_match() {
         assert_eq!(image_verdict::<TrustedRegistry>(ONE, "registry.example.com/app:1"), Verdict::Pass);
-        assert_eq!(image_verdict::<TrustedRegistry>(ONE, "registry.example.com/legacy/app:1"), Verdict::Fail("Denied"));
+        assert_eq!(
+            image_verdict::<TrustedRegistry>(ONE, "registry.example.com/legacy/app:1"),
+            Verdict::Fail("Denied")
+        );
         assert_eq!(
             image_verdict::<TrustedRegistry>(ONE, "registry.example.com.evil.test/app:1"),
             Verdict::Fail("NotAllowed")

@@ -1,0 +1,202 @@
+//! A one-shot audit: every verdict on every subject, for `revisor audit`. The Snapshot keeps findings only.
+
+use jiff::Timestamp;
+
+use super::Auditor;
+use super::findings::{FindingId, State, Subject, WorkloadUse, judge, name_id, use_id};
+use super::rollup::{Rolling, exemption};
+use super::skew::Spreading;
+use crate::decode::{Source, UnsupportedObject};
+use crate::policy::compile::CompiledPolicy;
+use crate::policy::scope::Membership;
+use crate::rules::{Check, PreparedRule, SubjectKind};
+use crate::subject::canonical::text_hash;
+use crate::subject::running::Phase;
+use crate::verdict::{Note, Verdict, reason};
+
+/// One verdict of one rule of one policy on one subject.
+#[derive(Debug)]
+pub struct Judgement<'a> {
+    /// The id that a finding on this subject has.
+    pub id: FindingId,
+    /// The policy.
+    pub policy: &'a CompiledPolicy,
+    /// The rule as the policy asks for it.
+    pub rule: &'a PreparedRule,
+    /// The subject.
+    pub subject: &'a Subject,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The policy's exemption that covers it, where it is a finding.
+    pub exemption: Option<u16>,
+    /// The rule's sentence; empty for a pass.
+    pub message: &'a str,
+    /// How many live pods it is about.
+    pub pods: u32,
+    /// Where the subject stands in the input.
+    pub source: Option<&'a Source>,
+}
+
+impl Judgement<'_> {
+    /// How the finding is shown; none for a pass and for what does not apply.
+    pub fn state(&self) -> Option<State> {
+        match (self.verdict, self.exemption) {
+            (Verdict::Fail(_) | Verdict::Unknown(_), Some(exemption)) => Some(State::Exempt(exemption)),
+            (Verdict::Fail(_), None) => Some(State::Fail),
+            (Verdict::Unknown(_), None) => Some(State::Unknown),
+            _ => None,
+        }
+    }
+}
+
+impl Auditor {
+    /// Tells every verdict at `now` to `tell`, pods first, then namespaces, then references. One subject is
+    /// told as often as it stands in the input.
+    pub fn audit(&mut self, now: Timestamp, tell: &mut dyn FnMut(&Judgement<'_>)) {
+        self.snapshot(now);
+        self.audit_uses(now, tell);
+        self.audit_namespaces(now, tell);
+        self.audit_references(now, tell);
+    }
+
+    /// Every policy, compiled, sorted by name.
+    pub fn policies(&self) -> &[std::sync::Arc<CompiledPolicy>] {
+        &self.plan.policies
+    }
+
+    /// Objects of unknown kinds that name an image.
+    pub fn unsupported(&self) -> &[UnsupportedObject] {
+        &self.unsupported
+    }
+
+    fn rolling(&self, now: Timestamp) -> Rolling<'_> {
+        Rolling {
+            inventory: &self.inventory,
+            plan: &self.plan,
+            denied: &self.denied,
+            whole_input: self.feed == super::Feed::Input(true),
+            now,
+            renumbered: None,
+        }
+    }
+
+    fn audit_uses(&self, now: Timestamp, tell: &mut dyn FnMut(&Judgement<'_>)) {
+        let mut text = String::new();
+        for (group, source) in self.inventory.each_row() {
+            let namespace = self.namespaces.get(group.namespace);
+            let judged = self.inventory.judged(group);
+            let Some(workload) = self.inventory.workload(group) else { continue };
+            let labels = namespace.object.as_deref().map(|object| &*object.labels);
+            let malformed = judged.shape.malformed;
+            // A malformed pod has no use that can be read; it is told once a rule.
+            let uses = if malformed {
+                u16::MAX..=u16::MAX
+            } else {
+                0..=judged.shape.uses.len().saturating_sub(1) as u16
+            };
+            for (index, policy) in self.plan.policies.iter().enumerate() {
+                let membership = match policy.scope.namespace(&namespace.name, labels) {
+                    Membership::In if !self.inventory.labels.covers(group.class, index) => Membership::Out,
+                    membership => membership,
+                };
+                let ended = judged.running.phase == Phase::Terminated && !policy.scope.include_terminated;
+                for image_use in uses.clone() {
+                    let hash = judged.shape.use_hashes.get(usize::from(image_use)).copied().unwrap_or(0);
+                    let subject = Subject::ImageUse(WorkloadUse {
+                        namespace: namespace.name.clone(),
+                        workload: workload.clone(),
+                        judged: judged.clone(),
+                        image_use,
+                    });
+                    for rule in
+                        policy.rules.iter().filter(|rule| rule.id.entry().subject == SubjectKind::ImageUse)
+                    {
+                        text.clear();
+                        let verdict = match (membership, ended, malformed) {
+                            (Membership::Out, ..) => Verdict::NotApplicable(reason::OUT_OF_SCOPE),
+                            (_, true, _) => Verdict::NotApplicable(reason::TERMINATED),
+                            (_, _, true) => Verdict::Unknown(reason::MALFORMED),
+                            (Membership::Undecided, ..) => Verdict::Unknown(reason::NAMESPACE_UNKNOWN),
+                            _ => match judge(&rule.check, &subject, &mut Note::listening(&mut text)) {
+                                Some(verdict) => verdict,
+                                None => continue,
+                            },
+                        };
+                        let id = use_id(rule.id, namespace.hash, workload.hash, hash);
+                        let pods = u32::from(!judged.shape.is_template);
+                        told(id, policy, rule, &subject, verdict, now, &mut text, pods, source, tell);
+                    }
+                }
+            }
+        }
+    }
+
+    fn audit_namespaces(&mut self, now: Timestamp, tell: &mut dyn FnMut(&Judgement<'_>)) {
+        let order = self.namespaces.sorted().to_vec();
+        let rolling = self.rolling(now);
+        let mut text = String::new();
+        for namespace in order.into_iter().map(|id| self.namespaces.get(id)) {
+            let facts = rolling.facts_of(namespace);
+            let labels = facts.object.as_deref().map(|object| &*object.labels);
+            let subject = Subject::Namespace(std::sync::Arc::new(facts.clone()));
+            for policy in self.plan.policies.iter() {
+                let out = policy.scope.namespace(&namespace.name, labels) == Membership::Out;
+                for rule in &policy.rules {
+                    text.clear();
+                    let Some(verdict) =
+                        rolling.namespace_verdict(rule, &facts, &mut Note::listening(&mut text))
+                    else {
+                        continue;
+                    };
+                    let verdict = if out { Verdict::NotApplicable(reason::OUT_OF_SCOPE) } else { verdict };
+                    let id = name_id(rule.id, namespace.hash);
+                    told(id, policy, rule, &subject, verdict, now, &mut text, 0, None, tell);
+                }
+            }
+        }
+    }
+
+    fn audit_references(&self, now: Timestamp, tell: &mut dyn FnMut(&Judgement<'_>)) {
+        let (inventory, namespaces, policies) = (&self.inventory, &self.namespaces, &self.plan.policies);
+        let spreading = Spreading { inventory, namespaces, policies, now };
+        let mut text = String::new();
+        for name in self.inventory.references.names() {
+            let Some(running) = self.inventory.references.get(name) else { continue };
+            let spread = spreading.spread(name, running);
+            let pods = spread.namespaces.iter().map(|(_, pods)| pods).sum();
+            let subject = Subject::Reference(std::sync::Arc::new(spread));
+            for (index, policy, rule) in spreading.rules() {
+                text.clear();
+                let (Check::Reference(check), Subject::Reference(spread)) = (&rule.check, &subject) else {
+                    continue;
+                };
+                let verdict = match spreading.in_scope(index, running) {
+                    true => check(&spread.facts, &mut Note::listening(&mut text)),
+                    false => Verdict::NotApplicable(reason::OUT_OF_SCOPE),
+                };
+                let id = name_id(rule.id, text_hash(name));
+                told(id, policy, rule, &subject, verdict, now, &mut text, pods, None, tell);
+            }
+        }
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of one judgement, put together in one place")]
+fn told(
+    id: FindingId,
+    policy: &CompiledPolicy,
+    rule: &PreparedRule,
+    subject: &Subject,
+    verdict: Verdict,
+    now: Timestamp,
+    text: &mut String,
+    pods: u32,
+    source: Option<&Source>,
+    tell: &mut dyn FnMut(&Judgement<'_>),
+) {
+    let exemption = verdict.is_finding().then(|| exemption(policy, rule.id, subject, now)).flatten();
+    if let (true, Some(reason)) = (text.is_empty(), verdict.reason()) {
+        super::findings::explain_reason(rule.id, reason, text);
+    }
+    tell(&Judgement { id, policy, rule, subject, verdict, exemption, message: text, pods, source });
+}

@@ -1,0 +1,138 @@
+//! Label sets, interned, and the selector class of each: which policies' pod selectors it matches.
+
+use std::hash::{BuildHasher as _, Hasher as _};
+
+use foldhash::quality::RandomState;
+use hashbrown::HashTable;
+
+use super::intern::{Interner, NONE, place};
+use crate::policy::compile::CompiledPolicy;
+use crate::subject::canonical::Reader;
+
+#[derive(Debug)]
+struct Set {
+    hash: u64,
+    references: u32,
+    class: u32,
+    pairs: Box<[(u32, u32)]>,
+}
+
+/// All label sets of the cluster's pods.
+#[derive(Debug, Default)]
+pub(super) struct LabelSets {
+    hasher: RandomState,
+    texts: Interner<()>,
+    index: HashTable<u32>,
+    sets: Vec<Set>,
+    free: Vec<u32>,
+    /// Per class, one bit a policy; class 0 is that of a plan without pod selectors.
+    classes: Vec<Box<[bool]>>,
+}
+
+impl LabelSets {
+    /// The id of a label set in canonical form, with one more reference.
+    pub(super) fn acquire(&mut self, canonical: &[u8], policies: &[std::sync::Arc<CompiledPolicy>]) -> u32 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(canonical);
+        let hash = hasher.finish();
+        if let Some(&id) = self.index.find(hash, |&id| self.is(id, hash, canonical)) {
+            self.sets[id as usize].references += 1;
+            return id;
+        }
+        let mut reader = Reader::new(canonical);
+        let mut pairs = Vec::with_capacity(12);
+        while !reader.is_empty() {
+            let (key, value) = (reader.text(), reader.text());
+            pairs.push((
+                self.texts.acquire(key.as_bytes(), 0, || ()),
+                self.texts.acquire(value.as_bytes(), 0, || ()),
+            ));
+        }
+        let set = Set { hash, references: 1, class: 0, pairs: pairs.into() };
+        let id = place(&mut self.sets, &mut self.free, set);
+        let sets = &self.sets;
+        self.index.insert_unique(hash, id, |&other| sets[other as usize].hash);
+        self.classify(id, policies);
+        id
+    }
+
+    fn is(&self, id: u32, hash: u64, canonical: &[u8]) -> bool {
+        let set = &self.sets[id as usize];
+        if set.hash != hash {
+            return false;
+        }
+        let mut reader = Reader::new(canonical);
+        set.pairs.iter().all(|&(key, value)| {
+            !reader.is_empty()
+                && self.texts.key(key) == reader.text().as_bytes()
+                && self.texts.key(value) == reader.text().as_bytes()
+        }) && reader.is_empty()
+    }
+
+    /// One reference less.
+    pub(super) fn release(&mut self, id: u32) {
+        let set = &mut self.sets[id as usize];
+        set.references -= 1;
+        if set.references > 0 {
+            return;
+        }
+        let (hash, pairs) = (set.hash, std::mem::take(&mut set.pairs));
+        if let Ok(entry) = self.index.find_entry(hash, |&other| other == id) {
+            entry.remove();
+        }
+        self.free.push(id);
+        for &(key, value) in &pairs {
+            self.texts.release(key);
+            self.texts.release(value);
+        }
+    }
+
+    /// The selector class of a set.
+    pub(super) fn class(&self, id: u32) -> u32 {
+        self.sets[id as usize].class
+    }
+
+    /// Whether a class is covered by the policy of this index.
+    pub(super) fn covers(&self, class: u32, policy: usize) -> bool {
+        self.classes.get(class as usize).is_none_or(|bits| bits.get(policy).copied().unwrap_or(true))
+    }
+
+    fn text(&self, id: u32) -> &str {
+        std::str::from_utf8(self.texts.key(id)).unwrap_or_default()
+    }
+
+    fn classify(&mut self, id: u32, policies: &[std::sync::Arc<CompiledPolicy>]) {
+        let class = if policies.iter().any(|policy| policy.scope.selects_pods()) {
+            let pairs = &self.sets[id as usize].pairs;
+            let value = |wanted: &str| {
+                pairs.iter().find(|(key, _)| self.text(*key) == wanted).map(|(_, value)| self.text(*value))
+            };
+            let bits: Box<[bool]> = policies.iter().map(|policy| policy.scope.pod(&value)).collect();
+            let known = self.classes.iter().position(|class| *class == bits);
+            let class = known.unwrap_or_else(|| {
+                self.classes.push(bits);
+                self.classes.len() - 1
+            });
+            u32::try_from(class).unwrap_or(NONE)
+        } else {
+            0
+        };
+        self.sets[id as usize].class = class;
+    }
+
+    /// Classifies every set anew: the policies have changed. The old classes mean nothing any more.
+    pub(super) fn reclassify(&mut self, policies: &[std::sync::Arc<CompiledPolicy>]) {
+        self.classes = vec![policies.iter().map(|policy| !policy.scope.selects_pods()).collect()];
+        if policies.iter().all(|policy| !policy.scope.selects_pods()) {
+            for set in &mut self.sets {
+                set.class = 0;
+            }
+            return;
+        }
+        for id in 0..self.sets.len() {
+            if self.sets[id].references > 0 {
+                self.classify(u32::try_from(id).unwrap_or(NONE), policies);
+            }
+        }
+    }
+}

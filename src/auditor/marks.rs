@@ -1,0 +1,184 @@
+//! Marks: what has been told of each finding of a namespace. Comparing them with what is found now gives the
+//! transitions, merged over policies. A violation that is gone is told as resolved only after a hold-down, so
+//! that one that flaps is not told at all.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::findings::{Finding, FindingId, State};
+use super::transitions::{Transition, TransitionKind};
+use crate::policy::compile::CompiledPolicy;
+
+/// How long a violation must be gone before it is told as resolved.
+pub(super) const HOLD_DOWN: SignedDuration = SignedDuration::from_secs(15);
+
+#[derive(Debug)]
+enum Phase {
+    /// Told as open.
+    Open,
+    /// Exempt.
+    Exempt,
+    /// Gone since a moment ago: this is what will be told, unless it comes back.
+    Closing(Box<Transition>),
+}
+
+#[derive(Debug)]
+struct Mark {
+    id: FindingId,
+    phase: Phase,
+}
+
+/// The marks of one namespace, or of all references.
+#[derive(Debug, Default)]
+pub(super) struct Marks(Vec<Mark>);
+
+/// What an update is made under.
+pub(super) struct Telling<'a> {
+    /// The instant.
+    pub(super) now: Timestamp,
+    /// Nothing is told: a first audit, or a change of the plan.
+    pub(super) quiet: bool,
+    /// The policies that findings number.
+    pub(super) policies: &'a [std::sync::Arc<CompiledPolicy>],
+    /// Where transitions go.
+    pub(super) transitions: &'a mut Vec<Transition>,
+}
+
+/// The worst that any policy says of one finding id.
+fn worst(findings: &[Finding]) -> Option<State> {
+    if findings.iter().any(|finding| finding.state == State::Fail) {
+        return Some(State::Fail);
+    }
+    findings.iter().map(|finding| finding.state).min()
+}
+
+impl Telling<'_> {
+    fn transition(
+        &self,
+        kind: TransitionKind,
+        findings: &[Finding],
+        among: impl Fn(&Finding) -> bool,
+    ) -> Option<Transition> {
+        let first = findings.iter().find(|finding| among(finding))?;
+        let told = findings.iter().filter(|finding| among(finding));
+        let policies: Vec<_> = told.map(|finding| &self.policies[usize::from(finding.policy)]).collect();
+        let severity =
+            policies.iter().filter_map(|policy| policy.rule(first.rule)).map(|rule| rule.severity).max();
+        Some(Transition {
+            kind,
+            id: first.id,
+            rule: first.rule,
+            severity: severity.unwrap_or(first.rule.info().severity),
+            message: first.explain(&self.policies[usize::from(first.policy)]),
+            policies: policies.iter().map(|policy| (policy.name.clone(), policy.uid.clone())).collect(),
+            subject: first.subject.clone(),
+            reason: first.reason,
+            since: first.since,
+            at: self.now,
+        })
+    }
+
+    fn tell(&mut self, transition: Option<Transition>) {
+        if !self.quiet {
+            self.transitions.extend(transition);
+        }
+    }
+}
+
+fn is_fail(finding: &Finding) -> bool {
+    finding.state == State::Fail
+}
+
+impl Marks {
+    /// Whether nothing was told that is not over.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Compares with what is found now. Both lists are sorted by id; `before` numbers the same policies,
+    /// unless the update is quiet. Returns when it must be called again at the latest.
+    pub(super) fn update(
+        &mut self,
+        before: &[Finding],
+        findings: &mut [Finding],
+        telling: &mut Telling<'_>,
+    ) -> Option<Timestamp> {
+        let mut old = std::mem::take(&mut self.0).into_iter().peekable();
+        let mut deadline = None;
+        let mut at = 0;
+        while at < findings.len() {
+            let id = findings[at].id;
+            let end = at + findings[at..].iter().take_while(|finding| finding.id == id).count();
+            while let Some(mark) = old.next_if(|mark| mark.id < id) {
+                self.gone(mark, before, telling, &mut deadline);
+            }
+            let mark = old.next_if(|mark| mark.id == id);
+            self.found(mark, &mut findings[at..end], telling);
+            at = end;
+        }
+        for mark in old {
+            self.gone(mark, before, telling, &mut deadline);
+        }
+        self.0.shrink_to_fit();
+        deadline
+    }
+
+    fn found(&mut self, mark: Option<Mark>, findings: &mut [Finding], telling: &mut Telling<'_>) {
+        let id = findings[0].id;
+        let phase = match (mark.map(|mark| mark.phase), worst(findings)) {
+            (None, Some(State::Fail)) => {
+                telling.tell(telling.transition(TransitionKind::Opened, findings, is_fail));
+                Phase::Open
+            }
+            (Some(Phase::Exempt), Some(State::Fail)) => {
+                telling.tell(telling.transition(TransitionKind::Opened, findings, is_fail));
+                Phase::Open
+            }
+            (Some(Phase::Closing(closing)), Some(State::Fail | State::Unknown)) => {
+                findings.iter_mut().for_each(|finding| finding.since = finding.since.min(closing.since));
+                Phase::Open
+            }
+            (Some(Phase::Open), Some(State::Fail | State::Unknown)) => Phase::Open,
+            (Some(Phase::Open | Phase::Closing(_)), Some(State::Exempt(_))) => {
+                telling.tell(telling.transition(TransitionKind::Exempted, findings, |_| true));
+                Phase::Exempt
+            }
+            (None | Some(Phase::Exempt), Some(State::Exempt(_)))
+            | (Some(Phase::Exempt), Some(State::Unknown)) => Phase::Exempt,
+            (None, Some(State::Unknown)) | (_, None) => return,
+        };
+        self.0.push(Mark { id, phase });
+    }
+
+    fn gone(
+        &mut self,
+        mark: Mark,
+        before: &[Finding],
+        telling: &mut Telling<'_>,
+        deadline: &mut Option<Timestamp>,
+    ) {
+        let closing = match mark.phase {
+            Phase::Exempt => return,
+            // It was over before anything was quiet, so it is told all the same.
+            Phase::Closing(closing) => closing,
+            Phase::Open if telling.quiet => return,
+            Phase::Open => {
+                let start = before.partition_point(|finding| finding.id < mark.id);
+                let same = before[start..].iter().take_while(|finding| finding.id == mark.id).count();
+                let was = &before[start..start + same];
+                let among =
+                    |finding: &Finding| is_fail(finding) || was.iter().all(|finding| !is_fail(finding));
+                match telling.transition(TransitionKind::Resolved, was, among) {
+                    Some(transition) => Box::new(transition),
+                    None => return,
+                }
+            }
+        };
+        let end = closing.at.saturating_add(HOLD_DOWN).unwrap_or(Timestamp::MAX);
+        if telling.now >= end {
+            telling.transitions.push(Transition { at: telling.now, ..*closing });
+            return;
+        }
+        *deadline = Some(deadline.map_or(end, |other: Timestamp| other.min(end)));
+        self.0.push(Mark { id: mark.id, phase: Phase::Closing(closing) });
+    }
+}

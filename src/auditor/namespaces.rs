@@ -1,0 +1,344 @@
+//! Every namespace that is known: by its own object, its network policies, its pods, or findings that are
+//! not yet over.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::intern::{NONE, place};
+use super::marks::Marks;
+use super::snapshot::NamespaceSnapshot;
+use crate::subject::canonical::text_hash;
+use crate::subject::namespace::{NamespaceObject, NetworkPolicyFacts};
+
+/// One namespace.
+#[derive(Debug)]
+pub(super) struct Namespace {
+    /// Its name.
+    pub(super) name: Arc<str>,
+    /// Stable hash of the name.
+    pub(super) hash: u64,
+    /// Its own object.
+    pub(super) object: Option<Arc<NamespaceObject>>,
+    object_generation: u32,
+    policies: BTreeMap<Box<str>, (NetworkPolicyFacts, u32)>,
+    /// Its network policies, sorted by name.
+    pub(super) network_policies: Arc<[NetworkPolicyFacts]>,
+    references: u32,
+    /// Its first group.
+    pub(super) first_group: u32,
+    /// How many pods are in it.
+    pub(super) pods: u32,
+    dirty: bool,
+    /// What was found when it was last rolled up.
+    pub(super) part: Arc<NamespaceSnapshot>,
+    /// What was told of its findings.
+    pub(super) marks: Marks,
+    /// Workloads (by stable hash) that were found to be gone.
+    pub(super) gone_owners: Vec<u64>,
+    /// When it was last rolled up.
+    pub(super) rolled_at: Option<Timestamp>,
+    deadline: Option<Timestamp>,
+}
+
+impl Namespace {
+    fn new(name: Arc<str>) -> Self {
+        Self {
+            hash: text_hash(&name),
+            part: Arc::new(NamespaceSnapshot::empty(name.clone())),
+            name,
+            object: None,
+            object_generation: 0,
+            policies: BTreeMap::new(),
+            network_policies: Arc::default(),
+            references: 0,
+            first_group: NONE,
+            pods: 0,
+            dirty: false,
+            marks: Marks::default(),
+            gone_owners: Vec::new(),
+            rolled_at: None,
+            deadline: None,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.references == 0
+            && self.object.is_none()
+            && self.policies.is_empty()
+            && self.marks.is_empty()
+            && self.part.findings.is_empty()
+            && !self.dirty
+    }
+}
+
+/// All namespaces.
+#[derive(Debug, Default)]
+pub(super) struct Namespaces {
+    by_name: HashMap<Arc<str>, u32>,
+    slots: Vec<Option<Namespace>>,
+    free: Vec<u32>,
+    dirty: Vec<u32>,
+    deadlines: BTreeSet<(Timestamp, u32)>,
+    generation: u32,
+    policy_generation: u32,
+    /// Indexes sorted by name; none after one came or went.
+    order: Option<Vec<u32>>,
+}
+
+impl Namespaces {
+    /// The namespace of an index that is in use.
+    pub(super) fn get(&self, id: u32) -> &Namespace {
+        match &self.slots[id as usize] {
+            Some(namespace) => namespace,
+            None => unreachable!("a namespace is kept while something refers to it"),
+        }
+    }
+
+    /// The namespace of an index that is in use.
+    pub(super) fn get_mut(&mut self, id: u32) -> &mut Namespace {
+        match &mut self.slots[id as usize] {
+            Some(namespace) => namespace,
+            None => unreachable!("a namespace is kept while something refers to it"),
+        }
+    }
+
+    fn named(&mut self, name: &str) -> u32 {
+        if let Some(id) = self.by_name.get(name) {
+            return *id;
+        }
+        let name: Arc<str> = name.into();
+        let id = place(&mut self.slots, &mut self.free, Some(Namespace::new(name.clone())));
+        self.by_name.insert(name, id);
+        self.order = None;
+        id
+    }
+
+    /// The index of a namespace, with one more group referring to it.
+    pub(super) fn acquire(&mut self, name: &str) -> u32 {
+        let id = self.named(name);
+        self.retain(id);
+        id
+    }
+
+    /// One more group.
+    pub(super) fn retain(&mut self, id: u32) {
+        self.get_mut(id).references += 1;
+    }
+
+    /// One group less.
+    pub(super) fn release(&mut self, id: u32) {
+        self.get_mut(id).references -= 1;
+        self.mark(id);
+    }
+
+    /// The first group of a namespace.
+    pub(super) fn first_group(&self, id: u32) -> u32 {
+        self.get(id).first_group
+    }
+
+    /// Sets the first group.
+    pub(super) fn set_first_group(&mut self, id: u32, group: u32) {
+        self.get_mut(id).first_group = group;
+    }
+
+    /// Pods came or went.
+    pub(super) fn changed_pods(&mut self, id: u32, by: i32) {
+        let namespace = self.get_mut(id);
+        namespace.pods = namespace.pods.saturating_add_signed(by);
+        self.mark(id);
+    }
+
+    /// Something of this namespace has changed.
+    pub(super) fn mark(&mut self, id: u32) {
+        let namespace = self.get_mut(id);
+        if !namespace.dirty {
+            namespace.dirty = true;
+            self.dirty.push(id);
+        }
+    }
+
+    /// Something of the namespace of this name has changed, if it is known.
+    pub(super) fn mark_named(&mut self, name: &str) {
+        if let Some(&id) = self.by_name.get(name) {
+            self.mark(id);
+        }
+    }
+
+    /// Everything has changed.
+    pub(super) fn mark_all(&mut self) {
+        for id in 0..self.slots.len() {
+            if self.slots[id].is_some() {
+                self.mark(u32::try_from(id).unwrap_or(NONE));
+            }
+        }
+    }
+
+    /// Whether a namespace waits to be rolled up.
+    pub(super) fn is_dirty(&self, id: u32) -> bool {
+        self.get(id).dirty
+    }
+
+    /// Whether any waits.
+    pub(super) fn any_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// Takes the namespaces that wait to be rolled up.
+    pub(super) fn take_dirty(&mut self) -> Vec<u32> {
+        let dirty = std::mem::take(&mut self.dirty);
+        for &id in &dirty {
+            self.get_mut(id).dirty = false;
+        }
+        dirty
+    }
+
+    /// Takes in a namespace's own object.
+    pub(super) fn apply(&mut self, name: &str, object: NamespaceObject) {
+        let generation = self.generation;
+        let id = self.named(name);
+        let namespace = self.get_mut(id);
+        namespace.object_generation = generation;
+        if namespace.object.as_deref() != Some(&object) {
+            namespace.object = Some(Arc::new(object));
+            self.mark(id);
+        }
+    }
+
+    /// A namespace is gone.
+    pub(super) fn remove(&mut self, name: &str) {
+        if let Some(&id) = self.by_name.get(name) {
+            self.get_mut(id).object = None;
+            self.mark(id);
+        }
+    }
+
+    /// Takes in a network policy.
+    pub(super) fn apply_policy(&mut self, namespace: &str, policy: NetworkPolicyFacts) {
+        let generation = self.policy_generation;
+        let id = self.named(namespace);
+        let namespace = self.get_mut(id);
+        let name = policy.name.clone();
+        let before = namespace.policies.insert(name, (policy.clone(), generation));
+        if before.is_none_or(|(before, _)| before != policy) {
+            self.policies_changed(id);
+        }
+    }
+
+    /// A network policy is gone.
+    pub(super) fn remove_policy(&mut self, namespace: &str, name: &str) {
+        if let Some(&id) = self.by_name.get(namespace)
+            && self.get_mut(id).policies.remove(name).is_some()
+        {
+            self.policies_changed(id);
+        }
+    }
+
+    fn policies_changed(&mut self, id: u32) {
+        let namespace = self.get_mut(id);
+        namespace.network_policies = namespace.policies.values().map(|(policy, _)| policy.clone()).collect();
+        self.mark(id);
+    }
+
+    /// From now on namespaces are told again.
+    pub(super) fn relist_started(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+    }
+
+    /// Namespaces that were not told again are gone.
+    pub(super) fn relist_finished(&mut self) {
+        let generation = self.generation;
+        let gone =
+            |namespace: &Namespace| namespace.object.is_some() && namespace.object_generation != generation;
+        let gone: Vec<Arc<str>> =
+            self.slots.iter().flatten().filter(|slot| gone(slot)).map(|slot| slot.name.clone()).collect();
+        gone.iter().for_each(|name| self.remove(name));
+    }
+
+    /// From now on network policies are told again.
+    pub(super) fn policies_relist_started(&mut self) {
+        self.policy_generation = self.policy_generation.wrapping_add(1);
+    }
+
+    /// Network policies that were not told again are gone.
+    pub(super) fn policies_relist_finished(&mut self) {
+        let generation = self.policy_generation;
+        for id in 0..self.slots.len() {
+            let Some(namespace) = &mut self.slots[id] else { continue };
+            let before = namespace.policies.len();
+            namespace.policies.retain(|_, (_, seen)| *seen == generation);
+            if namespace.policies.len() != before {
+                self.policies_changed(u32::try_from(id).unwrap_or(NONE));
+            }
+        }
+    }
+
+    /// A workload was looked for and is gone.
+    pub(super) fn owner_gone(&mut self, namespace: &str, workload: u64) {
+        if let Some(&id) = self.by_name.get(namespace) {
+            self.get_mut(id).gone_owners.push(workload);
+            self.mark(id);
+        }
+    }
+
+    /// Sets when a namespace must be rolled up again at the latest.
+    pub(super) fn set_deadline(&mut self, id: u32, deadline: Option<Timestamp>) {
+        let before = std::mem::replace(&mut self.get_mut(id).deadline, deadline);
+        if let Some(before) = before {
+            self.deadlines.remove(&(before, id));
+        }
+        if let Some(deadline) = deadline {
+            self.deadlines.insert((deadline, id));
+        }
+    }
+
+    /// The next of these.
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// Marks the namespaces whose deadline has come.
+    pub(super) fn tick(&mut self, now: Timestamp) {
+        let due: Vec<u32> = self.deadlines.range(..=(now, u32::MAX)).map(|(_, id)| *id).collect();
+        due.into_iter().for_each(|id| self.mark(id));
+    }
+
+    /// Forgets a namespace that nothing refers to any more.
+    pub(super) fn forget_if_over(&mut self, id: u32) {
+        if self.slots[id as usize].as_ref().is_some_and(Namespace::is_over) {
+            self.set_deadline(id, None);
+            if let Some(namespace) = self.slots[id as usize].take() {
+                self.by_name.remove(&namespace.name);
+            }
+            self.free.push(id);
+            self.order = None;
+        }
+    }
+
+    /// Every namespace's index, sorted by name.
+    pub(super) fn sorted(&mut self) -> &[u32] {
+        let slots = &self.slots;
+        self.order.get_or_insert_with(|| {
+            let mut named: Vec<(&Arc<str>, u32)> = slots
+                .iter()
+                .enumerate()
+                .filter_map(|(id, slot)| Some((&slot.as_ref()?.name, u32::try_from(id).ok()?)))
+                .collect();
+            named.sort_unstable();
+            named.into_iter().map(|(_, id)| id).collect()
+        })
+    }
+
+    /// Every namespace's part, sorted by name.
+    pub(super) fn parts(&mut self) -> Arc<[Arc<NamespaceSnapshot>]> {
+        self.sorted();
+        let order = self.order.as_deref().unwrap_or_default();
+        order.iter().map(|&id| self.get(id).part.clone()).collect()
+    }
+
+    /// How many namespaces have an object of their own.
+    pub(super) fn len(&self) -> usize {
+        self.by_name.len()
+    }
+}

@@ -1,0 +1,209 @@
+//! Pairs of a shape and a running state, and the remembered verdicts of each: a pair is judged once a policy,
+//! however many pods share it.
+
+use std::hash::BuildHasher as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use jiff::Timestamp;
+
+use super::clock::{Clock, lasted, rounded};
+use super::findings::Judged;
+use super::intern::place;
+use crate::policy::compile::CompiledPolicy;
+use crate::rules::{CATALOGUE, Check, SubjectKind};
+use crate::subject::pod::ImageSubject;
+use crate::subject::running::{Lasted, RunningSubject};
+use crate::verdict::{Note, Verdict};
+
+/// What a pair is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct PairKey {
+    /// Id of the shape.
+    pub(super) shape: u32,
+    /// Id of the running state.
+    pub(super) running: u32,
+    unready: u32,
+    changed: u32,
+}
+
+impl PairKey {
+    /// The key of a pod with these clocks at `now`.
+    pub(super) fn new(shape: u32, running: u32, clock: Clock, graces: &[Duration], now: Timestamp) -> Self {
+        let unready = rounded(clock.unready_since, graces, now);
+        Self { shape, running, unready, changed: rounded(clock.changed_at, graces, now) }
+    }
+
+    /// How long the containers have not been ready.
+    pub(super) fn unready(&self) -> Lasted {
+        lasted(self.unready)
+    }
+
+    /// How long ago the spec was seen to change.
+    pub(super) fn spec_changed(&self) -> Lasted {
+        lasted(self.changed)
+    }
+}
+
+/// Verdicts of one policy on one image use: one bit a rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Bits {
+    /// Rules that fail.
+    pub(super) fail: u64,
+    /// Rules that cannot be decided.
+    pub(super) unknown: u64,
+}
+
+// The rules about image uses stand first in the table, so their place is their bit.
+const _: () = {
+    let mut place = 0;
+    let mut others = false;
+    while place < CATALOGUE_LENGTH {
+        match CATALOGUE[place].subject {
+            SubjectKind::ImageUse => {
+                assert!(!others && place < 64, "rules about image uses stand first, at most 64")
+            }
+            _ => others = true,
+        }
+        place += 1;
+    }
+};
+const CATALOGUE_LENGTH: usize = CATALOGUE.len();
+
+#[derive(Debug)]
+struct Pair {
+    key: PairKey,
+    references: u32,
+    judged: Arc<Judged>,
+    /// Policy by policy, use by use.
+    bits: Box<[Bits]>,
+}
+
+/// All pairs of the cluster.
+#[derive(Debug, Default)]
+pub(super) struct Pairs {
+    hasher: RandomState,
+    index: HashTable<u32>,
+    pairs: Vec<Option<Pair>>,
+    free: Vec<u32>,
+}
+
+impl Pairs {
+    fn pair(&self, id: u32) -> &Pair {
+        match &self.pairs[id as usize] {
+            Some(pair) => pair,
+            None => unreachable!("a pair is kept while a group refers to it"),
+        }
+    }
+
+    fn pair_mut(&mut self, id: u32) -> &mut Pair {
+        match &mut self.pairs[id as usize] {
+            Some(pair) => pair,
+            None => unreachable!("a pair is kept while a group refers to it"),
+        }
+    }
+
+    /// The pair of this key with one more reference, and whether it is new; a new one is judged at once.
+    pub(super) fn acquire(
+        &mut self,
+        key: PairKey,
+        policies: &[Arc<CompiledPolicy>],
+        make: impl FnOnce() -> Arc<Judged>,
+    ) -> (u32, bool) {
+        let hash = self.hasher.hash_one(key);
+        let pairs = &self.pairs;
+        let same = |&id: &u32| pairs[id as usize].as_ref().is_some_and(|pair| pair.key == key);
+        if let Some(&id) = self.index.find(hash, same) {
+            self.pair_mut(id).references += 1;
+            return (id, false);
+        }
+        let judged = make();
+        let bits = policies.iter().flat_map(|policy| judge(policy, &judged)).collect();
+        let pair = Pair { key, references: 1, judged, bits };
+        let id = place(&mut self.pairs, &mut self.free, Some(pair));
+        let Self { index, pairs, hasher, .. } = self;
+        index.insert_unique(hash, id, |&other| {
+            pairs[other as usize].as_ref().map_or(0, |pair| hasher.hash_one(pair.key))
+        });
+        (id, true)
+    }
+
+    /// One reference less to a pair that has others.
+    pub(super) fn release_shared(&mut self, id: u32) {
+        self.pair_mut(id).references -= 1;
+    }
+
+    /// One reference less. Returns the key when that was the last one.
+    pub(super) fn release(&mut self, id: u32) -> Option<PairKey> {
+        let pair = self.pair_mut(id);
+        pair.references -= 1;
+        if pair.references > 0 {
+            return None;
+        }
+        let key = self.pairs[id as usize].take()?.key;
+        let hash = self.hasher.hash_one(key);
+        if let Ok(entry) = self.index.find_entry(hash, |&other| other == id) {
+            entry.remove();
+        }
+        self.free.push(id);
+        Some(key)
+    }
+
+    /// What a pair is made of.
+    pub(super) fn key(&self, id: u32) -> &PairKey {
+        &self.pair(id).key
+    }
+
+    /// What is judged.
+    pub(super) fn judged(&self, id: u32) -> &Arc<Judged> {
+        &self.pair(id).judged
+    }
+
+    /// The verdicts of the policy of this index, use by use.
+    pub(super) fn bits(&self, id: u32, policy: usize) -> &[Bits] {
+        let pair = self.pair(id);
+        let uses = pair.judged.shape.uses.len();
+        &pair.bits[policy * uses..(policy + 1) * uses]
+    }
+
+    /// Judges what changed in the plan: `before[i]` is the old index of policy `i` where it is unchanged.
+    pub(super) fn replan(&mut self, policies: &[Arc<CompiledPolicy>], before: &[Option<usize>]) {
+        for pair in self.pairs.iter_mut().flatten() {
+            let uses = pair.judged.shape.uses.len();
+            let mut bits = Vec::with_capacity(policies.len() * uses);
+            for (policy, before) in policies.iter().zip(before) {
+                match before {
+                    Some(before) => bits.extend_from_slice(&pair.bits[before * uses..(before + 1) * uses]),
+                    None => bits.extend(judge(policy, &pair.judged)),
+                }
+            }
+            pair.bits = bits.into();
+        }
+    }
+}
+
+/// Judges every use of a pair by the rules of one policy.
+fn judge<'a>(policy: &'a CompiledPolicy, judged: &'a Judged) -> impl Iterator<Item = Bits> + 'a {
+    let Judged { shape, running, unready, spec_changed } = judged;
+    shape.uses.iter().map(move |image_use| {
+        let image = ImageSubject { pod: shape, image_use };
+        let live =
+            RunningSubject { pod: shape, image_use, running, unready: *unready, spec_changed: *spec_changed };
+        let mut bits = Bits::default();
+        for rule in &policy.rules {
+            let verdict = match &rule.check {
+                Check::Image(check) => check(&image, &mut Note::silent()),
+                Check::Running(check) => check(&live, &mut Note::silent()),
+                Check::Namespace(_) | Check::Reference(_) => continue,
+            };
+            match verdict {
+                Verdict::Fail(_) => bits.fail |= 1 << rule.id.index(),
+                Verdict::Unknown(_) => bits.unknown |= 1 << rule.id.index(),
+                Verdict::Pass | Verdict::NotApplicable(_) => {}
+            }
+        }
+        bits
+    })
+}

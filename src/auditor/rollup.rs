@@ -1,0 +1,484 @@
+//! Rolling up one namespace: from remembered verdicts of its groups, and its own rules, to findings and
+//! counts.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::findings::{Finding, FindingId, State, Subject, Workload, WorkloadUse, judge, name_id, use_id};
+use super::inventory::{Group, Inventory};
+use super::namespaces::Namespace;
+use super::plan::Plan;
+use super::snapshot::{Count, NamespaceSnapshot, RuleCount};
+use super::transitions::WantedOwner;
+use crate::policy::compile::CompiledPolicy;
+use crate::policy::exemption::Candidate;
+use crate::policy::scope::Membership;
+use crate::rules::{Check, PreparedRule, RuleId, SubjectKind};
+use crate::subject::Resource;
+use crate::subject::namespace::{NamespaceFacts, NamespaceObject, NamespaceSubject};
+use crate::subject::running::Phase;
+use crate::verdict::{Note, Reason, Verdict, reason};
+
+/// A dormant finding is over after this time.
+const DORMANT_AT_MOST: SignedDuration = SignedDuration::from_hours(24);
+/// How long after a workload's last pod its existence is looked up first, and how often after that.
+const FIRST_LOOK: SignedDuration = SignedDuration::from_secs(60);
+const NEXT_LOOKS: SignedDuration = SignedDuration::from_hours(1);
+
+/// What rolling up reads beside the namespace.
+pub(super) struct Rolling<'a> {
+    pub(super) inventory: &'a Inventory,
+    pub(super) plan: &'a Plan,
+    /// Resources that may not be read.
+    pub(super) denied: &'a BTreeSet<Resource>,
+    /// The input is the whole cluster: a namespace without an object has no labels.
+    pub(super) whole_input: bool,
+    pub(super) now: Timestamp,
+    /// New index of each policy that the last Snapshot numbered, when the plan has changed since.
+    pub(super) renumbered: Option<&'a [Option<u16>]>,
+}
+
+/// What was found, and what follows from it.
+pub(super) struct Rolled {
+    pub(super) findings: Vec<Finding>,
+    pub(super) pods: u32,
+    pub(super) image_uses: u32,
+    /// When a dormant finding is over or its owner should be looked up.
+    pub(super) deadline: Option<Timestamp>,
+    pub(super) wanted: Vec<WantedOwner>,
+}
+
+/// A group of the namespace, sorted so that the same content gives the same order.
+struct Member<'a> {
+    group: &'a Group,
+    workload: &'a Arc<Workload>,
+    ended: bool,
+}
+
+/// A verdict of one group, before equal findings are merged.
+struct Raw {
+    id: FindingId,
+    policy: u16,
+    rule: RuleId,
+    state: State,
+    member: u32,
+    image_use: u16,
+    reason: Option<Reason>,
+    pods: u32,
+}
+
+impl<'a> Rolling<'a> {
+    /// Rolls up one namespace; `before` is what was found the last time.
+    pub(super) fn roll(&self, namespace: &'a Namespace) -> Rolled {
+        let members = self.members(namespace);
+        let mut raw = Vec::new();
+        let facts = self.facts(namespace, &members);
+        let mut findings = Vec::new();
+        for (index, policy) in self.plan.policies.iter().enumerate() {
+            let labels = facts.object.as_deref().map(|object| &*object.labels);
+            let membership = policy.scope.namespace(&namespace.name, labels);
+            if membership == Membership::Out {
+                continue;
+            }
+            let index = u16::try_from(index).unwrap_or(u16::MAX);
+            self.collect(namespace, &members, (index, policy, membership), &mut raw);
+            self.namespace_findings(namespace, &facts, (index, policy), &mut findings);
+        }
+        self.merge(namespace, &members, raw, &mut findings);
+        let image_uses = image_uses(&members, self.inventory);
+        let mut rolled =
+            Rolled { findings, pods: namespace.pods, image_uses, deadline: None, wanted: Vec::new() };
+        self.carry_over(namespace, &members, &mut rolled);
+        rolled
+    }
+
+    fn members(&self, namespace: &Namespace) -> Vec<Member<'a>> {
+        let groups = self.inventory.groups_from(namespace.first_group);
+        let mut members: Vec<Member<'a>> = groups
+            .filter_map(|(_, group)| {
+                let ended = self.inventory.judged(group).running.phase == Phase::Terminated;
+                Some(Member { group, workload: self.inventory.workload(group)?, ended })
+            })
+            .collect();
+        members.sort_by_cached_key(|member| {
+            let judged = self.inventory.judged(member.group);
+            (
+                member.workload.hash,
+                judged.shape.hash,
+                judged.running.hash,
+                judged.unready,
+                judged.spec_changed,
+            )
+        });
+        members
+    }
+
+    /// What namespace rules read.
+    pub(super) fn facts_of(&self, namespace: &'a Namespace) -> NamespaceFacts {
+        self.facts(namespace, &self.members(namespace))
+    }
+
+    fn facts(&self, namespace: &Namespace, members: &[Member<'_>]) -> NamespaceFacts {
+        let implied = || self.whole_input.then(Arc::<NamespaceObject>::default);
+        NamespaceFacts {
+            name: namespace.name.clone(),
+            object: namespace.object.clone().or_else(implied),
+            network_policies: namespace.network_policies.clone(),
+            pods: members.iter().filter(|member| !member.ended).map(|member| member.group.count).sum(),
+        }
+    }
+
+    /// Every fail and unknown of one policy on the namespace's groups.
+    fn collect(
+        &self,
+        namespace: &Namespace,
+        members: &[Member<'_>],
+        (index, policy, membership): (u16, &CompiledPolicy, Membership),
+        raw: &mut Vec<Raw>,
+    ) {
+        for (place, member) in members.iter().enumerate() {
+            if member.ended && !policy.scope.include_terminated
+                || !self.inventory.labels.covers(member.group.class, usize::from(index))
+            {
+                continue;
+            }
+            let judged = self.inventory.judged(member.group);
+            let pods = if judged.shape.is_template { 0 } else { member.group.count };
+            let place = u32::try_from(place).unwrap_or(u32::MAX);
+            let mut push = |rule: RuleId, state, image_use: usize, hash, reason| {
+                let id = use_id(rule, namespace.hash, member.workload.hash, hash);
+                let image_use = u16::try_from(image_use).unwrap_or(u16::MAX);
+                raw.push(Raw { id, policy: index, rule, state, member: place, image_use, reason, pods });
+            };
+            let undecided = match (judged.shape.malformed, membership) {
+                (true, _) => Some(reason::MALFORMED),
+                (_, Membership::Undecided) => Some(reason::NAMESPACE_UNKNOWN),
+                _ => None,
+            };
+            if let Some(undecided) = undecided {
+                let uses = if judged.shape.malformed { &[0][..] } else { &judged.shape.use_hashes };
+                for rule in policy.rules.iter().filter(|rule| is_about_uses(rule.id)) {
+                    for (image_use, hash) in uses.iter().enumerate() {
+                        let image_use = if judged.shape.malformed { usize::MAX } else { image_use };
+                        push(rule.id, State::Unknown, image_use, *hash, Some(undecided));
+                    }
+                }
+                continue;
+            }
+            let bits = self.inventory.pairs.bits(member.group.pair, usize::from(index));
+            for (image_use, (bits, hash)) in bits.iter().zip(&judged.shape.use_hashes).enumerate() {
+                each_bit(bits.fail, |rule| push(rule, State::Fail, image_use, *hash, None));
+                each_bit(bits.unknown, |rule| push(rule, State::Unknown, image_use, *hash, None));
+            }
+        }
+    }
+
+    /// Merges the verdicts of several groups on one finding: the worst state, all pods.
+    fn merge(
+        &self,
+        namespace: &Namespace,
+        members: &[Member<'_>],
+        mut raw: Vec<Raw>,
+        findings: &mut Vec<Finding>,
+    ) {
+        raw.sort_unstable_by_key(|raw| (raw.id, raw.policy, raw.state, raw.member, raw.image_use));
+        let mut at = 0;
+        while at < raw.len() {
+            let first = &raw[at];
+            let same = |other: &&Raw| (other.id, other.policy) == (first.id, first.policy);
+            let end = at + raw[at..].iter().take_while(same).count();
+            let pods = raw[at..end].iter().map(|raw| raw.pods).sum();
+            let member = &members[first.member as usize];
+            let policy = &self.plan.policies[usize::from(first.policy)];
+            let subject = Subject::ImageUse(WorkloadUse {
+                namespace: namespace.name.clone(),
+                workload: member.workload.clone(),
+                judged: self.inventory.judged(member.group).clone(),
+                image_use: first.image_use,
+            });
+            let reason = first.reason.or_else(|| {
+                let rule = policy.rule(first.rule)?;
+                judge(&rule.check, &subject, &mut Note::silent())?.reason()
+            });
+            let mut finding = Finding {
+                id: first.id,
+                policy: first.policy,
+                rule: first.rule,
+                state: first.state,
+                reason: reason.unwrap_or_default(),
+                subject,
+                pods,
+                since: self.now,
+                dormant_since: None,
+            };
+            self.exempt(policy, &mut finding);
+            findings.push(finding);
+            at = end;
+        }
+        findings.sort_by_key(|finding| (finding.id, finding.policy));
+    }
+
+    /// Marks a finding that an exemption covers.
+    fn exempt(&self, policy: &CompiledPolicy, finding: &mut Finding) {
+        if let Some(index) = exemption(policy, finding.rule, &finding.subject, self.now) {
+            finding.state = State::Exempt(index);
+        }
+    }
+
+    fn namespace_findings(
+        &self,
+        namespace: &Namespace,
+        facts: &NamespaceFacts,
+        (index, policy): (u16, &CompiledPolicy),
+        findings: &mut Vec<Finding>,
+    ) {
+        let mut shared = None;
+        for rule in policy.rules.iter() {
+            let Some(verdict) = self.namespace_verdict(rule, facts, &mut Note::silent()) else { continue };
+            let (state, reason) = match verdict {
+                Verdict::Fail(reason) => (State::Fail, reason),
+                Verdict::Unknown(reason) => (State::Unknown, reason),
+                Verdict::Pass | Verdict::NotApplicable(_) => continue,
+            };
+            let facts: &Arc<NamespaceFacts> = shared.get_or_insert_with(|| Arc::new(facts.clone()));
+            let mut finding = Finding {
+                id: name_id(rule.id, namespace.hash),
+                policy: index,
+                rule: rule.id,
+                state,
+                reason,
+                subject: Subject::Namespace(facts.clone()),
+                pods: 0,
+                since: self.now,
+                dormant_since: None,
+            };
+            self.exempt(policy, &mut finding);
+            findings.push(finding);
+        }
+    }
+
+    /// The verdict of a namespace rule; none for other rules.
+    pub(super) fn namespace_verdict(
+        &self,
+        rule: &PreparedRule,
+        facts: &NamespaceFacts,
+        note: &mut Note<'_>,
+    ) -> Option<Verdict> {
+        let Check::Namespace(check) = &rule.check else { return None };
+        let Some(object) = &facts.object else {
+            let verdict = note.not_applicable(
+                reason::NOT_IN_INPUT,
+                format_args!("the namespace is not among the objects given"),
+            );
+            return Some(verdict);
+        };
+        if rule.id.info().reads.iter().any(|read| self.denied.contains(read)) {
+            return Some(Verdict::Unknown(reason::MISSING_PERMISSION));
+        }
+        if object.malformed {
+            return Some(Verdict::Unknown(reason::MALFORMED));
+        }
+        Some(check(&NamespaceSubject { facts, object }, note))
+    }
+
+    /// Carries since-times over from what was found before, and keeps findings dormant whose workload has no
+    /// pod just now.
+    fn carry_over(&self, namespace: &Namespace, members: &[Member<'_>], rolled: &mut Rolled) {
+        let mut dormant = Vec::new();
+        let mut new = rolled.findings.iter_mut().peekable();
+        for old in &namespace.part.findings {
+            let policy = match self.renumbered {
+                None => old.policy,
+                Some(numbers) => match numbers[usize::from(old.policy)] {
+                    Some(policy) => policy,
+                    None => continue,
+                },
+            };
+            let key = (old.id, policy);
+            while new.next_if(|finding| (finding.id, finding.policy) < key).is_some() {}
+            if let Some(finding) = new.next_if(|finding| (finding.id, finding.policy) == key) {
+                finding.since = old.since;
+            } else if let Some(finding) = self.dormant(namespace, members, old, policy) {
+                dormant.push(finding);
+            }
+        }
+        for finding in &dormant {
+            self.schedule(finding, rolled, namespace.rolled_at);
+        }
+        if !dormant.is_empty() {
+            rolled.findings.extend(dormant);
+            rolled.findings.sort_by_key(|finding| (finding.id, finding.policy));
+        }
+    }
+
+    /// The finding as a dormant one, if its workload is controlled, has no live pod just now and is not known
+    /// to be gone, and the policy would still find it.
+    fn dormant(
+        &self,
+        namespace: &Namespace,
+        members: &[Member<'_>],
+        old: &Finding,
+        policy: u16,
+    ) -> Option<Finding> {
+        let Subject::ImageUse(at) = &old.subject else { return None };
+        let workload = &at.workload;
+        let alive = members.iter().any(|member| !member.ended && member.workload.hash == workload.hash);
+        let gone = namespace.gone_owners.contains(&workload.hash);
+        let alone = matches!(&*workload.kind, "Pod" | "Node");
+        if alive || gone || alone || namespace.object.is_none() || at.judged.shape.is_template {
+            return None;
+        }
+        let since = old.dormant_since.unwrap_or(self.now);
+        let compiled = &self.plan.policies[usize::from(policy)];
+        let rule = compiled.rule(old.rule)?;
+        let labels = namespace.object.as_deref().map(|object| &*object.labels);
+        let in_scope = compiled.scope.namespace(&namespace.name, labels) == Membership::In;
+        let still = judge(&rule.check, &old.subject, &mut Note::silent()).is_none_or(Verdict::is_finding);
+        if !in_scope || !still || self.now.duration_since(since) >= DORMANT_AT_MOST {
+            return None;
+        }
+        let state = if matches!(old.state, State::Exempt(_)) { State::Fail } else { old.state };
+        let mut finding = Finding { policy, state, pods: 0, dormant_since: Some(since), ..old.clone() };
+        self.exempt(compiled, &mut finding);
+        Some(finding)
+    }
+
+    /// When a dormant finding must be looked at again, and whether its owner is to be looked up now.
+    fn schedule(&self, finding: &Finding, rolled: &mut Rolled, last: Option<Timestamp>) {
+        let (Some(since), Subject::ImageUse(at)) = (finding.dormant_since, &finding.subject) else { return };
+        let after = |step| since.saturating_add(step).unwrap_or(Timestamp::MAX);
+        let hours = self.now.duration_since(since).as_hours();
+        let next_hour = SignedDuration::from_hours(hours + 1);
+        let steps =
+            [FIRST_LOOK, NEXT_LOOKS.max(SignedDuration::from_hours(hours)), next_hour, DORMANT_AT_MOST];
+        let looked = last.unwrap_or(since);
+        if steps.iter().map(|step| after(*step)).any(|step| looked < step && step <= self.now) {
+            let wanted = WantedOwner {
+                namespace: at.namespace.clone(),
+                kind: at.workload.kind.clone(),
+                name: at.workload.name.clone(),
+                api_version: at.workload.api_version.clone(),
+            };
+            if !rolled.wanted.contains(&wanted) {
+                rolled.wanted.push(wanted);
+            }
+        }
+        let next = steps.into_iter().map(after).filter(|step| *step > self.now).min();
+        rolled.deadline = rolled.deadline.into_iter().chain(next).min();
+    }
+}
+
+fn is_about_uses(rule: RuleId) -> bool {
+    rule.entry().subject == SubjectKind::ImageUse
+}
+
+fn each_bit(mut bits: u64, mut each: impl FnMut(RuleId)) {
+    while bits != 0 {
+        if let Some(rule) = RuleId::at(bits.trailing_zeros() as usize) {
+            each(rule);
+        }
+        bits &= bits - 1;
+    }
+}
+
+/// How many distinct image uses the workloads have.
+fn image_uses(members: &[Member<'_>], inventory: &Inventory) -> u32 {
+    let mut uses: Vec<(u64, u64)> = Vec::with_capacity(members.len() * 2);
+    for member in members.iter().filter(|member| !member.ended) {
+        let hashes = &inventory.judged(member.group).shape.use_hashes;
+        uses.extend(hashes.iter().map(|hash| (member.workload.hash, *hash)));
+    }
+    uses.sort_unstable();
+    uses.dedup();
+    u32::try_from(uses.len()).unwrap_or(u32::MAX)
+}
+
+/// Index of the exemption of `policy` that covers a finding at `now`.
+pub(super) fn exemption(
+    policy: &CompiledPolicy,
+    rule: RuleId,
+    subject: &Subject,
+    now: Timestamp,
+) -> Option<u16> {
+    if policy.exemptions.is_empty() {
+        return None;
+    }
+    let reference = |image: &'_ crate::subject::pod::Image| image.reference.as_ref().ok().cloned();
+    let (workload, owner_verified, image) = match subject {
+        Subject::ImageUse(at) => (
+            Some((&*at.workload.kind, &*at.workload.name)),
+            at.workload.verified || at.judged.shape.is_template,
+            at.image_use().and_then(|image_use| reference(&image_use.image)),
+        ),
+        Subject::Namespace(_) => (None, true, None),
+        Subject::Reference(spread) => {
+            (None, true, crate::reference::Reference::parse(&spread.facts.canonical).ok())
+        }
+    };
+    let namespace = subject.namespace().map(|name| &**name);
+    let candidate = Candidate { rule, namespace, workload, owner_verified, image: image.as_ref() };
+    let covers = policy.exemptions.iter().position(|exemption| exemption.covers(&candidate, now))?;
+    u16::try_from(covers).ok()
+}
+
+/// Counts by policy and rule. Dormant findings are not counted: metrics follow at once.
+pub(super) fn counts(findings: &[Finding]) -> Box<[RuleCount]> {
+    let mut counts: Vec<RuleCount> = Vec::new();
+    for finding in findings.iter().filter(|finding| finding.dormant_since.is_none()) {
+        let key = (finding.policy, finding.rule);
+        let at = counts.binary_search_by_key(&key, |count| (count.policy, count.rule)).unwrap_or_else(|at| {
+            counts.insert(
+                at,
+                RuleCount { policy: finding.policy, rule: finding.rule, count: Count::default() },
+            );
+            at
+        });
+        add(&mut counts[at].count, finding.state);
+    }
+    counts.into()
+}
+
+/// Counts one finding.
+pub(super) fn add(count: &mut Count, state: State) {
+    match state {
+        State::Fail => count.fail += 1,
+        State::Unknown => count.unknown += 1,
+        State::Exempt(_) => count.exempt += 1,
+    }
+}
+
+/// Whether two lists of findings would be shown alike (numbers of pods aside, which are not shown there).
+pub(super) fn shown_alike(before: &NamespaceSnapshot, findings: &[Finding]) -> bool {
+    let alike = |(left, right): (&Finding, &Finding)| {
+        (left.id, left.policy, left.rule, left.state, left.reason, left.since, left.dormant_since)
+            == (
+                right.id,
+                right.policy,
+                right.rule,
+                right.state,
+                right.reason,
+                right.since,
+                right.dormant_since,
+            )
+            && alike_subject(&left.subject, &right.subject)
+    };
+    before.findings.len() == findings.len() && before.findings.iter().zip(findings).all(alike)
+}
+
+fn alike_subject(left: &Subject, right: &Subject) -> bool {
+    match (left, right) {
+        (Subject::ImageUse(left), Subject::ImageUse(right)) => {
+            Arc::ptr_eq(&left.judged, &right.judged)
+                || (left.judged.shape.hash, left.judged.running.hash)
+                    == (right.judged.shape.hash, right.judged.running.hash)
+        }
+        (Subject::Namespace(left), Subject::Namespace(right)) => {
+            left.object == right.object
+                && left.network_policies == right.network_policies
+                && (left.pods == 0) == (right.pods == 0)
+        }
+        _ => false,
+    }
+}

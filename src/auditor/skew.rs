@@ -1,0 +1,107 @@
+//! Judging references across the cluster: what runs under one written reference, whoever wrote it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::findings::{Finding, ReferenceSpread, State, Subject, name_id};
+use super::inventory::Inventory;
+use super::namespaces::Namespaces;
+use super::references::Running;
+use super::rollup::exemption;
+use crate::policy::compile::CompiledPolicy;
+use crate::policy::scope::Membership;
+use crate::rules::{Check, PreparedRule};
+use crate::subject::canonical::text_hash;
+use crate::subject::reference::ReferenceFacts;
+use crate::verdict::{Note, Verdict};
+
+/// What judging a reference reads.
+pub(super) struct Spreading<'a> {
+    pub(super) inventory: &'a Inventory,
+    pub(super) namespaces: &'a Namespaces,
+    pub(super) policies: &'a [Arc<CompiledPolicy>],
+    pub(super) now: Timestamp,
+}
+
+impl Spreading<'_> {
+    /// The facts of a reference and the namespaces of its pods.
+    pub(super) fn spread(&self, name: &Arc<str>, running: &Running) -> ReferenceSpread {
+        let mut namespaces: BTreeMap<Arc<str>, u32> = BTreeMap::new();
+        let mut contents = Vec::with_capacity(running.contents.len());
+        for (content, groups) in &running.contents {
+            let mut pods = 0;
+            for &group in groups {
+                let group = &self.inventory.groups[group as usize];
+                pods += group.count;
+                *namespaces.entry(self.namespaces.get(group.namespace).name.clone()).or_default() +=
+                    group.count;
+            }
+            contents.push((content.clone(), pods));
+        }
+        ReferenceSpread {
+            facts: ReferenceFacts { canonical: name.clone(), contents: contents.into() },
+            namespaces: namespaces.into_iter().collect(),
+        }
+    }
+
+    /// Whether any pod that uses the reference is in a policy's scope.
+    pub(super) fn in_scope(&self, index: usize, running: &Running) -> bool {
+        let policy = &self.policies[index];
+        running.contents.values().flatten().any(|&group| {
+            let group = &self.inventory.groups[group as usize];
+            let namespace = self.namespaces.get(group.namespace);
+            let labels = namespace.object.as_deref().map(|object| &*object.labels);
+            policy.scope.namespace(&namespace.name, labels) == Membership::In
+                && self.inventory.labels.covers(group.class, index)
+        })
+    }
+
+    /// Every rule about references of every policy: index, policy, rule.
+    pub(super) fn rules(&self) -> impl Iterator<Item = (usize, &CompiledPolicy, &PreparedRule)> {
+        self.policies.iter().enumerate().flat_map(|(index, policy)| {
+            let rules = policy.rules.iter().filter(|rule| matches!(rule.check, Check::Reference(_)));
+            rules.map(move |rule| (index, &**policy, rule))
+        })
+    }
+
+    /// The findings on one reference, sorted by id and policy.
+    pub(super) fn findings(&self, name: &Arc<str>, running: &Running) -> Vec<Finding> {
+        let mut spread = None;
+        let mut findings = Vec::new();
+        for (index, policy, rule) in self.rules() {
+            let Check::Reference(check) = &rule.check else { continue };
+            // One content under a reference is what nearly all of them have, and needs no facts.
+            let spread = match &spread {
+                Some(spread) => spread,
+                None => &*spread.insert(Arc::new(self.spread(name, running))),
+            };
+            let (state, reason) = match check(&spread.facts, &mut Note::silent()) {
+                Verdict::Fail(reason) => (State::Fail, reason),
+                Verdict::Unknown(reason) => (State::Unknown, reason),
+                Verdict::Pass | Verdict::NotApplicable(_) => continue,
+            };
+            if !self.in_scope(index, running) {
+                continue;
+            }
+            let mut finding = Finding {
+                id: name_id(rule.id, text_hash(name)),
+                policy: u16::try_from(index).unwrap_or(u16::MAX),
+                rule: rule.id,
+                state,
+                reason,
+                subject: Subject::Reference(spread.clone()),
+                pods: spread.namespaces.iter().map(|(_, pods)| pods).sum(),
+                since: self.now,
+                dormant_since: None,
+            };
+            if let Some(exemption) = exemption(policy, rule.id, &finding.subject, self.now) {
+                finding.state = State::Exempt(exemption);
+            }
+            findings.push(finding);
+        }
+        findings.sort_by_key(|finding| (finding.id, finding.policy));
+        findings
+    }
+}

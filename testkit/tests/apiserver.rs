@@ -1,0 +1,10 @@
+//! The in-memory API server as a plain HTTP client sees it.
+
+mod apiserver {
+    mod access;
+    mod client;
+    mod faults;
+    mod lists;
+    mod watches;
+    mod writes;
+}

@@ -1,0 +1,313 @@
+//! The engine's promise: whatever happened, in whatever order, what is found is what an audit from scratch of
+//! the final state finds; and what was told adds up to what is open.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use revisor::auditor::Auditor;
+use revisor::auditor::findings::{Finding, FindingId};
+use revisor::auditor::snapshot::Snapshot;
+use revisor::auditor::transitions::TransitionKind;
+use revisor::decode::pod::PodRecord;
+use revisor::decode::{Change, JobRecord, PolicyRecord, namespace, network_policy};
+use revisor::subject::Resource;
+use serde_json::{Value, json};
+
+const START: i64 = 1_767_268_800;
+
+/// The state of a small cluster: which variant of each object is there.
+#[derive(Clone, Debug, Default)]
+struct State {
+    pods: BTreeMap<u8, u8>,
+    namespaces: BTreeMap<u8, u8>,
+    network_policies: BTreeMap<u8, u8>,
+    jobs: BTreeSet<u8>,
+    policies: BTreeMap<u8, u8>,
+}
+
+fn digest(variant: u8) -> String {
+    format!("docker.io/library/nginx@sha256:{}", ["a", "b", "c"][usize::from(variant % 3)].repeat(64))
+}
+
+fn pod(index: u8, variant: u8) -> Value {
+    let image =
+        ["nginx", "nginx:1.27", "Nginx", "registry.example.com/app:1", "evil.test/x:latest", "nginx:1.27"]
+            [usize::from(variant % 6)];
+    let owner = match index % 4 {
+        0 => json!([]),
+        1 => {
+            json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-6f7", "uid": "rs", "controller": true}])
+        }
+        2 => {
+            json!([{"apiVersion": "batch/v1", "kind": "Job", "name": format!("job-{}", index % 3), "uid": job_uid(index % 3), "controller": true}])
+        }
+        _ => {
+            json!([{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db", "uid": "s", "controller": true}])
+        }
+    };
+    let phase = if variant % 7 == 6 { "Succeeded" } else { "Running" };
+    let state = if variant % 5 == 4 {
+        json!({"waiting": {"reason": "ErrImagePull"}})
+    } else {
+        json!({"running": {}})
+    };
+    let containers =
+        if variant % 11 == 10 { json!("none") } else { json!([{"name": "app", "image": image}]) };
+    json!({
+        "metadata": {
+            "name": format!("pod-{index}"), "namespace": format!("team-{}", index % 3), "uid": format!("pod-{index}"),
+            "labels": {"app": format!("app-{}", variant % 2), "pod-template-hash": "6f7"}, "ownerReferences": owner,
+        },
+        "spec": {"containers": containers},
+        "status": {
+            "phase": phase,
+            "conditions": [{"type": "ContainersReady", "status": "False", "lastTransitionTime": "2026-01-01T12:00:00Z"}],
+            "containerStatuses": [{"name": "app", "imageID": digest(variant), "state": state}],
+        },
+    })
+}
+
+fn job_uid(index: u8) -> String {
+    format!("job-{index}")
+}
+
+fn job(index: u8) -> Change {
+    let cron_job = (index == 0).then(|| "nightly".into());
+    let name = format!("job-{index}");
+    let uid = revisor::decode::pod::parse_uid(&job_uid(index));
+    Change::Job(JobRecord {
+        uid,
+        namespace: format!("team-{}", index % 3).into(),
+        name: name.into(),
+        cron_job,
+    })
+}
+
+fn namespace_change(index: u8, variant: u8) -> Change {
+    let level = ["privileged", "baseline", "Restricted", "restricted"][usize::from(variant % 4)];
+    let labels = json!({"pod-security.kubernetes.io/enforce": level, "tier": format!("{}", variant % 2)});
+    let (name, object) =
+        namespace::read(&json!({"metadata": {"name": format!("team-{index}"), "labels": labels}})).unwrap();
+    Change::Namespace(name, object)
+}
+
+fn network_policy_change(index: u8, variant: u8) -> Change {
+    let rules = if variant % 2 == 0 { json!([]) } else { json!([{}]) };
+    let object = json!({
+        "metadata": {"name": format!("np-{}", index % 2), "namespace": format!("team-{}", index % 3)},
+        "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": rules},
+    });
+    let (namespace, facts) = network_policy::read(&object).unwrap();
+    Change::NetworkPolicy(namespace, facts)
+}
+
+fn policy_change(index: u8, variant: u8) -> Change {
+    let scope = match variant % 4 {
+        0 => json!({}),
+        1 => json!({"podSelector": {"matchLabels": {"app": "app-1"}}}),
+        2 => json!({"namespaceSelector": {"matchLabels": {"tier": "1"}}}),
+        _ => json!({"excludeNamespaces": ["team-2"], "includeTerminated": true}),
+    };
+    let rules = json!({
+        "noMutableTag": {}, "validReference": {}, "imagePullFailing": {"for": format!("{}m", 1 + variant % 3)}, "runningDigestMatches": {},
+        "digestSkew": {}, "defaultDenyIngress": {}, "podSecurityEnforced": {}, "podSecurityLabelsValid": {},
+        "trustedRegistry": {"allow": ["docker.io/**"]},
+    });
+    let exemptions = if variant % 2 == 0 {
+        json!([{"name": "e", "rules": ["NoMutableTag"], "namespaces": ["team-1"], "reason": "r", "expiresAt": "2026-01-01T12:30:00Z"}])
+    } else {
+        json!([])
+    };
+    Change::Policy(PolicyRecord {
+        name: format!("policy-{index}").into(),
+        uid: format!("policy-{index}").into(),
+        generation: i64::from(variant) + 1,
+        observed_generation: 0,
+        spec: json!({"scope": scope, "rules": rules, "exemptions": exemptions}),
+        source: None,
+    })
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Pod(u8, Option<u8>),
+    Namespace(u8, Option<u8>),
+    NetworkPolicy(u8, Option<u8>),
+    Job(u8, bool),
+    Policy(u8, Option<u8>),
+    Relist(u8),
+    Wait(u16),
+    Look,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let variant = || prop_oneof![3 => any::<u8>().prop_map(Some), 1 => Just(None)];
+    let step = prop_oneof![
+        8 => (0..12u8, variant()).prop_map(|(index, variant)| Step::Pod(index, variant)),
+        2 => (0..3u8, variant()).prop_map(|(index, variant)| Step::Namespace(index, variant)),
+        2 => (0..6u8, variant()).prop_map(|(index, variant)| Step::NetworkPolicy(index, variant)),
+        1 => (0..3u8, any::<bool>()).prop_map(|(index, there)| Step::Job(index, there)),
+        1 => (0..2u8, variant()).prop_map(|(index, variant)| Step::Policy(index, variant)),
+        1 => (0..5u8).prop_map(Step::Relist),
+        2 => (1..2000u16).prop_map(Step::Wait),
+        4 => Just(Step::Look),
+    ];
+    proptest::collection::vec(step, 1..120)
+}
+
+impl State {
+    /// Every object of a kind as a change.
+    fn objects(&self, kind: Resource) -> Vec<Change> {
+        match kind {
+            Resource::Pods => self
+                .pods
+                .iter()
+                .map(|(index, variant)| Change::Pod(PodRecord::from_value(&pod(*index, *variant))))
+                .collect(),
+            Resource::Namespaces => {
+                self.namespaces.iter().map(|(index, variant)| namespace_change(*index, *variant)).collect()
+            }
+            Resource::NetworkPolicies => self
+                .network_policies
+                .iter()
+                .map(|(index, variant)| network_policy_change(*index, *variant))
+                .collect(),
+            Resource::Jobs => self.jobs.iter().map(|index| job(*index)).collect(),
+            Resource::ImagePolicies => {
+                self.policies.iter().map(|(index, variant)| policy_change(*index, *variant)).collect()
+            }
+        }
+    }
+
+    /// Takes a step: changes the state and returns the changes that a watch would tell.
+    fn take(&mut self, step: &Step) -> Vec<Change> {
+        match *step {
+            Step::Pod(index, Some(variant)) => {
+                self.pods.insert(index, variant);
+                vec![Change::Pod(PodRecord::from_value(&pod(index, variant)))]
+            }
+            Step::Pod(index, None) => {
+                self.pods.remove(&index);
+                vec![Change::PodGone(PodRecord::from_value(&pod(index, 0)).uid)]
+            }
+            Step::Namespace(index, Some(variant)) => {
+                self.namespaces.insert(index, variant);
+                vec![namespace_change(index, variant)]
+            }
+            Step::Namespace(index, None) => {
+                self.namespaces.remove(&index);
+                vec![Change::NamespaceGone(format!("team-{index}").into())]
+            }
+            Step::NetworkPolicy(index, Some(variant)) => {
+                self.network_policies.insert(index, variant);
+                vec![network_policy_change(index, variant)]
+            }
+            Step::NetworkPolicy(index, None) => {
+                self.network_policies.remove(&index);
+                vec![Change::NetworkPolicyGone(
+                    format!("team-{}", index % 3).into(),
+                    format!("np-{}", index % 2).into(),
+                )]
+            }
+            Step::Job(index, true) => {
+                self.jobs.insert(index);
+                vec![job(index)]
+            }
+            Step::Job(index, false) => {
+                self.jobs.remove(&index);
+                vec![Change::JobGone(revisor::decode::pod::parse_uid(&job_uid(index)))]
+            }
+            Step::Policy(index, Some(variant)) => {
+                self.policies.insert(index, variant);
+                vec![policy_change(index, variant)]
+            }
+            Step::Policy(index, None) => {
+                self.policies.remove(&index);
+                vec![Change::PolicyGone(format!("policy-{index}").into())]
+            }
+            Step::Relist(kind) => {
+                let kind = Resource::ALL[usize::from(kind)];
+                let mut changes = vec![Change::RelistStarted(kind)];
+                changes.extend(self.objects(kind));
+                changes.push(Change::RelistFinished(kind));
+                changes
+            }
+            Step::Wait(_) | Step::Look => vec![],
+        }
+    }
+}
+
+/// What is found, without the history that an audit from scratch cannot know.
+fn facts(snapshot: &Snapshot) -> Vec<String> {
+    let show = |finding: &Finding| {
+        format!(
+            "{} {} {} {} {} {} {:?} pods={} {}",
+            finding.id,
+            snapshot.policies[usize::from(finding.policy)].policy.name,
+            finding.rule,
+            finding.state.as_str(),
+            finding.reason,
+            finding.subject.name(),
+            finding.subject.namespace(),
+            finding.pods,
+            snapshot.explain(finding),
+        )
+    };
+    let mut facts: Vec<String> =
+        snapshot.findings().filter(|finding| finding.dormant_since.is_none()).map(show).collect();
+    for policy in snapshot.policies.iter() {
+        facts.push(format!("{} {:?} {}", policy.policy.name, policy.rules, policy.violating_namespaces));
+    }
+    facts
+}
+
+fn from_scratch(state: &State, now: Timestamp) -> Auditor {
+    let mut auditor = Auditor::new();
+    for kind in Resource::ALL.into_iter().rev() {
+        for change in state.objects(kind).into_iter().rev() {
+            auditor.apply(change, now);
+        }
+        auditor.apply(Change::RelistFinished(kind), now);
+    }
+    auditor.snapshot(now);
+    auditor
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_history_ends_where_an_audit_from_scratch_begins(steps in steps()) {
+        let (mut state, mut now) = (State::default(), Timestamp::from_second(START).unwrap());
+        let mut auditor = from_scratch(&state, now);
+        let mut told: BTreeMap<FindingId, TransitionKind> = BTreeMap::new();
+        let last = [Step::Wait(3600), Step::Look, Step::Wait(20), Step::Look];
+        for step in steps.iter().chain(&last) {
+            // A change of the plan opens and resolves without telling.
+            if matches!(step, Step::Policy(..) | Step::Relist(4)) {
+                auditor.snapshot(now);
+                auditor.drain_transitions();
+                told.clear();
+            }
+            for change in state.take(step) {
+                auditor.apply(change, now);
+            }
+            if let Step::Wait(seconds) = step {
+                now += SignedDuration::from_secs((*seconds).into());
+                auditor.tick(now);
+            }
+            if matches!(step, Step::Look) {
+                auditor.snapshot(now);
+                for transition in auditor.drain_transitions() {
+                    let before = told.insert(transition.id, transition.kind);
+                    prop_assert!(transition.kind != TransitionKind::Opened || before != Some(TransitionKind::Opened), "opened twice in a row");
+                    prop_assert!(transition.kind != TransitionKind::Resolved || before != Some(TransitionKind::Resolved), "resolved twice in a row");
+                }
+            }
+        }
+        let snapshot = auditor.snapshot(now);
+        let scratch = from_scratch(&state, now).snapshot(now);
+        prop_assert_eq!(facts(&snapshot), facts(&scratch));
+    }
+}
