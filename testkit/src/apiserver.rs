@@ -53,10 +53,7 @@ pub struct ApiServer {
 
 impl std::fmt::Debug for ApiServer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("ApiServer")
-            .field("address", &self.address)
-            .finish_non_exhaustive()
+        formatter.debug_struct("ApiServer").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
@@ -67,11 +64,7 @@ impl ApiServer {
     }
 
     fn new(shared: Arc<Shared>, orders: mpsc::UnboundedSender<Order>, address: SocketAddr) -> Self {
-        Self {
-            shared,
-            orders,
-            address,
-        }
+        Self { shared, orders, address }
     }
 
     /// The address it listens at, the same after coming back.
@@ -129,9 +122,7 @@ impl ApiServer {
 
     /// Sends a bookmark on every watch that allows them, now.
     pub fn send_bookmarks(&self) {
-        self.shared
-            .bookmark_orders
-            .send_modify(|orders| *orders += 1);
+        self.shared.bookmark_orders.send_modify(|orders| *orders += 1);
     }
 
     /// Stops listening and closes every connection. The objects stay.

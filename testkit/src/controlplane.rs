@@ -128,9 +128,7 @@ impl ControlPlane {
     pub fn audit_events(&self) -> Vec<serde_json::Value> {
         let text = std::fs::read_to_string(self.folder.audit_log()).unwrap_or_default();
         // The last line may be half written.
-        text.lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect()
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// Stops the API server and leaves etcd running: new connections are refused until
@@ -182,18 +180,11 @@ impl ControlPlane {
     }
 
     fn lock_apiserver(&self) -> MutexGuard<'_, Option<Process>> {
-        self.apiserver
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.apiserver.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn spawn_apiserver(&self) -> Result<Process, String> {
-        Process::spawn(
-            "kube-apiserver",
-            &self.binaries,
-            &self.folder,
-            &self.apiserver_args,
-        )
+        Process::spawn("kube-apiserver", &self.binaries, &self.folder, &self.apiserver_args)
     }
 
     /// Waits until `/readyz` answers with success.

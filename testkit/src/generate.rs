@@ -99,9 +99,7 @@ impl Cluster {
 
     /// How many network policies a namespace has.
     pub fn network_policies(&self, namespace: usize) -> usize {
-        namespace::Namespace::new(self, namespace)
-            .network_policies()
-            .len()
+        namespace::Namespace::new(self, namespace).network_policies().len()
     }
 
     /// Writes a network policy of a namespace as it stands in a list.
@@ -125,36 +123,25 @@ impl Cluster {
     /// Replaces `out` by a page of a list of pods.
     pub fn pod_page(&self, out: &mut String, pods: Range<usize>, variation: Variation) {
         let left = self.pods.saturating_sub(pods.end);
-        list(out, "PodList", left, pods, |out, index| {
-            self.pod(out, index, variation)
-        });
+        list(out, "PodList", left, pods, |out, index| self.pod(out, index, variation));
     }
 
     /// Replaces `out` by a page of a list of namespaces.
     pub fn namespace_page(&self, out: &mut String, namespaces: Range<usize>) {
         let left = self.namespaces.saturating_sub(namespaces.end);
-        list(out, "NamespaceList", left, namespaces, |out, index| {
-            self.namespace(out, index)
-        });
+        list(out, "NamespaceList", left, namespaces, |out, index| self.namespace(out, index));
     }
 
     /// Replaces `out` by the frame in which a watch tells of a pod: `ADDED`, `MODIFIED` or `DELETED`.
     pub fn pod_frame(&self, out: &mut String, kind: &str, index: usize, variation: Variation) {
         out.clear();
-        put(
-            out,
-            format_args!(r#"{{"type":"{kind}","object":{{"kind":"Pod","apiVersion":"v1","#),
-        );
+        put(out, format_args!(r#"{{"type":"{kind}","object":{{"kind":"Pod","apiVersion":"v1","#));
         pod::Pod::new(self, index, variation).put(out);
         out.push_str("}\n");
     }
 
     fn workloads(&self) -> usize {
-        if self.all_different {
-            self.pods
-        } else {
-            self.workloads
-        }
+        if self.all_different { self.pods } else { self.workloads }
     }
 
     fn workload_of(&self, pod: usize) -> usize {
@@ -180,18 +167,10 @@ fn list(
     out.clear();
     put(
         out,
-        format_args!(
-            r#"{{"kind":"{kind}","apiVersion":"v1","metadata":{{"resourceVersion":"90000000""#
-        ),
+        format_args!(r#"{{"kind":"{kind}","apiVersion":"v1","metadata":{{"resourceVersion":"90000000""#),
     );
     if left > 0 {
-        put(
-            out,
-            format_args!(
-                r#","continue":"after-{}","remainingItemCount":{left}"#,
-                items.end
-            ),
-        );
+        put(out, format_args!(r#","continue":"after-{}","remainingItemCount":{left}"#, items.end));
     }
     out.push_str(r#"},"items":["#);
     for index in items.clone() {

@@ -41,9 +41,7 @@ fn a_deployment_gets_a_running_pod_with_the_image_id_it_asks_for() {
     cluster.apply(&deployment("running", &digest));
 
     let pods = || cluster.kubectl_json(&["get", "pods", "-n", "running"]);
-    eventually("the pod runs", LIMIT, || {
-        pods()["items"][0]["status"]["phase"] == "Running"
-    });
+    eventually("the pod runs", LIMIT, || pods()["items"][0]["status"]["phase"] == "Running");
     let pod = &pods()["items"][0];
     let main = &pod["status"]["containerStatuses"][0];
     assert_eq!(main["imageID"], digest.as_str());
@@ -58,13 +56,7 @@ fn a_deployment_gets_a_running_pod_with_the_image_id_it_asks_for() {
         cluster.kubectl_json(&["get", "deployment", "web", "-n", "running"])["status"]["availableReplicas"]
             == 1
     });
-    cluster.kubectl_ok(&[
-        "delete",
-        "namespace",
-        "running",
-        "--wait=true",
-        "--timeout=60s",
-    ]);
+    cluster.kubectl_ok(&["delete", "namespace", "running", "--wait=true", "--timeout=60s"]);
 }
 
 #[test]
@@ -83,9 +75,7 @@ spec:
 "
     ));
     let pod = || cluster.kubectl_json(&["get", "pod", "one", "-n", "bare"]);
-    eventually("the pod runs", LIMIT, || {
-        pod()["status"]["phase"] == "Running"
-    });
+    eventually("the pod runs", LIMIT, || pod()["status"]["phase"] == "Running");
     assert_eq!(pod()["status"]["containerStatuses"][0]["imageID"], "");
     cluster.kubectl_ok(&["delete", "pod", "one", "-n", "bare", "--timeout=60s"]);
 }
@@ -120,16 +110,11 @@ subjects:
         let kubeconfig = format!("--kubeconfig={}", kubeconfig.display());
         cluster.kubectl(&[&kubeconfig, "get", resource, "-n", "rbac"])
     };
-    eventually("the role counts", LIMIT, || {
-        as_reader("pods").status.success()
-    });
+    eventually("the role counts", LIMIT, || as_reader("pods").status.success());
     let refused = as_reader("configmaps");
     assert!(!refused.status.success());
     let message = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(
-        message.contains("system:serviceaccount:rbac:reader"),
-        "{message}"
-    );
+    assert!(message.contains("system:serviceaccount:rbac:reader"), "{message}");
 }
 
 #[test]
@@ -146,11 +131,7 @@ fn data_outlives_a_restart_and_nothing_outlives_the_drop() {
     assert_eq!(cluster.ca_pem().matches("BEGIN CERTIFICATE").count(), 1);
 
     let kubeconfig = cluster.kubeconfig_with_token("alices-token");
-    let alice = cluster.kubectl(&[
-        &format!("--kubeconfig={}", kubeconfig.display()),
-        "get",
-        "configmaps",
-    ]);
+    let alice = cluster.kubectl(&[&format!("--kubeconfig={}", kubeconfig.display()), "get", "configmaps"]);
     assert!(String::from_utf8_lossy(&alice.stderr).contains("User \"alice\" cannot list"));
     eventually("the refusal is recorded", LIMIT, || {
         cluster.audit_events().iter().any(|event| {
@@ -162,12 +143,7 @@ fn data_outlives_a_restart_and_nothing_outlives_the_drop() {
     });
 
     cluster.stop_apiserver();
-    assert!(
-        !cluster
-            .kubectl(&["get", "configmap", "kept"])
-            .status
-            .success()
-    );
+    assert!(!cluster.kubectl(&["get", "configmap", "kept"]).status.success());
     cluster.start_apiserver();
     let kept = cluster.kubectl_json(&["get", "configmap", "kept"]);
     assert_eq!(kept["data"]["a"], "b");
@@ -196,11 +172,7 @@ fn nothing_outlives_a_killed_test_process() {
     }
     let told = std::env::temp_dir().join(format!("testkit-victim-{}", std::process::id()));
     let mut victim = Command::new(std::env::current_exe().expect("the test's own path"))
-        .args([
-            "--ignored",
-            "--exact",
-            "nothing_outlives_a_killed_test_process",
-        ])
+        .args(["--ignored", "--exact", "nothing_outlives_a_killed_test_process"])
         .env(VICTIM, &told)
         .stdout(Stdio::null())
         .spawn()
@@ -222,10 +194,7 @@ fn nothing_outlives_a_killed_test_process() {
 /// The command lines of processes that name the folder.
 fn programs_in(folder: &Path) -> String {
     let name = folder.file_name().expect("a name").to_string_lossy();
-    let ps = Command::new("ps")
-        .args(["-eww", "-o", "args"])
-        .output()
-        .expect("running ps");
+    let ps = Command::new("ps").args(["-eww", "-o", "args"]).output().expect("running ps");
     String::from_utf8_lossy(&ps.stdout)
         .lines()
         .filter(|line| line.contains(&*name))

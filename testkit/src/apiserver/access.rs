@@ -35,19 +35,13 @@ impl Denial {
     /// Only in this namespace.
     #[must_use]
     pub fn in_namespace(self, namespace: &str) -> Self {
-        Self {
-            namespace: Some(namespace.into()),
-            ..self
-        }
+        Self { namespace: Some(namespace.into()), ..self }
     }
 
     /// Only to this user.
     #[must_use]
     pub fn for_user(self, user: &str) -> Self {
-        Self {
-            user: Some(user.into()),
-            ..self
-        }
+        Self { user: Some(user.into()), ..self }
     }
 
     fn covers(&self, asked: &Asked<'_>) -> bool {
@@ -55,10 +49,7 @@ impl Denial {
         agrees(&self.verb, asked.verb)
             && agrees(&self.group, asked.group)
             && agrees(&self.resource, asked.resource)
-            && self
-                .namespace
-                .as_deref()
-                .is_none_or(|namespace| namespace == asked.namespace)
+            && self.namespace.as_deref().is_none_or(|namespace| namespace == asked.namespace)
             && self.user.as_deref().is_none_or(|user| user == asked.user)
     }
 }
@@ -95,13 +86,7 @@ impl Access {
         }
         let resource = facts.resource();
         let namespace = facts.namespace.as_str();
-        let asked = Asked {
-            user,
-            verb: &facts.verb,
-            group: &facts.group,
-            resource: &resource,
-            namespace,
-        };
+        let asked = Asked { user, verb: &facts.verb, group: &facts.group, resource: &resource, namespace };
         // Secrets are not for an auditor: a request for them is a defect.
         if !self.denied(&asked) && facts.plural != "secrets" {
             return Ok(());
@@ -115,12 +100,7 @@ impl Access {
             "User \"{user}\" cannot {} resource \"{resource}\" in API group \"{}\" {place}",
             facts.verb, facts.group
         );
-        Err(Refusal::forbidden(
-            &facts.group,
-            &facts.plural,
-            &facts.name,
-            &problem,
-        ))
+        Err(Refusal::forbidden(&facts.group, &facts.plural, &facts.name, &problem))
     }
 
     /// Answers a SelfSubjectAccessReview.

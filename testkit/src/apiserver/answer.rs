@@ -29,9 +29,7 @@ pub(super) fn json(code: u16, value: &Value) -> Answer {
 pub(super) fn refused(refusal: &Refusal) -> Answer {
     let mut answer = json(refusal.code, &refusal.body());
     if let Some(seconds) = refusal.retry_after {
-        answer
-            .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from(seconds));
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     answer
 }
@@ -41,18 +39,12 @@ where
     S: Stream<Item = Result<Bytes, io::Error>> + Send + 'static,
 {
     let frames = futures::StreamExt::map(frames, |frame| frame.map(Frame::data));
-    with_type(
-        200,
-        "application/json",
-        StreamBody::new(frames).boxed_unsync(),
-    )
+    with_type(200, "application/json", StreamBody::new(frames).boxed_unsync())
 }
 
 fn with_type(code: u16, content_type: &'static str, body: Body) -> Answer {
     let mut answer = Response::new(body);
     *answer.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer
 }

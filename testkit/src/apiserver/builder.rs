@@ -96,9 +96,7 @@ impl Builder {
     /// If no socket can be had, or outside a tokio runtime.
     pub async fn start(self) -> ApiServer {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        self.start_at(address)
-            .await
-            .expect("a free port on 127.0.0.1")
+        self.start_at(address).await.expect("a free port on 127.0.0.1")
     }
 
     /// Starts to serve at an address.
@@ -115,18 +113,14 @@ impl Builder {
         let serving = Arc::clone(&shared);
         if own_thread {
             let listener = listener.into_std()?;
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
-            std::thread::Builder::new()
-                .name("apiserver".into())
-                .spawn(move || {
-                    runtime.block_on(async move {
-                        if let Ok(listener) = TcpListener::from_std(listener) {
-                            listener::serve(serving, listener, address, orders).await;
-                        }
-                    });
-                })?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            std::thread::Builder::new().name("apiserver".into()).spawn(move || {
+                runtime.block_on(async move {
+                    if let Ok(listener) = TcpListener::from_std(listener) {
+                        listener::serve(serving, listener, address, orders).await;
+                    }
+                });
+            })?;
         } else {
             tokio::spawn(listener::serve(serving, listener, address, orders));
         }
@@ -135,23 +129,14 @@ impl Builder {
 
     fn into_shared(self) -> Shared {
         let mut catalogue = Catalogue::built_in();
-        let own = if self.options.crds_required {
-            Vec::new()
-        } else {
-            own_types().to_vec()
-        };
+        let own = if self.options.crds_required { Vec::new() } else { own_types().to_vec() };
         for added in own.into_iter().chain(self.types) {
             catalogue.register(added);
         }
         let mut store = Store::new(catalogue, self.options.history);
         if let Some(kind) = store.catalogue.named("Namespace") {
             for name in NAMESPACES {
-                let place = Place {
-                    kind: &kind,
-                    namespace: "",
-                    name,
-                    part: Part::Whole,
-                };
+                let place = Place { kind: &kind, namespace: "", name, part: Part::Whole };
                 let _ = store.create(place, json!({"metadata": {"name": name}}));
             }
         }

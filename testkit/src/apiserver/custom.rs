@@ -39,9 +39,7 @@ impl Store {
     pub(super) fn define(&mut self, definition: &Value) {
         let (group, plural) = defined(definition);
         self.catalogue.unregister(&group, &plural);
-        let kind = definition["spec"]["names"]["kind"]
-            .as_str()
-            .unwrap_or_default();
+        let kind = definition["spec"]["names"]["kind"].as_str().unwrap_or_default();
         let cluster_scoped = definition["spec"]["scope"] == "Cluster";
         for version in versions(definition).filter(|version| version["served"] == true) {
             let name = version["name"].as_str().unwrap_or_default();
@@ -67,10 +65,7 @@ impl Store {
 }
 
 fn versions(definition: &Value) -> impl Iterator<Item = &Value> {
-    definition["spec"]["versions"]
-        .as_array()
-        .into_iter()
-        .flatten()
+    definition["spec"]["versions"].as_array().into_iter().flatten()
 }
 
 fn defined(definition: &Value) -> (String, String) {

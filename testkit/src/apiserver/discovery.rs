@@ -13,27 +13,15 @@ use super::resource::{Catalogue, ResourceType};
 
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
-pub(super) fn answer(
-    catalogue: &Catalogue,
-    facts: &RequestFacts,
-    accept: &str,
-) -> Result<Answer, Refusal> {
+pub(super) fn answer(catalogue: &Catalogue, facts: &RequestFacts, accept: &str) -> Result<Answer, Refusal> {
     if facts.method != http::Method::GET {
         return Err(Refusal::method_not_allowed());
     }
     let aggregated = accept.contains("as=APIGroupDiscoveryList") && accept.contains("v=v2");
-    let segments: Vec<&str> = facts
-        .path
-        .split('/')
-        .filter(|segment| !segment.is_empty())
-        .collect();
+    let segments: Vec<&str> = facts.path.split('/').filter(|segment| !segment.is_empty()).collect();
     let found = match segments[..] {
         ["readyz" | "livez" | "healthz", ..] => {
-            return Ok(answer::bytes(
-                200,
-                "text/plain; charset=utf-8",
-                Bytes::from_static(b"ok"),
-            ));
+            return Ok(answer::bytes(200, "text/plain; charset=utf-8", Bytes::from_static(b"ok")));
         }
         ["version"] => Some(version()),
         ["api" | "apis"] if aggregated => {
@@ -48,9 +36,7 @@ pub(super) fn answer(
         ["apis", group, version] => resources(catalogue, group, version),
         _ => None,
     };
-    found
-        .map(|value| answer::json(200, &value))
-        .ok_or_else(Refusal::no_such_resource)
+    found.map(|value| answer::json(200, &value)).ok_or_else(Refusal::no_such_resource)
 }
 
 fn version() -> Value {
@@ -69,20 +55,15 @@ fn by_group(catalogue: &Catalogue, core: bool) -> BTreeMap<String, ByVersion> {
     for kind in catalogue.types() {
         if kind.group.is_empty() == core {
             let versions = groups.entry(kind.group.clone()).or_default();
-            versions
-                .entry(kind.version.clone())
-                .or_default()
-                .push(Arc::clone(kind));
+            versions.entry(kind.version.clone()).or_default().push(Arc::clone(kind));
         }
     }
     groups
 }
 
 fn groups(catalogue: &Catalogue) -> Value {
-    let groups: Vec<Value> = by_group(catalogue, false)
-        .keys()
-        .filter_map(|name| group(catalogue, name))
-        .collect();
+    let groups: Vec<Value> =
+        by_group(catalogue, false).keys().filter_map(|name| group(catalogue, name)).collect();
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 }
 
@@ -126,9 +107,7 @@ fn verbs(kind: &ResourceType) -> &'static [&'static str] {
     if kind.is_review() {
         &["create"]
     } else {
-        &[
-            "create", "delete", "get", "list", "patch", "update", "watch",
-        ]
+        &["create", "delete", "get", "list", "patch", "update", "watch"]
     }
 }
 
@@ -140,16 +119,11 @@ fn aggregate(catalogue: &Catalogue, core: bool) -> Value {
             let versions: Vec<Value> = versions
                 .into_iter()
                 .map(|(version, kinds)| {
-                    let resources: Vec<Value> =
-                        kinds.iter().map(|kind| aggregated_resource(kind)).collect();
+                    let resources: Vec<Value> = kinds.iter().map(|kind| aggregated_resource(kind)).collect();
                     json!({"version": version, "freshness": "Current", "resources": resources})
                 })
                 .collect();
-            let metadata = if core {
-                json!({})
-            } else {
-                json!({"name": name})
-            };
+            let metadata = if core { json!({}) } else { json!({"name": name}) };
             json!({"metadata": metadata, "versions": versions})
         })
         .collect();

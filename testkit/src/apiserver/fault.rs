@@ -39,37 +39,17 @@ pub struct Fault {
 
 impl Fault {
     fn new(effect: Effect, times: Option<u32>) -> Self {
-        Self {
-            effect,
-            times,
-            verb: None,
-            method: None,
-            resource: None,
-            namespace: None,
-            name: None,
-        }
+        Self { effect, times, verb: None, method: None, resource: None, namespace: None, name: None }
     }
 
     /// The request is answered with this HTTP status, such as 500 or 503.
     pub fn answer(code: u16) -> Self {
-        Self::new(
-            Effect::Answer {
-                code,
-                retry_after: None,
-            },
-            Some(1),
-        )
+        Self::new(Effect::Answer { code, retry_after: None }, Some(1))
     }
 
     /// The request is answered 429 with `Retry-After` in seconds.
     pub fn too_many_requests(retry_after: u32) -> Self {
-        Self::new(
-            Effect::Answer {
-                code: 429,
-                retry_after: Some(retry_after),
-            },
-            Some(1),
-        )
+        Self::new(Effect::Answer { code: 429, retry_after: Some(retry_after) }, Some(1))
     }
 
     /// The request is answered later.
@@ -163,9 +143,8 @@ impl Fault {
     }
 
     fn meets(&self, facts: &RequestFacts) -> bool {
-        let agrees = |wanted: &Option<String>, found: &str| {
-            wanted.as_deref().is_none_or(|wanted| wanted == found)
-        };
+        let agrees =
+            |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
         agrees(&self.verb, &facts.verb)
             && agrees(&self.method, facts.method.as_str())
             && agrees(&self.resource, &facts.resource())
@@ -200,11 +179,7 @@ pub(super) struct Faults {
 
 impl Faults {
     pub(super) fn new(records: Arc<Records>) -> Self {
-        Self {
-            table: Mutex::default(),
-            changes: watch::Sender::new(0),
-            records,
-        }
+        Self { table: Mutex::default(), changes: watch::Sender::new(0), records }
     }
 
     fn table(&self) -> MutexGuard<'_, Entries> {
@@ -227,32 +202,20 @@ impl Faults {
         table.given += 1;
         let number = table.given;
         let left = fault.times;
-        table.entries.push(Entry {
-            number,
-            fault,
-            left,
-            hits: 0,
-            newest_watch,
-        });
+        table.entries.push(Entry { number, fault, left, hits: 0, newest_watch });
         drop(table);
         self.changed();
         number
     }
 
     pub(super) fn clear(&self, number: Option<u64>) {
-        self.table()
-            .entries
-            .retain(|entry| number.is_some_and(|number| number != entry.number));
+        self.table().entries.retain(|entry| number.is_some_and(|number| number != entry.number));
         self.changed();
     }
 
     fn hits(&self, number: u64) -> u32 {
         let table = self.table();
-        table
-            .entries
-            .iter()
-            .find(|entry| entry.number == number)
-            .map_or(0, |entry| entry.hits)
+        table.entries.iter().find(|entry| entry.number == number).map_or(0, |entry| entry.hits)
     }
 
     /// The delay, then the answer or hang-up that a request meets.
@@ -295,10 +258,7 @@ impl Faults {
 
     /// Whether a lasting fault is there for a watch, used up or not.
     pub(super) fn holds(&self, effect: Effect, facts: &RequestFacts) -> bool {
-        self.table()
-            .entries
-            .iter()
-            .any(|entry| entry.fault.effect == effect && entry.fault.meets(facts))
+        self.table().entries.iter().any(|entry| entry.fault.effect == effect && entry.fault.meets(facts))
     }
 }
 

@@ -27,25 +27,18 @@ use super::write::{Part, Patch, Place};
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
 
 /// Answers one request; an error closes the connection without an answer.
-pub(super) async fn answer(
-    shared: Arc<Shared>,
-    request: Request<Incoming>,
-) -> Result<Answer, io::Error> {
+pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, io::Error> {
     let (head, body) = request.into_parts();
     let facts = RequestFacts::read(&head.method, &head.uri);
     let user = shared.access().user(header(&head.headers, AUTHORIZATION));
-    shared
-        .records
-        .arrived(&facts, user.as_deref().unwrap_or_default());
+    shared.records.arrived(&facts, user.as_deref().unwrap_or_default());
 
     let (delay, outcome) = shared.faults.on_request(&facts);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
     let body = Limited::new(body, BODY_LIMIT).collect().await;
-    let body = body
-        .map(http_body_util::Collected::to_bytes)
-        .map_err(|_| Refusal::too_large());
+    let body = body.map(http_body_util::Collected::to_bytes).map_err(|_| Refusal::too_large());
     let refused = match outcome {
         Some(Effect::HangUp) => return Err(io::ErrorKind::ConnectionAborted.into()),
         Some(Effect::Answer { code, retry_after }) => Some(Refusal::of_fault(code, retry_after)),
@@ -54,9 +47,7 @@ pub(super) async fn answer(
     let outcome = match (refused, &body) {
         (Some(refusal), _) => Err(refusal),
         (None, Err(refusal)) => Err(refusal.clone()),
-        (None, Ok(body)) => {
-            user.and_then(|user| respond(&shared, &facts, &user, &head.headers, body))
-        }
+        (None, Ok(body)) => user.and_then(|user| respond(&shared, &facts, &user, &head.headers, body)),
     };
     let answer = outcome.unwrap_or_else(|refusal| answer::refused(&refusal));
     record_write(&shared, &facts, body.unwrap_or_default(), &answer);
@@ -74,10 +65,7 @@ fn respond(
     if !facts.is_resource {
         return discovery::answer(&shared.store().catalogue, facts, header(headers, ACCEPT));
     }
-    let kind = shared
-        .store()
-        .catalogue
-        .served(&facts.group, &facts.version, &facts.plural);
+    let kind = shared.store().catalogue.served(&facts.group, &facts.version, &facts.plural);
     let kind = kind.ok_or_else(Refusal::no_such_resource)?;
     let scoped = kind.namespaced || facts.namespace.is_empty();
     let known_subresource = match facts.subresource.as_str() {
@@ -89,9 +77,7 @@ fn respond(
         return Err(Refusal::no_such_resource());
     }
     if facts.query.has("dryRun") {
-        return Err(Refusal::bad_request(
-            "dryRun is not supported by this server",
-        ));
+        return Err(Refusal::bad_request("dryRun is not supported by this server"));
     }
     let form = Form::accepted(header(headers, ACCEPT));
     match facts.verb.as_str() {
@@ -125,50 +111,25 @@ fn write(
     if kind.namespaced && facts.namespace.is_empty() {
         return Err(Refusal::method_not_allowed());
     }
-    let part = if facts.subresource == "status" {
-        Part::Status
-    } else {
-        Part::Main
-    };
-    let place = Place {
-        kind,
-        namespace: &facts.namespace,
-        name: &facts.name,
-        part,
-    };
+    let part = if facts.subresource == "status" { Part::Status } else { Part::Main };
+    let place = Place { kind, namespace: &facts.namespace, name: &facts.name, part };
     let created = |created: bool| if created { 201 } else { 200 };
     match facts.verb.as_str() {
         "create" if facts.name.is_empty() => {
             let object = parse(headers, body)?;
-            shared
-                .store()
-                .create(place, object)
-                .map(|stored| (201, stored))
+            shared.store().create(place, object).map(|stored| (201, stored))
         }
         "update" if !facts.name.is_empty() => {
             let object = parse(headers, body)?;
-            shared
-                .store()
-                .replace(place, object)
-                .map(|stored| (200, stored))
+            shared.store().replace(place, object).map(|stored| (200, stored))
         }
         "patch" if !facts.name.is_empty() => {
             let patch = parse_patch(facts, headers, body)?;
-            shared
-                .store()
-                .patch(place, patch)
-                .map(|(stored, new)| (created(new), stored))
+            shared.store().patch(place, patch).map(|(stored, new)| (created(new), stored))
         }
         "delete" => {
-            let options = if body.is_empty() {
-                Value::Null
-            } else {
-                parse(headers, body)?
-            };
-            shared
-                .store()
-                .delete(place, &options)
-                .map(|last| (200, last))
+            let options = if body.is_empty() { Value::Null } else { parse(headers, body)? };
+            shared.store().delete(place, &options).map(|last| (200, last))
         }
         _ => Err(Refusal::method_not_allowed()),
     }
@@ -194,16 +155,9 @@ fn parse_patch(facts: &RequestFacts, headers: &HeaderMap, body: &Bytes) -> Resul
             let manager = facts.query.get("fieldManager").to_owned();
             if manager.is_empty() {
                 let problem = "Required value: is required for apply patch";
-                return Err(Refusal::invalid_options(
-                    "PatchOptions",
-                    "fieldManager",
-                    problem,
-                ));
+                return Err(Refusal::invalid_options("PatchOptions", "fieldManager", problem));
             }
-            Ok(Patch::Apply {
-                manager,
-                intent: parse(headers, body)?,
-            })
+            Ok(Patch::Apply { manager, intent: parse(headers, body)? })
         }
         other => Err(Refusal::unsupported_media_type(other)),
     }
@@ -249,8 +203,5 @@ fn record_write(shared: &Shared, facts: &RequestFacts, body: Bytes, answer: &Ans
 }
 
 fn header(headers: &HeaderMap, name: HeaderName) -> &str {
-    headers
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default()
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }

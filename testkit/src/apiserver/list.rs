@@ -37,12 +37,7 @@ pub(super) fn answer(
     let page = read_page(shared, facts, kind)?;
     let mut head = BytesMut::with_capacity(256);
     put_head(&mut head, kind, form, &page);
-    let items = Items {
-        page,
-        form,
-        at: None,
-        head: Some(head),
-    };
+    let items = Items { page, form, at: None, head: Some(head) };
     Ok(answer::stream(stream::iter(items.map(Ok))))
 }
 
@@ -50,9 +45,7 @@ fn read_page(shared: &Shared, facts: &RequestFacts, kind: &ResourceType) -> Resu
     let query = &facts.query;
     let limit: usize = match query.get("limit") {
         "" => 0,
-        text => text
-            .parse()
-            .map_err(|_| Refusal::bad_request("limit is not a number"))?,
+        text => text.parse().map_err(|_| Refusal::bad_request("limit is not a number"))?,
     };
     let selector = Selector::parse(query.get("labelSelector"), query.get("fieldSelector"))?;
     if !query.get("continue").is_empty() {
@@ -64,23 +57,11 @@ fn read_page(shared: &Shared, facts: &RequestFacts, kind: &ResourceType) -> Resu
     let limit = if version == "0" { 0 } else { limit };
     let total = snapshot.objects.len();
     if limit == 0 || total <= limit {
-        return Ok(Page {
-            snapshot,
-            start: 0,
-            end: total,
-            next: None,
-            counts_rest: false,
-        });
+        return Ok(Page { snapshot, start: 0, end: total, next: None, counts_rest: false });
     }
     let number = shared.store().keep_snapshot(snapshot.clone());
     let next = Some(format!("{number}.{limit}"));
-    Ok(Page {
-        snapshot,
-        start: 0,
-        end: limit,
-        next,
-        counts_rest: selector.is_empty(),
-    })
+    Ok(Page { snapshot, start: 0, end: limit, next, counts_rest: selector.is_empty() })
 }
 
 fn later_page(
@@ -94,27 +75,15 @@ fn later_page(
         return Err(Refusal::bad_request(message));
     }
     let token = facts.query.get("continue").split_once('.');
-    let parsed = token.and_then(|(number, start)| {
-        Some((number.parse::<u64>().ok()?, start.parse::<usize>().ok()?))
-    });
-    let (number, start) =
-        parsed.ok_or_else(|| Refusal::bad_request("continue key is not valid"))?;
+    let parsed =
+        token.and_then(|(number, start)| Some((number.parse::<u64>().ok()?, start.parse::<usize>().ok()?)));
+    let (number, start) = parsed.ok_or_else(|| Refusal::bad_request("continue key is not valid"))?;
     let snapshot = shared.store().snapshot(number)?;
     let total = snapshot.objects.len();
     let start = start.min(total);
-    let end = if limit == 0 {
-        total
-    } else {
-        total.min(start + limit)
-    };
+    let end = if limit == 0 { total } else { total.min(start + limit) };
     let next = (end < total).then(|| format!("{number}.{end}"));
-    Ok(Page {
-        snapshot,
-        start,
-        end,
-        next,
-        counts_rest,
-    })
+    Ok(Page { snapshot, start, end, next, counts_rest })
 }
 
 fn read_snapshot(
@@ -128,11 +97,7 @@ fn read_snapshot(
     if asked.is_empty() && !matching.is_empty() {
         let problem = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is \
                        provided";
-        return Err(Refusal::invalid_options(
-            "ListOptions",
-            "resourceVersionMatch",
-            problem,
-        ));
+        return Err(Refusal::invalid_options("ListOptions", "resourceVersionMatch", problem));
     }
     let asked = parse_version(asked)?;
     let namespace = Some(facts.namespace.as_str()).filter(|namespace| !namespace.is_empty());
@@ -149,10 +114,7 @@ fn read_snapshot(
     if !selector.is_empty() {
         objects.retain(|object| selector.matches(object));
     }
-    Ok(Snapshot {
-        version,
-        objects: Arc::new(objects),
-    })
+    Ok(Snapshot { version, objects: Arc::new(objects) })
 }
 
 /// A resourceVersion, 0 if empty.
@@ -168,10 +130,7 @@ pub(super) fn parse_version(text: &str) -> Result<u64, Refusal> {
 fn put_head(buffer: &mut BytesMut, kind: &ResourceType, form: Form, page: &Page) {
     let (list_kind, api_version) = match form {
         Form::Full => (format!("{}List", kind.kind), kind.api_version()),
-        Form::Partial => (
-            "PartialObjectMetadataList".to_owned(),
-            "meta.k8s.io/v1".to_owned(),
-        ),
+        Form::Partial => ("PartialObjectMetadataList".to_owned(), "meta.k8s.io/v1".to_owned()),
     };
     let mut metadata = json!({"resourceVersion": page.snapshot.version.to_string()});
     if let Some(next) = &page.next {

@@ -40,8 +40,7 @@ impl Form {
     }
 }
 
-pub(super) const PARTIAL_TYPE: &str =
-    r#""kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1""#;
+pub(super) const PARTIAL_TYPE: &str = r#""kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1""#;
 
 /// An immutable version of an object.
 #[derive(Clone, Debug)]
@@ -60,12 +59,7 @@ pub(super) struct StoredObject {
 
 impl StoredObject {
     /// Encodes an object whose metadata is complete.
-    pub(super) fn encode(
-        kind: &ResourceType,
-        object: &Value,
-        version: u64,
-        applied: Applied,
-    ) -> Self {
+    pub(super) fn encode(kind: &ResourceType, object: &Value, version: u64, applied: Applied) -> Self {
         let mut buffer = BytesMut::with_capacity(512);
         buffer.put_slice(br#"{"kind":"#);
         put_json(&mut buffer, &Value::String(kind.kind.clone()));
@@ -101,10 +95,7 @@ impl StoredObject {
 
     /// The same version with other memories of who applied what.
     pub(super) fn with_applied(&self, applied: Applied) -> Self {
-        Self {
-            applied,
-            ..self.clone()
-        }
+        Self { applied, ..self.clone() }
     }
 
     /// The object as a value, parsed anew.
@@ -147,10 +138,7 @@ impl StoredObject {
 
 /// A string field of the metadata, empty if absent.
 pub(super) fn text(object: &Value, field: &str) -> String {
-    object["metadata"][field]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned()
+    object["metadata"][field].as_str().unwrap_or_default().to_owned()
 }
 
 /// The metadata, made an object if it is not one.

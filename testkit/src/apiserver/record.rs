@@ -51,19 +51,12 @@ pub struct Requests {
 impl Requests {
     /// How many requests had this verb and resource (`imagepolicies/status` for a subresource).
     pub fn count(&self, verb: &str, resource: &str) -> u64 {
-        self.counts
-            .get(&(verb.to_owned(), resource.to_owned()))
-            .copied()
-            .unwrap_or_default()
+        self.counts.get(&(verb.to_owned(), resource.to_owned())).copied().unwrap_or_default()
     }
 
     /// How many requests named this resource, whatever the verb.
     pub fn of_resource(&self, resource: &str) -> u64 {
-        self.counts
-            .iter()
-            .filter(|((_, found), _)| found == resource)
-            .map(|(_, count)| count)
-            .sum()
+        self.counts.iter().filter(|((_, found), _)| found == resource).map(|(_, count)| count).sum()
     }
 
     /// All requests.
@@ -153,11 +146,7 @@ impl Records {
     }
 
     pub(super) fn open_watches(&self, plural: &str) -> usize {
-        self.ledger()
-            .watches
-            .values()
-            .filter(|found| *found == plural)
-            .count()
+        self.ledger().watches.values().filter(|found| *found == plural).count()
     }
 
     pub(super) fn count(&self, verb: &str, resource: &str) -> u64 {

@@ -16,37 +16,20 @@ pub(super) struct Refusal {
 
 impl Refusal {
     fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            reason,
-            message: message.into(),
-            retry_after: None,
-            details: None,
-        }
+        Self { code, reason, message: message.into(), retry_after: None, details: None }
     }
 
     fn about(mut self, kind: &ResourceType, name: &str) -> Self {
-        self.details = Some(Box::new(
-            json!({"name": name, "group": kind.group, "kind": kind.plural}),
-        ));
+        self.details = Some(Box::new(json!({"name": name, "group": kind.group, "kind": kind.plural})));
         self
     }
 
     pub(super) fn not_found(kind: &ResourceType, name: &str) -> Self {
-        Self::new(
-            404,
-            "NotFound",
-            format!("{} \"{name}\" not found", kind.qualified()),
-        )
-        .about(kind, name)
+        Self::new(404, "NotFound", format!("{} \"{name}\" not found", kind.qualified())).about(kind, name)
     }
 
     pub(super) fn no_such_resource() -> Self {
-        let mut refusal = Self::new(
-            404,
-            "NotFound",
-            "the server could not find the requested resource",
-        );
+        let mut refusal = Self::new(404, "NotFound", "the server could not find the requested resource");
         refusal.details = Some(Box::new(json!({})));
         refusal
     }
@@ -70,10 +53,7 @@ impl Refusal {
         let message = if kind.group.is_empty() {
             format!("{} \"{name}\" is invalid: {field}: {problem}", kind.kind)
         } else {
-            format!(
-                "{}.{} \"{name}\" is invalid: {field}: {problem}",
-                kind.kind, kind.group
-            )
+            format!("{}.{} \"{name}\" is invalid: {field}: {problem}", kind.kind, kind.group)
         };
         let mut refusal = Self::new(422, "Invalid", message);
         refusal.details = Some(Box::new(json!({
@@ -103,24 +83,10 @@ impl Refusal {
     }
 
     pub(super) fn forbidden(group: &str, resource: &str, name: &str, problem: &str) -> Self {
-        let qualified = if group.is_empty() {
-            resource.to_owned()
-        } else {
-            format!("{resource}.{group}")
-        };
-        let named = if name.is_empty() {
-            String::new()
-        } else {
-            format!(" \"{name}\"")
-        };
-        let mut refusal = Self::new(
-            403,
-            "Forbidden",
-            format!("{qualified}{named} is forbidden: {problem}"),
-        );
-        refusal.details = Some(Box::new(
-            json!({"name": name, "group": group, "kind": resource}),
-        ));
+        let qualified = if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") };
+        let named = if name.is_empty() { String::new() } else { format!(" \"{name}\"") };
+        let mut refusal = Self::new(403, "Forbidden", format!("{qualified}{named} is forbidden: {problem}"));
+        refusal.details = Some(Box::new(json!({"name": name, "group": group, "kind": resource})));
         refusal
     }
 
@@ -144,11 +110,7 @@ impl Refusal {
 
     /// 410 for a watch that starts before what is remembered.
     pub(super) fn too_old(asked: u64, oldest: u64) -> Self {
-        Self::new(
-            410,
-            "Expired",
-            format!("too old resource version: {asked} ({oldest})"),
-        )
+        Self::new(410, "Expired", format!("too old resource version: {asked} ({oldest})"))
     }
 
     /// 410 for a list page or an exact version that is no longer kept.
@@ -171,19 +133,10 @@ impl Refusal {
     /// What a fault answers.
     pub(super) fn of_fault(code: u16, retry_after: Option<u32>) -> Self {
         let (reason, message) = match code {
-            429 => (
-                "TooManyRequests",
-                "too many requests, please try again later",
-            ),
+            429 => ("TooManyRequests", "too many requests, please try again later"),
             500 => ("InternalError", "Internal error occurred: injected fault"),
-            503 => (
-                "ServiceUnavailable",
-                "the server is currently unable to handle the request",
-            ),
-            504 => (
-                "Timeout",
-                "request did not complete within the allotted timeout",
-            ),
+            503 => ("ServiceUnavailable", "the server is currently unable to handle the request"),
+            504 => ("Timeout", "request did not complete within the allotted timeout"),
             _ => ("", "injected fault"),
         };
         let mut refusal = Self::new(code, reason, message);

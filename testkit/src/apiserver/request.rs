@@ -29,12 +29,8 @@ impl RequestFacts {
             query: Query::parse(uri.query().unwrap_or_default()),
             ..Self::default()
         };
-        let segments: Vec<String> = facts
-            .path
-            .split('/')
-            .filter(|segment| !segment.is_empty())
-            .map(decode)
-            .collect();
+        let segments: Vec<String> =
+            facts.path.split('/').filter(|segment| !segment.is_empty()).map(decode).collect();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let (group, version, rest) = match segments[..] {
             ["api", version, ref rest @ ..] if !rest.is_empty() => ("", version, rest),
@@ -117,24 +113,15 @@ impl Query {
             .filter(|pair| !pair.is_empty())
             .map(|pair| {
                 let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-                (
-                    decode(&key.replace('+', " ")),
-                    decode(&value.replace('+', " ")),
-                )
+                (decode(&key.replace('+', " ")), decode(&value.replace('+', " ")))
             })
             .collect();
-        Self {
-            raw: raw.to_owned(),
-            pairs,
-        }
+        Self { raw: raw.to_owned(), pairs }
     }
 
     /// A parameter, empty if absent.
     pub(super) fn get(&self, key: &str) -> &str {
-        self.pairs
-            .iter()
-            .find(|(found, _)| found == key)
-            .map_or("", |(_, value)| value)
+        self.pairs.iter().find(|(found, _)| found == key).map_or("", |(_, value)| value)
     }
 
     /// Adds a field selector for one name to those given.
@@ -155,9 +142,7 @@ fn decode(text: &str) -> String {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let hex = text
-            .get(at + 1..at + 3)
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let hex = text.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match (bytes[at], hex) {
             (b'%', Some(byte)) => {
                 decoded.push(byte);
@@ -183,41 +168,23 @@ mod tests {
 
     #[test]
     fn a_namespaced_status_is_read() {
-        let facts = read(
-            "PATCH",
-            "/apis/apps/v1/namespaces/a/deployments/web/status?force=true",
-        );
-        assert_eq!(
-            (facts.group.as_str(), facts.namespace.as_str()),
-            ("apps", "a")
-        );
-        assert_eq!(
-            (facts.verb.as_str(), facts.resource().as_str()),
-            ("patch", "deployments/status")
-        );
+        let facts = read("PATCH", "/apis/apps/v1/namespaces/a/deployments/web/status?force=true");
+        assert_eq!((facts.group.as_str(), facts.namespace.as_str()), ("apps", "a"));
+        assert_eq!((facts.verb.as_str(), facts.resource().as_str()), ("patch", "deployments/status"));
         assert_eq!(facts.query.get("force"), "true");
     }
 
     #[test]
     fn a_namespace_is_a_resource_too() {
         let facts = read("GET", "/api/v1/namespaces/a");
-        assert_eq!(
-            (facts.plural.as_str(), facts.name.as_str()),
-            ("namespaces", "a")
-        );
+        assert_eq!((facts.plural.as_str(), facts.name.as_str()), ("namespaces", "a"));
         assert_eq!(facts.namespace, "");
-        assert_eq!(
-            read("GET", "/api/v1/namespaces/a/status").subresource,
-            "status"
-        );
+        assert_eq!(read("GET", "/api/v1/namespaces/a/status").subresource, "status");
     }
 
     #[test]
     fn a_selector_is_decoded() {
-        let facts = read(
-            "GET",
-            "/api/v1/pods?watch=1&labelSelector=a%20in%20%28b%2Cc%29",
-        );
+        let facts = read("GET", "/api/v1/pods?watch=1&labelSelector=a%20in%20%28b%2Cc%29");
         assert_eq!(facts.verb, "watch");
         assert_eq!(facts.query.get("labelSelector"), "a in (b,c)");
     }

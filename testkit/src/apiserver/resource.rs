@@ -43,37 +43,23 @@ impl ResourceType {
     /// Makes the type cluster-scoped.
     #[must_use]
     pub fn cluster_scoped(self) -> Self {
-        Self {
-            namespaced: false,
-            ..self
-        }
+        Self { namespaced: false, ..self }
     }
 
     /// Gives the type a `/status` subresource.
     #[must_use]
     pub fn with_status(self) -> Self {
-        Self {
-            status: true,
-            ..self
-        }
+        Self { status: true, ..self }
     }
 
     /// `v1` or `apps/v1`.
     pub fn api_version(&self) -> String {
-        if self.group.is_empty() {
-            self.version.clone()
-        } else {
-            format!("{}/{}", self.group, self.version)
-        }
+        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
     }
 
     /// `pods` or `deployments.apps`, as error messages name it.
     pub fn qualified(&self) -> String {
-        if self.group.is_empty() {
-            self.plural.clone()
-        } else {
-            format!("{}.{}", self.plural, self.group)
-        }
+        if self.group.is_empty() { self.plural.clone() } else { format!("{}.{}", self.plural, self.group) }
     }
 
     /// The singular of the name in paths.
@@ -98,9 +84,7 @@ impl ResourceType {
             "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" => {
                 r#","spec":{"selector":null,"template":{"metadata":{},"spec":{"containers":null}}},"status":{}"#
             }
-            "Job" => {
-                r#","spec":{"template":{"metadata":{},"spec":{"containers":null}}},"status":{}"#
-            }
+            "Job" => r#","spec":{"template":{"metadata":{},"spec":{"containers":null}}},"status":{}"#,
             "LimitRange" => r#","spec":{"limits":null}"#,
             "NetworkPolicy" | "Lease" => r#","spec":{}"#,
             _ => "",
@@ -115,159 +99,29 @@ const NO_STATUS: bool = false;
 const GENERATION: bool = true;
 const NO_GENERATION: bool = false;
 
-type Row = (
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-    bool,
-    bool,
-    bool,
-);
+type Row = (&'static str, &'static str, &'static str, &'static str, bool, bool, bool);
 
 /// The built-in types, in the order in which names without a group are looked up.
 const BUILT_IN: &[Row] = &[
     ("", "v1", "pods", "Pod", NAMESPACED, STATUS, GENERATION),
-    (
-        "",
-        "v1",
-        "namespaces",
-        "Namespace",
-        CLUSTER,
-        STATUS,
-        NO_GENERATION,
-    ),
-    (
-        "",
-        "v1",
-        "events",
-        "Event",
-        NAMESPACED,
-        NO_STATUS,
-        NO_GENERATION,
-    ),
+    ("", "v1", "namespaces", "Namespace", CLUSTER, STATUS, NO_GENERATION),
+    ("", "v1", "events", "Event", NAMESPACED, NO_STATUS, NO_GENERATION),
     ("", "v1", "nodes", "Node", CLUSTER, STATUS, NO_GENERATION),
-    (
-        "",
-        "v1",
-        "configmaps",
-        "ConfigMap",
-        NAMESPACED,
-        NO_STATUS,
-        NO_GENERATION,
-    ),
-    (
-        "",
-        "v1",
-        "serviceaccounts",
-        "ServiceAccount",
-        NAMESPACED,
-        NO_STATUS,
-        NO_GENERATION,
-    ),
-    (
-        "",
-        "v1",
-        "secrets",
-        "Secret",
-        NAMESPACED,
-        NO_STATUS,
-        NO_GENERATION,
-    ),
-    (
-        "",
-        "v1",
-        "resourcequotas",
-        "ResourceQuota",
-        NAMESPACED,
-        STATUS,
-        NO_GENERATION,
-    ),
-    (
-        "",
-        "v1",
-        "limitranges",
-        "LimitRange",
-        NAMESPACED,
-        NO_STATUS,
-        NO_GENERATION,
-    ),
-    (
-        "",
-        "v1",
-        "services",
-        "Service",
-        NAMESPACED,
-        STATUS,
-        NO_GENERATION,
-    ),
-    (
-        "apps",
-        "v1",
-        "replicasets",
-        "ReplicaSet",
-        NAMESPACED,
-        STATUS,
-        GENERATION,
-    ),
-    (
-        "apps",
-        "v1",
-        "deployments",
-        "Deployment",
-        NAMESPACED,
-        STATUS,
-        GENERATION,
-    ),
-    (
-        "apps",
-        "v1",
-        "statefulsets",
-        "StatefulSet",
-        NAMESPACED,
-        STATUS,
-        GENERATION,
-    ),
-    (
-        "apps",
-        "v1",
-        "daemonsets",
-        "DaemonSet",
-        NAMESPACED,
-        STATUS,
-        GENERATION,
-    ),
+    ("", "v1", "configmaps", "ConfigMap", NAMESPACED, NO_STATUS, NO_GENERATION),
+    ("", "v1", "serviceaccounts", "ServiceAccount", NAMESPACED, NO_STATUS, NO_GENERATION),
+    ("", "v1", "secrets", "Secret", NAMESPACED, NO_STATUS, NO_GENERATION),
+    ("", "v1", "resourcequotas", "ResourceQuota", NAMESPACED, STATUS, NO_GENERATION),
+    ("", "v1", "limitranges", "LimitRange", NAMESPACED, NO_STATUS, NO_GENERATION),
+    ("", "v1", "services", "Service", NAMESPACED, STATUS, NO_GENERATION),
+    ("apps", "v1", "replicasets", "ReplicaSet", NAMESPACED, STATUS, GENERATION),
+    ("apps", "v1", "deployments", "Deployment", NAMESPACED, STATUS, GENERATION),
+    ("apps", "v1", "statefulsets", "StatefulSet", NAMESPACED, STATUS, GENERATION),
+    ("apps", "v1", "daemonsets", "DaemonSet", NAMESPACED, STATUS, GENERATION),
     ("batch", "v1", "jobs", "Job", NAMESPACED, STATUS, GENERATION),
-    (
-        "batch", "v1", "cronjobs", "CronJob", NAMESPACED, STATUS, GENERATION,
-    ),
-    (
-        "networking.k8s.io",
-        "v1",
-        "networkpolicies",
-        "NetworkPolicy",
-        NAMESPACED,
-        NO_STATUS,
-        GENERATION,
-    ),
-    (
-        "coordination.k8s.io",
-        "v1",
-        "leases",
-        "Lease",
-        NAMESPACED,
-        NO_STATUS,
-        NO_GENERATION,
-    ),
-    (
-        "events.k8s.io",
-        "v1",
-        "events",
-        "Event",
-        NAMESPACED,
-        NO_STATUS,
-        NO_GENERATION,
-    ),
+    ("batch", "v1", "cronjobs", "CronJob", NAMESPACED, STATUS, GENERATION),
+    ("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", NAMESPACED, NO_STATUS, GENERATION),
+    ("coordination.k8s.io", "v1", "leases", "Lease", NAMESPACED, NO_STATUS, NO_GENERATION),
+    ("events.k8s.io", "v1", "events", "Event", NAMESPACED, NO_STATUS, NO_GENERATION),
     (
         "authorization.k8s.io",
         "v1",
@@ -318,9 +172,7 @@ pub(super) struct Catalogue {
 
 impl Catalogue {
     pub(super) fn built_in() -> Self {
-        Self {
-            types: BUILT_IN.iter().map(|row| Arc::new(built_in(row))).collect(),
-        }
+        Self { types: BUILT_IN.iter().map(|row| Arc::new(built_in(row))).collect() }
     }
 
     pub(super) fn types(&self) -> &[Arc<ResourceType>] {
@@ -331,8 +183,7 @@ impl Catalogue {
     pub(super) fn register(&mut self, added: ResourceType) -> Arc<ResourceType> {
         let added = Arc::new(added);
         self.types.retain(|known| {
-            (&known.group, &known.version, &known.plural)
-                != (&added.group, &added.version, &added.plural)
+            (&known.group, &known.version, &known.plural) != (&added.group, &added.version, &added.plural)
         });
         self.types.push(Arc::clone(&added));
         added
@@ -340,29 +191,18 @@ impl Catalogue {
 
     /// Removes all versions of a resource.
     pub(super) fn unregister(&mut self, group: &str, plural: &str) {
-        self.types
-            .retain(|known| known.group != group || known.plural != plural);
+        self.types.retain(|known| known.group != group || known.plural != plural);
     }
 
-    pub(super) fn served(
-        &self,
-        group: &str,
-        version: &str,
-        plural: &str,
-    ) -> Option<Arc<ResourceType>> {
+    pub(super) fn served(&self, group: &str, version: &str, plural: &str) -> Option<Arc<ResourceType>> {
         self.types
             .iter()
-            .find(|known| {
-                known.group == group && known.version == version && known.plural == plural
-            })
+            .find(|known| known.group == group && known.version == version && known.plural == plural)
             .cloned()
     }
 
     pub(super) fn of_object(&self, api_version: &str, kind: &str) -> Option<Arc<ResourceType>> {
-        self.types
-            .iter()
-            .find(|known| known.kind == kind && known.api_version() == api_version)
-            .cloned()
+        self.types.iter().find(|known| known.kind == kind && known.api_version() == api_version).cloned()
     }
 
     /// By kind (`Pod`), plural (`pods`) or qualified plural (`events.events.k8s.io`).

@@ -25,12 +25,7 @@ impl ApiServer {
         let kind = self.kind_of(&object);
         let namespace = self.settle_namespace(&kind, &object);
         let name = text(&object, "name");
-        let place = Place {
-            kind: &kind,
-            namespace: &namespace,
-            name: &name,
-            part: Part::Whole,
-        };
+        let place = Place { kind: &kind, namespace: &namespace, name: &name, part: Part::Whole };
         let created = self.shared.store().create(place, object);
         self.done(created)
     }
@@ -45,12 +40,7 @@ impl ApiServer {
         let kind = self.kind_of(&object);
         let namespace = namespace_of(&kind, &object);
         let name = text(&object, "name");
-        let place = Place {
-            kind: &kind,
-            namespace: &namespace,
-            name: &name,
-            part: Part::Whole,
-        };
+        let place = Place { kind: &kind, namespace: &namespace, name: &name, part: Part::Whole };
         let updated = self.shared.store().replace(place, object);
         self.done(updated)
     }
@@ -96,12 +86,7 @@ impl ApiServer {
     #[track_caller]
     pub fn patch(&self, kind: &str, namespace: &str, name: &str, patch: Value) -> Value {
         let kind = self.kind_named(kind);
-        let place = Place {
-            kind: &kind,
-            namespace,
-            name,
-            part: Part::Whole,
-        };
+        let place = Place { kind: &kind, namespace, name, part: Part::Whole };
         let patched = self.shared.store().patch(place, Patch::Merge(patch));
         self.done(patched.map(|(stored, _)| stored))
     }
@@ -114,12 +99,7 @@ impl ApiServer {
     #[track_caller]
     pub fn delete(&self, kind: &str, namespace: &str, name: &str) -> Value {
         let kind = self.kind_named(kind);
-        let place = Place {
-            kind: &kind,
-            namespace,
-            name,
-            part: Part::Whole,
-        };
+        let place = Place { kind: &kind, namespace, name, part: Part::Whole };
         let deleted = self.shared.store().delete(place, &Value::Null);
         self.done(deleted)
     }
@@ -157,16 +137,8 @@ impl ApiServer {
         let kind = self.kind_of(object);
         let namespace = self.settle_namespace(&kind, object);
         let name = text(object, "name");
-        let place = Place {
-            kind: &kind,
-            namespace: &namespace,
-            name: &name,
-            part: Part::Whole,
-        };
-        let patch = Patch::Apply {
-            manager: MANAGER.into(),
-            intent: object.clone(),
-        };
+        let place = Place { kind: &kind, namespace: &namespace, name: &name, part: Part::Whole };
+        let patch = Patch::Apply { manager: MANAGER.into(), intent: object.clone() };
         let applied = self.shared.store().patch(place, patch);
         self.done(applied.map(|(stored, _)| stored))
     }
@@ -183,11 +155,7 @@ impl ApiServer {
     #[track_caller]
     fn kind_of(&self, object: &Value) -> Arc<ResourceType> {
         let read = |field: &str| object[field].as_str().unwrap_or_default();
-        let found = self
-            .shared
-            .store()
-            .catalogue
-            .of_object(read("apiVersion"), read("kind"));
+        let found = self.shared.store().catalogue.of_object(read("apiVersion"), read("kind"));
         match found {
             Some(kind) => kind,
             None => panic!("{} {} is not served", read("apiVersion"), read("kind")),
@@ -235,10 +203,7 @@ fn split_documents(text: &str) -> Vec<String> {
         }
     }
     let says_something = |document: &String| {
-        document
-            .lines()
-            .map(str::trim)
-            .any(|line| !line.is_empty() && !line.starts_with('#'))
+        document.lines().map(str::trim).any(|line| !line.is_empty() && !line.starts_with('#'))
     };
     documents.retain(says_something);
     documents

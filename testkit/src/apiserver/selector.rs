@@ -36,10 +36,8 @@ enum Field {
 impl Selector {
     /// Parses the two query parameters; empty text selects everything.
     pub(super) fn parse(labels: &str, fields: &str) -> Result<Self, Refusal> {
-        let labels = split_requirements(labels)
-            .into_iter()
-            .map(label_requirement)
-            .collect::<Result<_, _>>()?;
+        let labels =
+            split_requirements(labels).into_iter().map(label_requirement).collect::<Result<_, _>>()?;
         let fields = fields
             .split(',')
             .filter(|part| !part.trim().is_empty())
@@ -69,9 +67,7 @@ impl Selector {
 
     pub(super) fn matches_labels(&self, labels: &BTreeMap<String, String>) -> bool {
         self.labels.iter().all(|requirement| match requirement {
-            LabelRequirement::In(key, values) => {
-                labels.get(key).is_some_and(|value| values.contains(value))
-            }
+            LabelRequirement::In(key, values) => labels.get(key).is_some_and(|value| values.contains(value)),
             LabelRequirement::NotIn(key, values) => {
                 labels.get(key).is_none_or(|value| !values.contains(value))
             }
@@ -131,24 +127,16 @@ fn field_requirement(text: &str) -> Result<FieldRequirement, Refusal> {
     } else if let Some((left, right)) = text.split_once("==").or_else(|| text.split_once('=')) {
         (left, true, right)
     } else {
-        return Err(Refusal::bad_request(format!(
-            "invalid field selector: {text}"
-        )));
+        return Err(Refusal::bad_request(format!("invalid field selector: {text}")));
     };
     let field = match left.trim() {
         "metadata.name" => Field::Name,
         "metadata.namespace" => Field::Namespace,
         other => {
-            return Err(Refusal::bad_request(format!(
-                "field label not supported: {other}"
-            )));
+            return Err(Refusal::bad_request(format!("field label not supported: {other}")));
         }
     };
-    Ok(FieldRequirement {
-        field,
-        equal,
-        value: right.trim().to_owned(),
-    })
+    Ok(FieldRequirement { field, equal, value: right.trim().to_owned() })
 }
 
 fn unparsable(text: &str) -> Refusal {
@@ -160,13 +148,8 @@ mod tests {
     use super::*;
 
     fn selects(selector: &str, labels: &[(&str, &str)]) -> bool {
-        let labels = labels
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect();
-        Selector::parse(selector, "")
-            .expect("parses")
-            .matches_labels(&labels)
+        let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Selector::parse(selector, "").expect("parses").matches_labels(&labels)
     }
 
     #[test]
@@ -189,9 +172,6 @@ mod tests {
 
     #[test]
     fn an_unknown_field_is_refused() {
-        assert_eq!(
-            Selector::parse("", "spec.x=1").expect_err("refused").code,
-            400
-        );
+        assert_eq!(Selector::parse("", "spec.x=1").expect_err("refused").code, 400);
     }
 }

@@ -109,16 +109,13 @@ impl Store {
     /// Starts to serve a type's objects.
     pub(super) fn open(&mut self, kind: &ResourceType) {
         let version = self.version;
-        self.collections
-            .entry(collection_key(kind))
-            .or_insert_with(|| Collection::new(version));
+        self.collections.entry(collection_key(kind)).or_insert_with(|| Collection::new(version));
     }
 
     /// Forgets a type with all its objects; its watches end.
     pub(super) fn close(&mut self, group: &str, plural: &str) {
         self.catalogue.unregister(group, plural);
-        self.collections
-            .remove(&(group.to_owned(), plural.to_owned()));
+        self.collections.remove(&(group.to_owned(), plural.to_owned()));
     }
 
     pub(super) fn version(&self) -> u64 {
@@ -131,26 +128,13 @@ impl Store {
         self.made
     }
 
-    pub(super) fn get(
-        &self,
-        kind: &ResourceType,
-        namespace: &str,
-        name: &str,
-    ) -> Option<Arc<StoredObject>> {
+    pub(super) fn get(&self, kind: &ResourceType, namespace: &str, name: &str) -> Option<Arc<StoredObject>> {
         let key = (namespace.to_owned(), name.to_owned());
-        self.collections
-            .get(&collection_key(kind))?
-            .objects
-            .get(&key)
-            .cloned()
+        self.collections.get(&collection_key(kind))?.objects.get(&key).cloned()
     }
 
     /// All objects of a type, or those of one namespace, in the order of their keys.
-    pub(super) fn objects(
-        &self,
-        kind: &ResourceType,
-        namespace: Option<&str>,
-    ) -> Vec<Arc<StoredObject>> {
+    pub(super) fn objects(&self, kind: &ResourceType, namespace: Option<&str>) -> Vec<Arc<StoredObject>> {
         let Some(collection) = self.collections.get(&collection_key(kind)) else {
             return Vec::new();
         };
@@ -180,11 +164,7 @@ impl Store {
         let before = collection.objects.insert(key, Arc::clone(&stored));
         let change = Change {
             version,
-            kind: if before.is_some() {
-                ChangeKind::Modified
-            } else {
-                ChangeKind::Added
-            },
+            kind: if before.is_some() { ChangeKind::Modified } else { ChangeKind::Added },
             object: Arc::clone(&stored),
             labels_before: before.map(|object| Arc::clone(&object.labels)),
         };
@@ -204,31 +184,18 @@ impl Store {
         }
         let stored = Arc::new(object.with_applied(applied));
         let key = (stored.namespace.clone(), stored.name.clone());
-        self.collection(kind)
-            .objects
-            .insert(key, Arc::clone(&stored));
+        self.collection(kind).objects.insert(key, Arc::clone(&stored));
         stored
     }
 
     /// Removes an object; the deletion has a version of its own.
-    pub(super) fn remove(
-        &mut self,
-        kind: &ResourceType,
-        object: &StoredObject,
-    ) -> Arc<StoredObject> {
+    pub(super) fn remove(&mut self, kind: &ResourceType, object: &StoredObject) -> Arc<StoredObject> {
         let mut last = object.value();
         let version = self.stamp(&mut last);
-        let stored = Arc::new(StoredObject::encode(
-            kind,
-            &last,
-            version,
-            Arc::clone(&object.applied),
-        ));
+        let stored = Arc::new(StoredObject::encode(kind, &last, version, Arc::clone(&object.applied)));
         let limit = self.history_limit;
         let collection = self.collection(kind);
-        collection
-            .objects
-            .remove(&(object.namespace.clone(), object.name.clone()));
+        collection.objects.remove(&(object.namespace.clone(), object.name.clone()));
         let change = Change {
             version,
             kind: ChangeKind::Deleted,
@@ -247,15 +214,8 @@ impl Store {
         if version < collection.forgotten {
             return News::Forgotten(collection.forgotten);
         }
-        let start = collection
-            .history
-            .partition_point(|change| change.version <= version);
-        let changes: Vec<_> = collection
-            .history
-            .range(start..)
-            .take(limit)
-            .cloned()
-            .collect();
+        let start = collection.history.partition_point(|change| change.version <= version);
+        let changes: Vec<_> = collection.history.range(start..).take(limit).cloned().collect();
         let complete = start + changes.len() == collection.history.len();
         // A watch may start in the future; it must not be taken back.
         let seen = match changes.last() {
@@ -267,12 +227,7 @@ impl Store {
 
     /// Wakes its holder after each change of the type.
     pub(super) fn subscribe(&self, kind: &ResourceType) -> Option<watch::Receiver<u64>> {
-        Some(
-            self.collections
-                .get(&collection_key(kind))?
-                .news
-                .subscribe(),
-        )
+        Some(self.collections.get(&collection_key(kind))?.news.subscribe())
     }
 
     /// The oldest version a watch may start at, if this one is older.
@@ -307,8 +262,7 @@ impl Store {
 
     pub(super) fn snapshot(&self, number: u64) -> Result<Snapshot, Refusal> {
         let kept = self.snapshots.iter().find(|(found, _)| *found == number);
-        kept.map(|(_, snapshot)| snapshot.clone())
-            .ok_or_else(Refusal::list_expired)
+        kept.map(|(_, snapshot)| snapshot.clone()).ok_or_else(Refusal::list_expired)
     }
 
     fn stamp(&mut self, object: &mut Value) -> u64 {
@@ -319,9 +273,7 @@ impl Store {
 
     fn collection(&mut self, kind: &ResourceType) -> &mut Collection {
         let version = self.version;
-        self.collections
-            .entry(collection_key(kind))
-            .or_insert_with(|| Collection::new(version))
+        self.collections.entry(collection_key(kind)).or_insert_with(|| Collection::new(version))
     }
 }
 

@@ -79,17 +79,15 @@ pub(super) fn answer(
     form: Form,
 ) -> Result<Answer, Refusal> {
     let watch = Watch::open(shared, facts, kind, form)?;
-    Ok(answer::stream(stream::unfold(
-        watch,
-        |mut watch| async move { watch.next().await.map(|frame| (frame, watch)) },
-    )))
+    Ok(answer::stream(stream::unfold(watch, |mut watch| async move {
+        watch.next().await.map(|frame| (frame, watch))
+    })))
 }
 
 /// Whether the client asks for the initial events, if it may.
 fn asks_initial_events(shared: &Shared, facts: &RequestFacts) -> Result<Option<bool>, Refusal> {
     let matching = facts.query.get("resourceVersionMatch");
-    let refuse =
-        |field: &str, problem: &str| Err(Refusal::invalid_options("ListOptions", field, problem));
+    let refuse = |field: &str, problem: &str| Err(Refusal::invalid_options("ListOptions", field, problem));
     if !facts.query.has("sendInitialEvents") {
         if matching.is_empty() {
             return Ok(None);
@@ -108,10 +106,7 @@ fn asks_initial_events(shared: &Shared, facts: &RequestFacts) -> Result<Option<b
                        NotOlderThan";
         return refuse("resourceVersionMatch", problem);
     }
-    Ok(Some(matches!(
-        facts.query.get("sendInitialEvents"),
-        "true" | "1"
-    )))
+    Ok(Some(matches!(facts.query.get("sendInitialEvents"), "true" | "1")))
 }
 
 /// Where a watch starts, read under one lock so that no change is missed.
@@ -133,29 +128,16 @@ impl Start {
     ) -> Result<Self, Refusal> {
         let namespace = Some(facts.namespace.as_str()).filter(|namespace| !namespace.is_empty());
         let store = shared.store();
-        let news = store
-            .subscribe(kind)
-            .ok_or_else(Refusal::no_such_resource)?;
+        let news = store.subscribe(kind).ok_or_else(Refusal::no_such_resource)?;
         let mut initial = Vec::new();
         if sends_state {
             initial = store.objects(kind, namespace);
         }
-        let seen = if sends_state || version == 0 {
-            store.version()
-        } else {
-            version
-        };
-        let refusal = store
-            .too_old(kind, seen)
-            .map(|oldest| Refusal::too_old(seen, oldest));
+        let seen = if sends_state || version == 0 { store.version() } else { version };
+        let refusal = store.too_old(kind, seen).map(|oldest| Refusal::too_old(seen, oldest));
         drop(store);
         initial.retain(|object| selector.matches(object));
-        Ok(Self {
-            initial,
-            seen,
-            refusal,
-            news,
-        })
+        Ok(Self { initial, seen, refusal, news })
     }
 }
 
@@ -172,10 +154,7 @@ impl Watch {
         let asks_initial = asks_initial_events(shared, facts)?;
         let version = parse_version(query.get("resourceVersion"))?;
         let sends_state = asks_initial.unwrap_or(version == 0);
-        let lasts = query
-            .get("timeoutSeconds")
-            .parse()
-            .map_or(LONGEST, Duration::from_secs);
+        let lasts = query.get("timeoutSeconds").parse().map_or(LONGEST, Duration::from_secs);
 
         let start = Start::read(shared, facts, kind, &selector, version, sends_state)?;
 
@@ -302,10 +281,7 @@ impl Watch {
     }
 
     fn put_changes(&self, buffer: &mut BytesMut, changes: &[Arc<Change>]) {
-        let twice = self
-            .shared
-            .faults
-            .holds(Effect::DuplicateEvents, &self.facts);
+        let twice = self.shared.faults.holds(Effect::DuplicateEvents, &self.facts);
         for change in changes {
             if let Some(event) = self.event_of(change) {
                 put_frame(buffer, event, &change.object, self.form);
@@ -325,12 +301,9 @@ impl Watch {
         if !self.selector.matches_fields(object) {
             return None;
         }
-        let matched = change
-            .labels_before
-            .as_ref()
-            .is_some_and(|labels| self.selector.matches_labels(labels));
-        let matches =
-            change.kind != ChangeKind::Deleted && self.selector.matches_labels(&object.labels);
+        let matched =
+            change.labels_before.as_ref().is_some_and(|labels| self.selector.matches_labels(labels));
+        let matches = change.kind != ChangeKind::Deleted && self.selector.matches_labels(&object.labels);
         match (matched, matches) {
             (false, true) => Some("ADDED"),
             (true, true) => Some("MODIFIED"),
@@ -382,10 +355,7 @@ impl Watch {
 
     fn perhaps_cut(&mut self, mut frames: Bytes) -> Bytes {
         if self.phase == Phase::Running && self.strikes(Effect::CutWatch) {
-            let first = frames
-                .iter()
-                .position(|byte| *byte == b'\n')
-                .unwrap_or(frames.len());
+            let first = frames.iter().position(|byte| *byte == b'\n').unwrap_or(frames.len());
             frames.truncate(first / 2);
             self.phase = Phase::Broken;
         }

@@ -81,11 +81,7 @@ impl Store {
     }
 
     /// Replaces an object by a PUT.
-    pub(super) fn replace(
-        &mut self,
-        place: Place<'_>,
-        object: Value,
-    ) -> Result<Arc<StoredObject>, Refusal> {
+    pub(super) fn replace(&mut self, place: Place<'_>, object: Value) -> Result<Arc<StoredObject>, Refusal> {
         let old = self.existing(place)?;
         check_type(place.kind, &object)?;
         check_identity(place, &object)?;
@@ -117,10 +113,7 @@ impl Store {
         let mut applied = Arc::clone(&old.applied);
         match patch {
             Patch::Merge(change) => patch::merge(&mut object, &change),
-            Patch::Apply {
-                manager,
-                mut intent,
-            } => {
+            Patch::Apply { manager, mut intent } => {
                 check_type(place.kind, &intent)?;
                 metadata_mut(&mut intent).remove("resourceVersion");
                 let owner = owner(place.part, &manager);
@@ -136,18 +129,12 @@ impl Store {
     }
 
     /// Deletes an object, a namespace with all that is in it.
-    pub(super) fn delete(
-        &mut self,
-        place: Place<'_>,
-        options: &Value,
-    ) -> Result<Arc<StoredObject>, Refusal> {
+    pub(super) fn delete(&mut self, place: Place<'_>, options: &Value) -> Result<Arc<StoredObject>, Refusal> {
         let old = self.existing(place)?;
         let asked = &options["preconditions"];
         let version = old.version.to_string();
         if asked["uid"].as_str().is_some_and(|uid| uid != old.uid)
-            || asked["resourceVersion"]
-                .as_str()
-                .is_some_and(|asked| asked != version)
+            || asked["resourceVersion"].as_str().is_some_and(|asked| asked != version)
         {
             return Err(Refusal::conflict(place.kind, place.name));
         }
@@ -231,11 +218,7 @@ impl Store {
     }
 
     /// Deletes what is in a namespace, after showing it as Terminating.
-    fn empty_namespace(
-        &mut self,
-        kind: &ResourceType,
-        namespace: &Arc<StoredObject>,
-    ) -> Arc<StoredObject> {
+    fn empty_namespace(&mut self, kind: &ResourceType, namespace: &Arc<StoredObject>) -> Arc<StoredObject> {
         if !is_namespace(kind) {
             return Arc::clone(namespace);
         }
@@ -284,13 +267,7 @@ impl Store {
             );
             return Err(Refusal::invalid(kind, &name, "metadata.name", &problem));
         }
-        check_identity(
-            Place {
-                name: &name,
-                ..place
-            },
-            object,
-        )
+        check_identity(Place { name: &name, ..place }, object)
     }
 
     fn fill_metadata(&mut self, place: Place<'_>, object: &mut Value) {
@@ -302,9 +279,7 @@ impl Store {
             metadata.insert("namespace".into(), place.namespace.into());
         }
         metadata.entry("uid").or_insert_with(|| uid(number).into());
-        metadata
-            .entry("creationTimestamp")
-            .or_insert_with(|| rfc3339(SystemTime::now()).into());
+        metadata.entry("creationTimestamp").or_insert_with(|| rfc3339(SystemTime::now()).into());
         if place.kind.generation {
             metadata.entry("generation").or_insert_with(|| 1.into());
         }
@@ -313,11 +288,7 @@ impl Store {
 
 /// Each manager owns apart what it applied to the object and to its status.
 fn owner(part: Part, manager: &str) -> String {
-    if part == Part::Status {
-        format!("{manager}/status")
-    } else {
-        manager.to_owned()
-    }
+    if part == Part::Status { format!("{manager}/status") } else { manager.to_owned() }
 }
 
 fn is_namespace(kind: &ResourceType) -> bool {
@@ -335,16 +306,11 @@ fn must_name_version(place: Place<'_>) -> bool {
 
 fn check_type(kind: &ResourceType, object: &Value) -> Result<(), Refusal> {
     if !object.is_object() {
-        return Err(Refusal::bad_request(
-            "the body of the request is not an object",
-        ));
+        return Err(Refusal::bad_request("the body of the request is not an object"));
     }
     let api_version = kind.api_version();
-    let differs = |field: &str, expected: &str| {
-        object
-            .get(field)
-            .is_some_and(|found| found.as_str() != Some(expected))
-    };
+    let differs =
+        |field: &str, expected: &str| object.get(field).is_some_and(|found| found.as_str() != Some(expected));
     if differs("kind", &kind.kind) || differs("apiVersion", &api_version) {
         return Err(Refusal::bad_request(format!(
             "{} {} cannot be handled as a {} in version {api_version}",
@@ -394,14 +360,7 @@ fn drop_null_status(object: &mut Value) {
 /// What no write changes.
 fn keep_identity(before: &Value, object: &mut Value) {
     let metadata = metadata_mut(object);
-    for field in [
-        "name",
-        "namespace",
-        "uid",
-        "creationTimestamp",
-        "generation",
-        "resourceVersion",
-    ] {
+    for field in ["name", "namespace", "uid", "creationTimestamp", "generation", "resourceVersion"] {
         match before["metadata"].get(field) {
             Some(value) => metadata.insert(field.into(), value.clone()),
             None => metadata.remove(field),
@@ -430,16 +389,10 @@ fn fill_defaults(kind: &ResourceType, object: &mut Value) {
         let metadata = metadata_mut(object);
         let labels = metadata.entry("labels").or_insert_with(|| json!({}));
         labels["kubernetes.io/metadata.name"] = name.into();
-        member_mut(object, "spec")
-            .entry("finalizers")
-            .or_insert_with(|| json!(["kubernetes"]));
-        member_mut(object, "status")
-            .entry("phase")
-            .or_insert_with(|| "Active".into());
+        member_mut(object, "spec").entry("finalizers").or_insert_with(|| json!(["kubernetes"]));
+        member_mut(object, "status").entry("phase").or_insert_with(|| "Active".into());
     } else if kind.group.is_empty() && kind.plural == "pods" {
-        member_mut(object, "status")
-            .entry("phase")
-            .or_insert_with(|| "Pending".into());
+        member_mut(object, "status").entry("phase").or_insert_with(|| "Pending".into());
     } else if is_crd(kind) {
         super::custom::establish(object);
     }
@@ -450,9 +403,7 @@ fn is_subdomain(name: &str) -> bool {
     let edges = name.as_bytes().first().zip(name.as_bytes().last());
     name.len() <= 253
         && edges.is_some_and(|(first, last)| allowed(*first) && allowed(*last))
-        && name
-            .bytes()
-            .all(|byte| allowed(byte) || byte == b'-' || byte == b'.')
+        && name.bytes().all(|byte| allowed(byte) || byte == b'-' || byte == b'.')
 }
 
 /// Looks random and is the same in every run.

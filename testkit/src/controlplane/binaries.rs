@@ -26,9 +26,7 @@ pub(super) struct Binaries {
 impl Binaries {
     /// Looks in the user's cache folder.
     pub(super) fn find() -> Result<Self, String> {
-        let binaries = Self {
-            root: cache_folder()?.join("revisor/controlplane"),
-        };
+        let binaries = Self { root: cache_folder()?.join("revisor/controlplane") };
         let missing: Vec<&str> = PROGRAMS
             .iter()
             .map(|&(program, ..)| program)
@@ -73,10 +71,7 @@ fn cache_folder() -> Result<PathBuf, String> {
 fn required_version<'a>(go_mod: &'a str, module: &str) -> Option<&'a str> {
     go_mod.lines().find_map(|line| {
         let line = line.trim_start();
-        let mut words = line
-            .strip_prefix("require ")
-            .unwrap_or(line)
-            .split_whitespace();
+        let mut words = line.strip_prefix("require ").unwrap_or(line).split_whitespace();
         let found = words.next() == Some(module);
         words.next().filter(|word| found && word.starts_with('v'))
     })
@@ -90,10 +85,7 @@ mod tests {
     fn each_program_has_a_version() {
         for (program, go_mod, module) in PROGRAMS {
             let version = required_version(go_mod, module);
-            assert!(
-                version.is_some_and(|v| v.starts_with('v') && v.contains('.')),
-                "{program}: {version:?}"
-            );
+            assert!(version.is_some_and(|v| v.starts_with('v') && v.contains('.')), "{program}: {version:?}");
         }
     }
 }

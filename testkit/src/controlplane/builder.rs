@@ -91,13 +91,9 @@ impl Builder {
     #[track_caller]
     pub fn user(mut self, token: &str, name: &str, groups: &[&str]) -> Self {
         for text in [token, name].iter().chain(groups) {
-            assert!(
-                !text.contains(['"', ',', '\n']),
-                "{text:?} does not fit in a token file"
-            );
+            assert!(!text.contains(['"', ',', '\n']), "{text:?} does not fit in a token file");
         }
-        self.users
-            .push(format!("{token},{name},{name},\"{}\"", groups.join(",")));
+        self.users.push(format!("{token},{name},{name},\"{}\"", groups.join(",")));
         self
     }
 
@@ -114,9 +110,7 @@ impl Builder {
             match self.try_start() {
                 Ok(control_plane) => return control_plane,
                 // A port is free when chosen, not for certain when it is listened to.
-                Err(message)
-                    if attempt < ATTEMPTS && message.contains("address already in use") =>
-                {
+                Err(message) if attempt < ATTEMPTS && message.contains("address already in use") => {
                     attempt += 1;
                 }
                 Err(message) => panic!("{message}"),
@@ -138,18 +132,9 @@ impl Builder {
             kwok: None,
             controller_manager: None,
             apiserver: Mutex::new(None),
-            apiserver_args: self.apiserver_args(
-                &folder,
-                &keys,
-                &etcd_url,
-                apiserver_port,
-                &admin_token,
-            )?,
+            apiserver_args: self.apiserver_args(&folder, &keys, &etcd_url, apiserver_port, &admin_token)?,
             etcd,
-            kubeconfig: folder.write(
-                "kubeconfig",
-                &kubeconfig(&folder, &server_url, &admin_token),
-            )?,
+            kubeconfig: folder.write("kubeconfig", &kubeconfig(&folder, &server_url, &admin_token))?,
             binaries,
             server_url,
             admin_token,
@@ -190,10 +175,7 @@ impl Builder {
             "--endpoint-reconciler-type=none".to_owned(),
             "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
             format!("--service-account-key-file={}", keys.public.display()),
-            format!(
-                "--service-account-signing-key-file={}",
-                keys.private.display()
-            ),
+            format!("--service-account-signing-key-file={}", keys.private.display()),
             "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
             "--authorization-mode=RBAC".to_owned(),
             format!("--token-auth-file={}", tokens.display()),
@@ -218,9 +200,7 @@ impl ControlPlane {
     /// Brings up the API server; etcd comes up beside it.
     fn start_first(&mut self, etcd_url: &str) -> Result<(), String> {
         let address = etcd_url.trim_start_matches("http://");
-        self.etcd.await_up(START_LIMIT, || {
-            std::net::TcpStream::connect(address).is_ok()
-        })?;
+        self.etcd.await_up(START_LIMIT, || std::net::TcpStream::connect(address).is_ok())?;
         let mut apiserver = self.spawn_apiserver()?;
         self.await_ready(&mut apiserver)?;
         *self.lock_apiserver() = Some(apiserver);
@@ -232,20 +212,13 @@ impl ControlPlane {
             format!("--kubeconfig={}", self.kubeconfig.display()),
             "--leader-elect=false".to_owned(),
             "--secure-port=0".to_owned(),
-            format!(
-                "--service-account-private-key-file={}",
-                keys.private.display()
-            ),
+            format!("--service-account-private-key-file={}", keys.private.display()),
             format!("--root-ca-file={}", self.folder.ca_file().display()),
             "--kube-api-qps=1000".to_owned(),
             "--kube-api-burst=2000".to_owned(),
         ];
-        self.controller_manager = Some(Process::spawn(
-            "kube-controller-manager",
-            &self.binaries,
-            &self.folder,
-            &args,
-        )?);
+        self.controller_manager =
+            Some(Process::spawn("kube-controller-manager", &self.binaries, &self.folder, &args)?);
         Ok(())
     }
 
@@ -306,10 +279,8 @@ fn free_ports<const N: usize>() -> Result<[u16; N], String> {
     for port in &mut ports {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .map_err(|e| format!("looking for a free port on 127.0.0.1: {e}"))?;
-        *port = listener
-            .local_addr()
-            .map_err(|e| format!("looking for a free port on 127.0.0.1: {e}"))?
-            .port();
+        *port =
+            listener.local_addr().map_err(|e| format!("looking for a free port on 127.0.0.1: {e}"))?.port();
         // Held until all are found, so that none is found twice.
         listeners.push(listener);
     }

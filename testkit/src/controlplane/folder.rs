@@ -47,10 +47,7 @@ impl Folder {
             .mode(0o700)
             .create(&path)
             .map_err(|e| format!("creating {}: {e}", path.display()))?;
-        let mut folder = Self {
-            path,
-            janitor: None,
-        };
+        let mut folder = Self { path, janitor: None };
         if env::var_os(KEEP).is_none() {
             folder.janitor = Some(folder.spawn_janitor()?);
         }
@@ -98,9 +95,7 @@ impl Folder {
         let chain = chain.unwrap_or_default();
         // Two ends: until then it is being written.
         match chain.rfind(BEGIN) {
-            Some(last) if chain.matches(END).count() == 2 => {
-                self.write("ca.crt", &chain[last..]).is_ok()
-            }
+            Some(last) if chain.matches(END).count() == 2 => self.write("ca.crt", &chain[last..]).is_ok(),
             _ => false,
         }
     }

@@ -48,9 +48,7 @@ impl ControlPlane {
                 // An error means that kubectl did not want the rest.
                 let _ = stdin.map(|mut stdin| stdin.write_all(input.as_bytes()));
             });
-            child
-                .wait_with_output()
-                .unwrap_or_else(|e| panic!("waiting for kubectl: {e}"))
+            child.wait_with_output().unwrap_or_else(|e| panic!("waiting for kubectl: {e}"))
         })
     }
 
@@ -98,11 +96,9 @@ impl ControlPlane {
     pub fn create_namespace(&self, name: &str) {
         self.kubectl_ok(&["create", "namespace", name]);
         if self.has_controller_manager {
-            eventually(
-                "a service account `default` in a new namespace",
-                START_LIMIT,
-                || self.has_default_service_account(name),
-            );
+            eventually("a service account `default` in a new namespace", START_LIMIT, || {
+                self.has_default_service_account(name)
+            });
         }
     }
 
@@ -129,15 +125,11 @@ impl ControlPlane {
         static COUNT: AtomicUsize = AtomicUsize::new(1);
         let name = format!("kubeconfig-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let text = kubeconfig(&self.folder, &self.server_url, token);
-        self.folder
-            .write(&name, &text)
-            .unwrap_or_else(|message| panic!("{message}"))
+        self.folder.write(&name, &text).unwrap_or_else(|message| panic!("{message}"))
     }
 
     pub(super) fn has_default_service_account(&self, namespace: &str) -> bool {
-        self.kubectl(&["get", "serviceaccount", "default", "-n", namespace])
-            .status
-            .success()
+        self.kubectl(&["get", "serviceaccount", "default", "-n", namespace]).status.success()
     }
 }
 

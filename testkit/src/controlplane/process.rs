@@ -53,11 +53,7 @@ impl Process {
     ) -> Result<Self, String> {
         let failed = |e: std::io::Error| format!("starting {program}: {e}");
         let log = folder.log_file(program);
-        let output: File = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .map_err(failed)?;
+        let output: File = OpenOptions::new().create(true).append(true).open(&log).map_err(failed)?;
         let errors = output.try_clone().map_err(failed)?;
         let mut guard = Command::new("sh")
             .args(["-c", GUARD, "guard"])
@@ -72,12 +68,7 @@ impl Process {
             .process_group(0)
             .spawn()
             .map_err(failed)?;
-        Ok(Self {
-            program,
-            signals: guard.stdin.take(),
-            guard,
-            log,
-        })
+        Ok(Self { program, signals: guard.stdin.take(), guard, log })
     }
 
     /// Waits until `is_up`, and fails early when the program ends.
@@ -120,11 +111,7 @@ impl Process {
         let text = String::from_utf8_lossy(&bytes);
         let lines: Vec<&str> = text.lines().collect();
         let tail = &lines[lines.len().saturating_sub(TAIL_LINES)..];
-        format!(
-            "{} {what}; the end of its log:\n{}",
-            self.program,
-            tail.join("\n")
-        )
+        format!("{} {what}; the end of its log:\n{}", self.program, tail.join("\n"))
     }
 
     fn kill(&mut self) {

@@ -11,9 +11,7 @@ const REGISTRIES: [&str; 6] = [
     "registry.k8s.io",
 ];
 const PROJECTS: [&str; 5] = ["platform", "team-a", "payments", "apps", "core"];
-const ROLES: [&str; 7] = [
-    "api", "worker", "frontend", "gateway", "batch", "proxy", "cache",
-];
+const ROLES: [&str; 7] = ["api", "worker", "frontend", "gateway", "batch", "proxy", "cache"];
 
 /// How an image is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,22 +53,12 @@ impl Image {
             98 => Form::Foreign,
             _ => Form::Address,
         };
-        Self {
-            number,
-            build,
-            seed,
-            form,
-        }
+        Self { number, build, seed, form }
     }
 
     /// One of the images that stand beside the main one in many pods, always pinned by digest.
     pub(super) fn beside(seed: u64, number: usize) -> Self {
-        Self {
-            number: 10_000_000 + number,
-            build: 0,
-            seed,
-            form: Form::TagAndDigest,
-        }
+        Self { number: 10_000_000 + number, build: 0, seed, form: Form::TagAndDigest }
     }
 
     /// Whether no rule about images has anything against it.
@@ -86,20 +74,12 @@ impl Image {
     /// The pull policy that stands beside it, `IfNotPresent` for some that should not have it.
     pub(super) fn pull_policy(self) -> &'static str {
         let careless = Dice::new(self.seed, b'p', self.number).percent(20);
-        if self.is_fine() || careless {
-            "IfNotPresent"
-        } else {
-            "Always"
-        }
+        if self.is_fine() || careless { "IfNotPresent" } else { "Always" }
     }
 
     fn put_repository(self, out: &mut String, canonical: bool) {
         let mut dice = Dice::new(self.seed, b'i', self.number);
-        let (registry, project, role) = (
-            dice.pick(&REGISTRIES),
-            dice.pick(&PROJECTS),
-            dice.pick(&ROLES),
-        );
+        let (registry, project, role) = (dice.pick(&REGISTRIES), dice.pick(&PROJECTS), dice.pick(&ROLES));
         let prefix = match self.form {
             Form::Short if canonical => "docker.io/library/",
             Form::Short => "",
@@ -107,10 +87,7 @@ impl Image {
             Form::Foreign => "registry.elsewhere.test/free/",
             Form::Address => "10.96.0.17:5000/",
             _ => {
-                return put(
-                    out,
-                    format_args!("{registry}/{project}/{role}-{}", self.number),
-                );
+                return put(out, format_args!("{registry}/{project}/{role}-{}", self.number));
             }
         };
         put(out, format_args!("{prefix}{role}-{}", self.number));
@@ -127,15 +104,9 @@ impl Image {
         let number = self.number;
         match self.form {
             Form::Latest if self.build == 0 => out.push_str(":latest"),
-            Form::Commit => put(
-                out,
-                format_args!(":sha-{:012x}", mix(self.digest_number(false)) >> 16),
-            ),
+            Form::Commit => put(out, format_args!(":sha-{:012x}", mix(self.digest_number(false)) >> 16)),
             Form::Digest => {}
-            _ => put(
-                out,
-                format_args!(":v{}.{}.{}", number % 9, number % 17, self.build),
-            ),
+            _ => put(out, format_args!(":v{}.{}.{}", number % 9, number % 17, self.build)),
         }
         if self.is_fine() {
             out.push_str("@sha256:");

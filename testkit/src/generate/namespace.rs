@@ -43,15 +43,7 @@ impl Namespace {
 
     pub(super) fn put_name(self, out: &mut String) {
         let mut dice = self.dice;
-        put(
-            out,
-            format_args!(
-                "team-{:05}-{}-{}",
-                self.index,
-                self.team(),
-                dice.pick(&STAGES)
-            ),
-        );
+        put(out, format_args!("team-{:05}-{}-{}", self.index, self.team(), dice.pick(&STAGES)));
     }
 
     pub(super) fn put(self, out: &mut String) {
@@ -62,9 +54,7 @@ impl Namespace {
             "uid" => put_uuid(out, number),
             "resourceVersion" => put(out, format_args!("{}", 1_000_000 + self.index)),
             "created" => put_time(out, number),
-            "optedOut" if self.flaw == 1 => {
-                out.push_str(r#""admission.gatekeeper.sh/ignore":"yes","#)
-            }
+            "optedOut" if self.flaw == 1 => out.push_str(r#""admission.gatekeeper.sh/ignore":"yes","#),
             "optedOut" => {}
             "owner" if self.flaw == 2 || self.flaw == 3 => {}
             "owner" => put(out, format_args!(r#","owner":"team-{}""#, self.team())),
@@ -80,15 +70,9 @@ impl Namespace {
             9..12 => ("baseline", None),
             _ => ("restricted", Some("v1.37")),
         };
-        put(
-            out,
-            format_args!(r#","pod-security.kubernetes.io/enforce":"{level}""#),
-        );
+        put(out, format_args!(r#","pod-security.kubernetes.io/enforce":"{level}""#));
         if let Some(version) = version {
-            put(
-                out,
-                format_args!(r#","pod-security.kubernetes.io/enforce-version":"{version}""#),
-            );
+            put(out, format_args!(r#","pod-security.kubernetes.io/enforce-version":"{version}""#));
         }
     }
 

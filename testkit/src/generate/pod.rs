@@ -35,24 +35,12 @@ impl<'a> Pod<'a> {
         let workload = cluster.workload_of(index);
         let clean = Namespace::new(cluster, cluster.namespace_of(index)).is_clean();
         let image = |shape: usize| {
-            let number = if cluster.all_different {
-                shape
-            } else {
-                shape / 2
-            };
+            let number = if cluster.all_different { shape } else { shape / 2 };
             Image::new(cluster.seed, number, variation.build)
         };
         // In a clean namespace the next shape that is fine takes the place of the workload's own.
-        let first = if cluster.all_different {
-            index
-        } else {
-            workload.wrapping_mul(7919) % cluster.shapes
-        };
-        let shapes = if cluster.all_different {
-            cluster.pods
-        } else {
-            cluster.shapes
-        };
+        let first = if cluster.all_different { index } else { workload.wrapping_mul(7919) % cluster.shapes };
+        let shapes = if cluster.all_different { cluster.pods } else { cluster.shapes };
         let shape = if clean {
             (first..first + shapes)
                 .map(|shape| shape % shapes)
@@ -63,9 +51,7 @@ impl<'a> Pod<'a> {
         };
         let mut dice = cluster.dice(b's', shape);
         let beside = [0, 0, 0, 0, 0, 0, 0, 0, 1, 2][dice.below(10)];
-        let init = dice
-            .percent(20)
-            .then(|| Image::beside(cluster.seed, 10 + dice.below(40)));
+        let init = dice.percent(20).then(|| Image::beside(cluster.seed, 10 + dice.below(40)));
         let env = [1, 2, 4][dice.below(3)];
         let mut own = cluster.dice(b'p', index);
         Self {
@@ -97,40 +83,24 @@ impl<'a> Pod<'a> {
             "generateName" => self.put_generate_name(out),
             "namespace" => self.namespace().put_name(out),
             "uid" => put_uuid(out, own),
-            "resourceVersion" => put(
-                out,
-                format_args!(
-                    "{}",
-                    10_000_000 + self.index as u64 * 7 + self.variation.beat
-                ),
-            ),
+            "resourceVersion" => {
+                put(out, format_args!("{}", 10_000_000 + self.index as u64 * 7 + self.variation.beat))
+            }
             "created" => put_time(out, self.workload_number),
             "app" => self.put_app(out),
             "minor" => put(out, format_args!("{}", self.shape % 50)),
             "controllerLabels" => self.put_controller_labels(out),
-            "team" => put(
-                out,
-                format_args!("team-{:05}", self.cluster.namespace_of(self.index)),
-            ),
+            "team" => put(out, format_args!("team-{:05}", self.cluster.namespace_of(self.index))),
             "checksum" => put_sha256(out, self.workload_number),
             "ownerReferences" => self.put_owner(out),
             "ownerUid" => put_uuid(out, self.workload_number),
             "managedContainers" => {
                 self.each_container(out, |out, name, _, env| self.put_managed(out, name, env))
             }
-            "podIP" => put(
-                out,
-                format_args!(
-                    "10.{}.{}.{}",
-                    64 + (own >> 16 & 63),
-                    own >> 8 & 255,
-                    1 + own % 250
-                ),
-            ),
-            "hostIP" => put(
-                out,
-                format_args!("10.0.{}.{}", own >> 28 & 15, 1 + (own >> 36 & 127)),
-            ),
+            "podIP" => {
+                put(out, format_args!("10.{}.{}.{}", 64 + (own >> 16 & 63), own >> 8 & 255, 1 + own % 250))
+            }
+            "hostIP" => put(out, format_args!("10.0.{}.{}", own >> 28 & 15, 1 + (own >> 36 & 127))),
             "node" => put(
                 out,
                 format_args!(
@@ -142,12 +112,12 @@ impl<'a> Pod<'a> {
             "access" => self.put_access(out),
             "claim" => self.put_claim(out),
             "hostname" => self.put_hostname(out),
-            "initContainers" => self.put_init(out, "initContainers", |out, image| {
-                self.put_container(out, INIT, image, 1)
-            }),
-            "containers" => self.each_container(out, |out, name, image, env| {
-                self.put_container(out, name, image, env)
-            }),
+            "initContainers" => {
+                self.put_init(out, "initContainers", |out, image| self.put_container(out, INIT, image, 1))
+            }
+            "containers" => {
+                self.each_container(out, |out, name, image, env| self.put_container(out, name, image, env))
+            }
             "phase" => out.push_str(if self.waiting { "Pending" } else { "Running" }),
             "ready" => out.push_str(if self.waiting { "False" } else { "True" }),
             "readySince" if self.waiting => put_time(out, self.workload_number),
@@ -238,10 +208,7 @@ impl<'a> Pod<'a> {
             Labels::Shared => ("ReplicaSet", Self::put_revision),
             Labels::Unique => ("StatefulSet", Self::put_app),
         };
-        put(
-            out,
-            format_args!(r#""ownerReferences":[{{"apiVersion":"apps/v1","kind":"{kind}","name":""#),
-        );
+        put(out, format_args!(r#""ownerReferences":[{{"apiVersion":"apps/v1","kind":"{kind}","name":""#));
         put_owner(self, out);
         out.push_str(r#"","uid":""#);
         put_uuid(out, self.workload_number);
@@ -273,15 +240,7 @@ impl<'a> Pod<'a> {
 
     fn put_beat(&self, out: &mut String) {
         let beat = self.variation.beat;
-        put(
-            out,
-            format_args!(
-                "2026-11-22T{:02}:{:02}:{:02}Z",
-                beat / 3600 % 24,
-                beat / 60 % 60,
-                beat % 60
-            ),
-        );
+        put(out, format_args!("2026-11-22T{:02}:{:02}:{:02}Z", beat / 3600 % 24, beat / 60 % 60, beat % 60));
     }
 
     fn each_container(&self, out: &mut String, write: impl Fn(&mut String, &str, Image, usize)) {
@@ -341,7 +300,9 @@ impl<'a> Pod<'a> {
         template!("container_status.tmpl").write(out, |out, place| match place {
             "name" => out.push_str(name),
             "state" if waiting => {
-                out.push_str(r#"{"waiting":{"reason":"ImagePullBackOff","message":"Back-off pulling image \""#);
+                out.push_str(
+                    r#"{"waiting":{"reason":"ImagePullBackOff","message":"Back-off pulling image \""#,
+                );
                 image.put(out);
                 out.push_str(r#"\""}}"#);
             }

@@ -70,9 +70,7 @@ pub(super) fn put_uuid(out: &mut String, number: u64) {
 pub(super) fn put_suffix(out: &mut String, mut number: u64, length: usize) {
     const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
     for _ in 0..length {
-        out.push(char::from(
-            ALPHABET[usize::try_from(number % 27).unwrap_or(0)],
-        ));
+        out.push(char::from(ALPHABET[usize::try_from(number % 27).unwrap_or(0)]));
         number /= 27;
     }
 }

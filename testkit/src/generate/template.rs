@@ -44,9 +44,7 @@ pub(super) fn unknown_place(name: &str) -> ! {
 macro_rules! template {
     ($file:literal) => {{
         static TEMPLATE: std::sync::LazyLock<$crate::generate::template::Template> =
-            std::sync::LazyLock::new(|| {
-                $crate::generate::template::Template::new(include_str!($file))
-            });
+            std::sync::LazyLock::new(|| $crate::generate::template::Template::new(include_str!($file)));
         &*TEMPLATE
     }};
 }

@@ -12,17 +12,7 @@ fn parsed(write: impl FnOnce(&mut String)) -> Value {
 
 fn kinds() -> [Cluster; 3] {
     let shared = Cluster::of_size(3_000);
-    [
-        shared,
-        Cluster {
-            labels: Labels::Unique,
-            ..shared
-        },
-        Cluster {
-            all_different: true,
-            ..shared
-        },
-    ]
+    [shared, Cluster { labels: Labels::Unique, ..shared }, Cluster { all_different: true, ..shared }]
 }
 
 #[test]
@@ -33,14 +23,14 @@ fn a_pod_has_about_ten_kilobytes_a_third_of_them_managed_fields() {
             cluster.pod(&mut pods, index, Variation::default());
         }
         for index in 0..200 {
-            managed += parsed(|out| cluster.pod(out, index, Variation::default()))["metadata"]["managedFields"].to_string().len();
+            managed +=
+                parsed(|out| cluster.pod(out, index, Variation::default()))["metadata"]["managedFields"]
+                    .to_string()
+                    .len();
         }
         let (mean, managed) = (pods.len() / cluster.pods, managed / 200);
         assert!((9_500..11_000).contains(&mean), "{mean} bytes");
-        assert!(
-            (3_200..4_000).contains(&managed),
-            "{managed} bytes of managedFields"
-        );
+        assert!((3_200..4_000).contains(&managed), "{managed} bytes of managedFields");
     }
 }
 
@@ -51,49 +41,28 @@ fn names_and_uids_are_distinct_and_the_same_on_every_run() {
         for index in 0..cluster.pods {
             let pod = parsed(|out| cluster.pod(out, index, Variation::default()));
             let metadata = &pod["metadata"];
-            assert_eq!(
-                metadata["namespace"],
-                cluster.namespace_name(cluster.namespace_of(index))
-            );
-            names.insert((
-                metadata["namespace"].to_string(),
-                metadata["name"].to_string(),
-            ));
+            assert_eq!(metadata["namespace"], cluster.namespace_name(cluster.namespace_of(index)));
+            names.insert((metadata["namespace"].to_string(), metadata["name"].to_string()));
             uids.insert(metadata["uid"].to_string());
         }
         assert_eq!((names.len(), uids.len()), (cluster.pods, cluster.pods));
     }
     let once = parsed(|out| kinds()[0].pod(out, 17, Variation::default()));
-    assert_eq!(
-        once,
-        parsed(|out| kinds()[0].pod(out, 17, Variation::default()))
-    );
-    let other_seed = Cluster {
-        seed: 2,
-        ..kinds()[0]
-    };
-    assert_ne!(
-        once,
-        parsed(|out| other_seed.pod(out, 17, Variation::default()))
-    );
+    assert_eq!(once, parsed(|out| kinds()[0].pod(out, 17, Variation::default())));
+    let other_seed = Cluster { seed: 2, ..kinds()[0] };
+    assert_ne!(once, parsed(|out| other_seed.pod(out, 17, Variation::default())));
 }
 
 #[test]
 fn the_cluster_has_as_many_shapes_workloads_and_namespaces_as_it_says() {
-    let cluster = Cluster {
-        clean_percent: 0,
-        ..Cluster::of_size(3_000)
-    };
-    let (mut shapes, mut workloads, mut namespaces) =
-        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let cluster = Cluster { clean_percent: 0, ..Cluster::of_size(3_000) };
+    let (mut shapes, mut workloads, mut namespaces) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for index in 0..cluster.pods {
         let pod = parsed(|out| cluster.pod(out, index, Variation::default()));
         let uses = |list: &str| -> Vec<String> {
             let containers = pod["spec"][list].as_array();
             let used = |container: &Value| {
-                ["name", "image", "imagePullPolicy"]
-                    .map(|key| container[key].to_string())
-                    .join(" ")
+                ["name", "image", "imagePullPolicy"].map(|key| container[key].to_string()).join(" ")
             };
             containers.into_iter().flatten().map(used).collect()
         };
@@ -111,18 +80,10 @@ fn the_cluster_has_as_many_shapes_workloads_and_namespaces_as_it_says() {
 fn a_replica_set_is_named_after_its_deployment_and_the_template_hash() {
     let pod = parsed(|out| kinds()[0].pod(out, 5, Variation::default()));
     let labels = &pod["metadata"]["labels"];
-    let owner = format!(
-        "{}-{}",
-        labels["app"].as_str().unwrap(),
-        labels["pod-template-hash"].as_str().unwrap()
-    );
+    let owner =
+        format!("{}-{}", labels["app"].as_str().unwrap(), labels["pod-template-hash"].as_str().unwrap());
     assert_eq!(pod["metadata"]["ownerReferences"][0]["name"], owner);
-    assert!(
-        pod["metadata"]["name"]
-            .as_str()
-            .unwrap()
-            .starts_with(&owner)
-    );
+    assert!(pod["metadata"]["name"].as_str().unwrap().starts_with(&owner));
 }
 
 #[test]
@@ -131,28 +92,13 @@ fn variations_change_what_they_say_and_nothing_else() {
     let what_rules_read = |variation: Variation| {
         let pod = parsed(|out| cluster.pod(out, 5, variation));
         let of = |part: &str, list: &str, key: &str| pod[part][list][0][key].to_string();
-        (
-            of("spec", "containers", "image"),
-            of("status", "containerStatuses", "imageID"),
-        )
+        (of("spec", "containers", "image"), of("status", "containerStatuses", "imageID"))
     };
     let (image, id) = what_rules_read(Variation::default());
-    assert_eq!(
-        what_rules_read(Variation {
-            beat: 9,
-            ..Variation::default()
-        }),
-        (image.clone(), id.clone())
-    );
-    let (other_image, other_id) = what_rules_read(Variation {
-        build: 1,
-        ..Variation::default()
-    });
+    assert_eq!(what_rules_read(Variation { beat: 9, ..Variation::default() }), (image.clone(), id.clone()));
+    let (other_image, other_id) = what_rules_read(Variation { build: 1, ..Variation::default() });
     assert!(other_image != image && other_id != id);
-    let (same_image, other_id) = what_rules_read(Variation {
-        other_digest: true,
-        ..Variation::default()
-    });
+    let (same_image, other_id) = what_rules_read(Variation { other_digest: true, ..Variation::default() });
     assert!(same_image == image && other_id != id);
 }
 
@@ -163,35 +109,21 @@ fn pages_frames_namespaces_network_policies_and_the_policy_parse() {
     assert_eq!(page["items"].as_array().map(Vec::len), Some(500));
     assert_eq!(page["metadata"]["remainingItemCount"], 500);
     let frame = parsed(|out| cluster.pod_frame(out, "MODIFIED", 7, Variation::default()));
-    assert_eq!(
-        (&frame["type"], &frame["object"]["kind"]),
-        (&"MODIFIED".into(), &"Pod".into())
-    );
+    assert_eq!((&frame["type"], &frame["object"]["kind"]), (&"MODIFIED".into(), &"Pod".into()));
     assert_eq!(
         frame["object"]["metadata"]["uid"],
         parsed(|out| cluster.pod(out, 7, Variation::default()))["metadata"]["uid"]
     );
     let namespaces = parsed(|out| cluster.namespace_page(out, 0..cluster.namespaces));
-    assert_eq!(
-        namespaces["items"].as_array().map(Vec::len),
-        Some(cluster.namespaces)
-    );
+    assert_eq!(namespaces["items"].as_array().map(Vec::len), Some(cluster.namespaces));
     assert!(namespaces["metadata"].get("continue").is_none());
     for namespace in 0..cluster.namespaces {
         for index in 0..cluster.network_policies(namespace) {
             let policy = parsed(|out| cluster.network_policy(out, namespace, index));
-            assert_eq!(
-                policy["metadata"]["namespace"],
-                cluster.namespace_name(namespace)
-            );
+            assert_eq!(policy["metadata"]["namespace"], cluster.namespace_name(namespace));
         }
     }
     let policy = |edit| parsed(|out| cluster.policy(out, "baseline", edit));
-    assert_eq!(
-        policy(0)["spec"]["rules"]
-            .as_object()
-            .map(serde_json::Map::len),
-        Some(20)
-    );
+    assert_eq!(policy(0)["spec"]["rules"].as_object().map(serde_json::Map::len), Some(20));
     assert_ne!(policy(0)["spec"], policy(1)["spec"]);
 }

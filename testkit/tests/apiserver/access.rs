@@ -31,15 +31,9 @@ async fn tokens_tell_users_apart() {
     assert_eq!(get(&server, "/api/v1/pods").await.0, 401);
     server.deny(Denial::new("*", "*", "nodes").for_user("auditor"));
     let headers = [("authorization", "Bearer t0ken")];
-    let answer = send(&server, "GET", "/api/v1/nodes", &headers, "")
-        .await
-        .expect("an answer");
+    let answer = send(&server, "GET", "/api/v1/nodes", &headers, "").await.expect("an answer");
     let (code, status) = read(answer).await;
     assert_eq!(code, 403);
-    assert!(
-        status["message"]
-            .as_str()
-            .is_some_and(|text| text.contains("\"auditor\""))
-    );
+    assert!(status["message"].as_str().is_some_and(|text| text.contains("\"auditor\"")));
     assert!(server.kubeconfig_yaml().contains("t0ken"));
 }

@@ -22,13 +22,9 @@ pub(super) async fn send(
     body: &str,
 ) -> Result<Response<Incoming>, Box<dyn std::error::Error>> {
     let stream = TcpStream::connect(server.address()).await?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    let mut request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", "testkit");
+    let mut request = Request::builder().method(method).uri(path).header("host", "testkit");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -44,19 +40,8 @@ pub(super) async fn call(
     content_type: &str,
     body: &Value,
 ) -> (u16, Value) {
-    let body = if body.is_null() {
-        String::new()
-    } else {
-        body.to_string()
-    };
-    let answer = send(
-        server,
-        method,
-        path,
-        &[("content-type", content_type)],
-        &body,
-    )
-    .await;
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let answer = send(server, method, path, &[("content-type", content_type)], &body).await;
     read(answer.expect("an answer")).await
 }
 
@@ -66,12 +51,7 @@ pub(super) async fn get(server: &ApiServer, path: &str) -> (u16, Value) {
 
 pub(super) async fn read(answer: Response<Incoming>) -> (u16, Value) {
     let code = answer.status().as_u16();
-    let body = answer
-        .into_body()
-        .collect()
-        .await
-        .expect("a whole body")
-        .to_bytes();
+    let body = answer.into_body().collect().await.expect("a whole body").to_bytes();
     (code, serde_json::from_slice(&body).expect("JSON"))
 }
 
@@ -90,10 +70,7 @@ impl Frames {
         let answer = send(server, "GET", path, &[("accept", accept)], "").await;
         let answer = answer.expect("an answer");
         assert_eq!(answer.status(), 200);
-        Self {
-            body: answer.into_body(),
-            buffer: BytesMut::new(),
-        }
+        Self { body: answer.into_body(), buffer: BytesMut::new() }
     }
 
     /// The next line, none at the stream's end, an error if it breaks in a frame.
@@ -105,8 +82,7 @@ impl Frames {
             }
             match self.body.frame().await {
                 Some(Ok(frame)) => {
-                    self.buffer
-                        .extend_from_slice(&frame.into_data().unwrap_or_default());
+                    self.buffer.extend_from_slice(&frame.into_data().unwrap_or_default());
                 }
                 Some(Err(_)) => return Err(String::from_utf8_lossy(&self.buffer).into_owned()),
                 None => return Ok(None),
@@ -116,32 +92,16 @@ impl Frames {
 
     /// The next frame's type and object.
     pub(super) async fn next(&mut self) -> (String, Value) {
-        let line = self
-            .line()
-            .await
-            .expect("an unbroken frame")
-            .expect("a frame");
-        assert!(
-            line.starts_with(r#"{"type":""#),
-            "type stands first: {line}"
-        );
+        let line = self.line().await.expect("an unbroken frame").expect("a frame");
+        assert!(line.starts_with(r#"{"type":""#), "type stands first: {line}");
         let mut frame: Value = serde_json::from_str(&line).expect("JSON");
-        (
-            frame["type"].as_str().unwrap_or_default().to_owned(),
-            frame["object"].take(),
-        )
+        (frame["type"].as_str().unwrap_or_default().to_owned(), frame["object"].take())
     }
 
     /// The next frame's type and the object's name.
     pub(super) async fn next_name(&mut self) -> (String, String) {
         let (event, object) = self.next().await;
-        (
-            event,
-            object["metadata"]["name"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
-        )
+        (event, object["metadata"]["name"].as_str().unwrap_or_default().to_owned())
     }
 }
 
@@ -163,9 +123,7 @@ pub(super) fn policy(name: &str) -> Value {
 pub(super) const POLICIES: &str = "/apis/revisor.dev/v1alpha1/imagepolicies";
 
 pub(super) fn version_of(object: &Value) -> &str {
-    object["metadata"]["resourceVersion"]
-        .as_str()
-        .expect("a version")
+    object["metadata"]["resourceVersion"].as_str().expect("a version")
 }
 
 pub(super) fn seen(event: &str, name: &str) -> (String, String) {

@@ -10,19 +10,13 @@ use super::client::{Frames, call, get, pod, read, seen, send};
 #[tokio::test]
 async fn expired_watches_end_with_410_and_cannot_be_resumed() {
     let server = ApiServer::builder().start().await;
-    let path = format!(
-        "/api/v1/pods?watch=true&resourceVersion={}",
-        server.version()
-    );
+    let path = format!("/api/v1/pods?watch=true&resourceVersion={}", server.version());
     let mut frames = Frames::open(&server, &path).await;
     let fault = server.fault(Fault::expire_watches().on("pods"));
     assert_eq!(frames.next().await.1["reason"], "Expired");
     assert_eq!(fault.hits(), 1);
     assert_eq!(Frames::open(&server, &path).await.next().await.0, "ERROR");
-    let path = format!(
-        "/api/v1/pods?watch=true&resourceVersion={}",
-        server.version()
-    );
+    let path = format!("/api/v1/pods?watch=true&resourceVersion={}", server.version());
     let mut frames = Frames::open(&server, &path).await;
     server.create(pod("team", "a"));
     assert_eq!(frames.next().await.0, "ADDED", "a new watch is not expired");
@@ -33,28 +27,16 @@ async fn answers_can_be_faults_for_some_requests_and_some_time() {
     let server = ApiServer::builder().start().await;
     server.fault(Fault::too_many_requests(7).on("pods").verb("list").times(2));
     for _ in 0..2 {
-        let answer = send(&server, "GET", "/api/v1/pods", &[], "")
-            .await
-            .expect("an answer");
+        let answer = send(&server, "GET", "/api/v1/pods", &[], "").await.expect("an answer");
         assert_eq!(answer.headers()["retry-after"], "7");
         assert_eq!(read(answer).await.1["details"]["retryAfterSeconds"], 7);
     }
     assert_eq!(get(&server, "/api/v1/pods").await.0, 200);
     let broken = server.fault(Fault::answer(503).method("POST").always());
     let path = "/api/v1/namespaces/default/pods";
-    assert_eq!(
-        call(&server, "POST", path, "", &pod("default", "a"))
-            .await
-            .0,
-        503
-    );
+    assert_eq!(call(&server, "POST", path, "", &pod("default", "a")).await.0, 503);
     broken.clear();
-    assert_eq!(
-        call(&server, "POST", path, "", &pod("default", "a"))
-            .await
-            .0,
-        201
-    );
+    assert_eq!(call(&server, "POST", path, "", &pod("default", "a")).await.0, 201);
     let codes: Vec<u16> = server.writes().iter().map(|write| write.code).collect();
     assert_eq!(codes, [503, 201]);
     assert_eq!(server.count("list", "pods"), 3);
@@ -68,11 +50,7 @@ async fn answers_can_be_late_or_never_come() {
     assert_eq!(get(&server, "/version").await.0, 200);
     assert!(before.elapsed() >= Duration::from_secs(30));
     server.fault(Fault::hang_up().named("default"));
-    assert!(
-        send(&server, "GET", "/api/v1/namespaces/default", &[], "")
-            .await
-            .is_err()
-    );
+    assert!(send(&server, "GET", "/api/v1/namespaces/default", &[], "").await.is_err());
     assert_eq!(get(&server, "/api/v1/namespaces/default").await.0, 200);
 }
 
@@ -84,9 +62,7 @@ async fn a_watch_can_break_in_the_middle_of_a_frame() {
     server.create(pod("team", "a"));
     let rest = frames.line().await.expect_err("a broken frame");
     assert!(rest.starts_with(r#"{"type":"ADDED","object":{"#), "{rest}");
-    server
-        .until(|server| server.open_watches("pods") == 0)
-        .await;
+    server.until(|server| server.open_watches("pods") == 0).await;
 }
 
 #[tokio::test]

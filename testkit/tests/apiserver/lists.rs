@@ -17,28 +17,15 @@ async fn pages_show_one_snapshot_while_objects_come_and_go() {
     let mut names = Vec::new();
     let mut page = first.clone();
     loop {
-        assert_eq!(
-            page["metadata"]["resourceVersion"],
-            first["metadata"]["resourceVersion"]
-        );
+        assert_eq!(page["metadata"]["resourceVersion"], first["metadata"]["resourceVersion"]);
         for item in page["items"].as_array().expect("items") {
-            assert!(
-                item.get("kind").is_none(),
-                "items of built-in types carry no kind"
-            );
-            names.push(
-                item["metadata"]["name"]
-                    .as_str()
-                    .unwrap_or_default()
-                    .to_owned(),
-            );
+            assert!(item.get("kind").is_none(), "items of built-in types carry no kind");
+            names.push(item["metadata"]["name"].as_str().unwrap_or_default().to_owned());
         }
         let Some(next) = page["metadata"]["continue"].as_str() else {
             break;
         };
-        page = get(&server, &format!("/api/v1/pods?limit=2&continue={next}"))
-            .await
-            .1;
+        page = get(&server, &format!("/api/v1/pods?limit=2&continue={next}")).await.1;
     }
     assert_eq!(first["metadata"]["remainingItemCount"], 3);
     assert_eq!(names, ["a", "b", "c", "d", "e"]);
@@ -50,9 +37,7 @@ async fn a_page_after_a_compaction_is_gone() {
     server.create(pod("team", "a"));
     server.create(pod("team", "b"));
     let (_, first) = get(&server, "/api/v1/pods?limit=1").await;
-    let next = first["metadata"]["continue"]
-        .as_str()
-        .expect("a second page");
+    let next = first["metadata"]["continue"].as_str().expect("a second page");
     server.compact();
     let (code, status) = get(&server, &format!("/api/v1/pods?limit=1&continue={next}")).await;
     assert_eq!((code, &status["reason"]), (410, &json!("Expired")));
@@ -74,10 +59,7 @@ async fn metadata_alone_is_served_to_those_who_ask() {
     let path = "/api/v1/namespaces/team/pods/a";
     let answer = send(&server, "GET", path, &[("accept", PARTIAL)], "").await;
     let (_, one) = read(answer.expect("an answer")).await;
-    assert_eq!(
-        (&one["kind"], one.get("spec")),
-        (&json!("PartialObjectMetadata"), None)
-    );
+    assert_eq!((&one["kind"], one.get("spec")), (&json!("PartialObjectMetadata"), None));
     let accept = PARTIAL.replace("Metadata;", "MetadataList;");
     let answer = send(&server, "GET", "/api/v1/pods", &[("accept", &accept)], "").await;
     let (_, list) = read(answer.expect("an answer")).await;

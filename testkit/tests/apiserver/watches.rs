@@ -10,17 +10,9 @@ async fn selectors_narrow_lists_and_turn_changes_into_coming_and_going() {
     let server = ApiServer::builder().start().await;
     server.create(pod("team", "a"));
     server.create(pod("other", "a"));
-    let (_, list) = get(
-        &server,
-        "/api/v1/namespaces/team/pods?labelSelector=app%3Da",
-    )
-    .await;
+    let (_, list) = get(&server, "/api/v1/namespaces/team/pods?labelSelector=app%3Da").await;
     assert_eq!(list["items"].as_array().map(Vec::len), Some(1));
-    let (_, list) = get(
-        &server,
-        "/api/v1/pods?fieldSelector=metadata.namespace!=team",
-    )
-    .await;
+    let (_, list) = get(&server, "/api/v1/pods?fieldSelector=metadata.namespace!=team").await;
     assert_eq!(list["items"][0]["metadata"]["namespace"], "other");
 
     let path = format!(
@@ -50,20 +42,13 @@ async fn a_watch_follows_changes_and_gets_bookmarks_until_its_time_is_up() {
     let last = server.delete("Pod", "team", "a");
     assert_eq!(frames.next_name().await, seen("ADDED", "a"));
     let (event, object) = frames.next().await;
-    assert_eq!(
-        (event.as_str(), &object["status"]["phase"]),
-        ("MODIFIED", &json!("Running"))
-    );
+    assert_eq!((event.as_str(), &object["status"]["phase"]), ("MODIFIED", &json!("Running")));
     assert_eq!(frames.next().await, ("DELETED".to_owned(), last.clone()));
     let (event, bookmark) = frames.next().await;
     assert_eq!(event, "BOOKMARK");
     assert_eq!(version_of(&bookmark), version_of(&last));
     assert_eq!(bookmark["spec"], json!({"containers": null}));
-    assert_eq!(
-        frames.next().await.0,
-        "BOOKMARK",
-        "the last one before the end"
-    );
+    assert_eq!(frames.next().await.0, "BOOKMARK", "the last one before the end");
     assert_eq!(frames.line().await, Ok(None));
 }
 
@@ -94,10 +79,7 @@ async fn initial_events_end_with_a_marked_bookmark() {
     assert_eq!(frames.next_name().await, seen("ADDED", "b"));
     let (event, object) = frames.next().await;
     assert_eq!(event, "BOOKMARK");
-    assert_eq!(
-        object["metadata"]["annotations"]["k8s.io/initial-events-end"],
-        "true"
-    );
+    assert_eq!(object["metadata"]["annotations"]["k8s.io/initial-events-end"], "true");
     server.create(pod("team", "c"));
     assert_eq!(frames.next_name().await, seen("ADDED", "c"));
 }

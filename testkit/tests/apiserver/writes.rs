@@ -3,9 +3,7 @@
 use serde_json::{Value, json};
 use testkit::apiserver::ApiServer;
 
-use super::client::{
-    APPLY, Frames, MERGE, POLICIES, call, get, pod, policy, read, seen, send, version_of,
-};
+use super::client::{APPLY, Frames, MERGE, POLICIES, call, get, pod, policy, read, seen, send, version_of};
 
 #[tokio::test]
 async fn a_status_and_its_spec_are_written_apart() {
@@ -21,10 +19,7 @@ async fn a_status_and_its_spec_are_written_apart() {
     let change = json!({"spec": {"rules": {"x": {}}}, "status": {"summary": {"violations": 1}}});
     let (_, written) = call(&server, "PATCH", &path, MERGE, &change).await;
     assert_eq!(written["status"]["summary"]["violations"], 1);
-    assert_eq!(
-        (&written["spec"], &written["metadata"]["generation"]),
-        (&created["spec"], &json!(1))
-    );
+    assert_eq!((&written["spec"], &written["metadata"]["generation"]), (&created["spec"], &json!(1)));
 
     let path = format!("{POLICIES}/baseline");
     let change = json!({"spec": {"rules": {"y": {}}}, "status": {"summary": {"violations": 2}}});
@@ -33,12 +28,7 @@ async fn a_status_and_its_spec_are_written_apart() {
     assert_eq!(changed["metadata"]["generation"], 2);
 
     let audits = "/apis/revisor.dev/v1alpha1/namespaces/default/namespaceaudits/revisor/status";
-    assert_eq!(
-        call(&server, "PATCH", audits, MERGE, &json!({"status": {}}))
-            .await
-            .0,
-        404
-    );
+    assert_eq!(call(&server, "PATCH", audits, MERGE, &json!({"status": {}})).await.0, 404);
 }
 
 #[tokio::test]
@@ -59,12 +49,7 @@ async fn an_apply_that_changes_nothing_is_no_write() {
     let (_, pruned) = call(&server, "PATCH", &path, APPLY, &less).await;
     assert_eq!(pruned["status"], json!({"summary": {"violations": 3}}));
     let manager_missing = format!("{POLICIES}/baseline/status");
-    assert_eq!(
-        call(&server, "PATCH", &manager_missing, APPLY, &less)
-            .await
-            .0,
-        422
-    );
+    assert_eq!(call(&server, "PATCH", &manager_missing, APPLY, &less).await.0, 422);
 }
 
 #[tokio::test]
@@ -76,9 +61,7 @@ async fn an_apply_in_yaml_creates_what_is_missing() {
                 name: revisor\nsummary: {violations: 1}\n";
     let answer = send(&server, "PATCH", path, &[("content-type", APPLY)], body).await;
     assert_eq!(read(answer.expect("an answer")).await.0, 201);
-    let stored = server
-        .get("NamespaceAudit", "default", "revisor")
-        .expect("stored");
+    let stored = server.get("NamespaceAudit", "default", "revisor").expect("stored");
     assert_eq!(stored["summary"]["violations"], 1);
     assert_eq!(server.writes()[0].body["summary"]["violations"], 1);
 }
@@ -87,12 +70,7 @@ async fn an_apply_in_yaml_creates_what_is_missing() {
 async fn a_stale_version_is_a_conflict() {
     let server = ApiServer::builder().start().await;
     let old = server.create(policy("baseline"));
-    server.patch(
-        "imagepolicies",
-        "",
-        "baseline",
-        json!({"spec": {"rules": {"x": {}}}}),
-    );
+    server.patch("imagepolicies", "", "baseline", json!({"spec": {"rules": {"x": {}}}}));
     let path = format!("{POLICIES}/baseline");
     let (code, status) = call(&server, "PUT", &path, "application/json", &old).await;
     assert_eq!((code, &status["reason"]), (409, &json!("Conflict")));
@@ -100,18 +78,8 @@ async fn a_stale_version_is_a_conflict() {
         "metadata": {"name": "baseline", "resourceVersion": version_of(&old)}, "status": {}});
     let path = format!("{POLICIES}/baseline/status?fieldManager=revisor");
     assert_eq!(call(&server, "PATCH", &path, APPLY, &intent).await.0, 409);
-    let (code, _) = call(
-        &server,
-        "PUT",
-        &format!("{POLICIES}/baseline"),
-        "",
-        &policy("baseline"),
-    )
-    .await;
-    assert_eq!(
-        code, 422,
-        "a custom resource is not replaced without a version"
-    );
+    let (code, _) = call(&server, "PUT", &format!("{POLICIES}/baseline"), "", &policy("baseline")).await;
+    assert_eq!(code, 422, "a custom resource is not replaced without a version");
 }
 
 #[tokio::test]
@@ -125,25 +93,11 @@ async fn names_are_needed_unique_and_may_be_generated() {
     object["metadata"] = json!({"generateName": "web-"});
     let (code, created) = call(&server, "POST", path, "", &object).await;
     assert_eq!(code, 201);
-    assert!(
-        created["metadata"]["name"]
-            .as_str()
-            .is_some_and(|name| name.starts_with("web-"))
-    );
+    assert!(created["metadata"]["name"].as_str().is_some_and(|name| name.starts_with("web-")));
     object["metadata"] = json!({});
     assert_eq!(call(&server, "POST", path, "", &object).await.0, 422);
-    let (code, status) = call(
-        &server,
-        "POST",
-        "/api/v1/namespaces/none/pods",
-        "",
-        &pod("none", "a"),
-    )
-    .await;
-    assert_eq!(
-        (code, &status["message"]),
-        (404, &json!("namespaces \"none\" not found"))
-    );
+    let (code, status) = call(&server, "POST", "/api/v1/namespaces/none/pods", "", &pod("none", "a")).await;
+    assert_eq!((code, &status["message"]), (404, &json!("namespaces \"none\" not found")));
 }
 
 #[tokio::test]
@@ -151,24 +105,11 @@ async fn a_deleted_namespace_takes_its_objects_along() {
     let server = ApiServer::builder().start().await;
     server.apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: team}\n---\n# nothing\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: team}\n");
     let namespace = server.get("Namespace", "", "team").expect("applied");
-    assert_eq!(
-        namespace["metadata"]["labels"]["kubernetes.io/metadata.name"],
-        "team"
-    );
+    assert_eq!(namespace["metadata"]["labels"]["kubernetes.io/metadata.name"], "team");
     let mut frames = Frames::open(&server, "/api/v1/configmaps?watch=true").await;
     assert_eq!(frames.next_name().await, seen("ADDED", "a"));
-    let (code, last) = call(
-        &server,
-        "DELETE",
-        "/api/v1/namespaces/team",
-        "",
-        &Value::Null,
-    )
-    .await;
-    assert_eq!(
-        (code, &last["status"]["phase"]),
-        (200, &json!("Terminating"))
-    );
+    let (code, last) = call(&server, "DELETE", "/api/v1/namespaces/team", "", &Value::Null).await;
+    assert_eq!((code, &last["status"]["phase"]), (200, &json!("Terminating")));
     assert_eq!(frames.next_name().await, seen("DELETED", "a"));
     assert_eq!(server.list("ConfigMap", ""), Vec::<Value>::new());
 }
@@ -193,10 +134,6 @@ async fn custom_resources_are_served_once_their_definition_is_there() {
     assert_eq!(found["resources"][1]["name"], "imagepolicies/status");
     let mut frames = Frames::open(&server, &format!("{POLICIES}?watch=true")).await;
     server.delete("CustomResourceDefinition", "", "imagepolicies.revisor.dev");
-    assert_eq!(
-        frames.line().await,
-        Ok(None),
-        "the watch ends with its resource"
-    );
+    assert_eq!(frames.line().await, Ok(None), "the watch ends with its resource");
     assert_eq!(get(&server, POLICIES).await.0, 404);
 }
