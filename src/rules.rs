@@ -5,19 +5,29 @@
 //! and the documentation all read the table. A rule never prints, filters, logs or knows about policies.
 
 mod catalogue;
+mod control;
 pub mod image;
 pub mod namespace;
 pub mod reference;
 pub mod running;
+mod settings;
+mod shown;
+mod span;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 pub use catalogue::{CATALOGUE, RuleId, Rules};
+pub use control::Control;
+pub use span::Span;
 
 use crate::subject::Resource;
 use crate::subject::namespace::NamespaceSubject;
@@ -48,23 +58,6 @@ impl SubjectKind {
             Self::Namespace => "namespace",
             Self::Reference => "reference",
         }
-    }
-}
-
-/// One requirement of a standard that a rule serves. Numbers move between editions, so the edition is part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Control {
-    /// The standard: `CIS Kubernetes`, `BSI IT-Grundschutz`, `NIST SP 800-190`, `MITRE ATT&CK`, ...
-    pub framework: &'static str,
-    /// Its edition: `v1.12`, `2023`, ...
-    pub version: &'static str,
-    /// The requirement's number there: `5.5.1`, `SYS.1.6.A6`, ...
-    pub id: &'static str,
-}
-
-impl fmt::Display for Control {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.framework, self.version, self.id)
     }
 }
 
@@ -115,7 +108,7 @@ impl SettingError {
     }
 }
 
-/// The settings that every rule takes. Implemented by [`rule_settings`].
+/// The settings that every rule takes. Implemented by `rule_settings!`.
 pub trait CommonSettings {
     /// `severity`: instead of the rule's default.
     fn severity(&self) -> Option<Severity>;
@@ -255,11 +248,21 @@ pub struct Entry {
 
 /// Reads a rule's settings; the error names the field.
 fn read_settings<T: DeserializeOwned>(settings: &serde_json::Value) -> Result<T, SettingError> {
+    use serde_json::Value;
     match settings {
-        serde_json::Value::Null => {
+        Value::Null => {
             Err(SettingError::new("", "null would silently switch the rule off; write {} for its defaults"))
         }
-        settings => T::deserialize(settings).map_err(|error| SettingError::new("", error)),
+        Value::Object(fields) => T::deserialize(settings).map_err(|error| {
+            // Every setting is optional, so that the wrong one is wrong by itself too.
+            let is_wrong = |(name, value): &(&String, &Value)| {
+                T::deserialize(serde_json::json!({ *name: value })).is_err()
+            };
+            let wrong = fields.iter().find(is_wrong);
+            SettingError::new(wrong.map_or("", |(name, _)| name), error)
+        }),
+        // serde would take a list for the fields in their order.
+        _ => Err(SettingError::new("", "expected settings by name; write {} for the defaults")),
     }
 }
 
@@ -286,103 +289,4 @@ pub(crate) fn edit_distance(left: &str, right: &str) -> usize {
         previous = row;
     }
     previous[right.len()]
-}
-
-/// A time span in settings: `90s`, `10m`, `2h`, `14d`, or several, largest first (`1h30m`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Span(pub Duration);
-
-impl TryFrom<String> for Span {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let wrong = || format!("{text:?} is not a time span such as 90s, 10m, 2h or 1h30m");
-        let (mut seconds, mut number) = (0u64, None::<u64>);
-        for byte in text.bytes() {
-            let unit = match byte {
-                b'0'..=b'9' => {
-                    let digit = u64::from(byte - b'0');
-                    let so_far = number.unwrap_or(0);
-                    number =
-                        Some(so_far.checked_mul(10).and_then(|n| n.checked_add(digit)).ok_or_else(wrong)?);
-                    continue;
-                }
-                b's' => 1,
-                b'm' => 60,
-                b'h' => 3_600,
-                b'd' => 86_400,
-                _ => return Err(wrong()),
-            };
-            let part = number.take().and_then(|n| n.checked_mul(unit)).ok_or_else(wrong)?;
-            seconds = seconds.checked_add(part).ok_or_else(wrong)?;
-        }
-        if number.is_some() || text.is_empty() {
-            return Err(wrong());
-        }
-        Ok(Self(Duration::from_secs(seconds)))
-    }
-}
-
-impl From<Span> for String {
-    fn from(span: Span) -> Self {
-        format!("{}s", span.0.as_secs())
-    }
-}
-
-impl JsonSchema for Span {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Span".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "type": "string",
-            "maxLength": 32,
-            "pattern": "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
-        })
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-}
-
-/// What rules' unit tests are written with.
-#[cfg(test)]
-pub(crate) mod testing {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::subject::pod::{Image, ImageUse, PodShape, Slot};
-
-    /// The rule `R` with settings in JSON.
-    pub(crate) fn rule<R: Rule>(settings: &str) -> R {
-        R::prepare(&serde_json::from_str(settings).unwrap()).unwrap()
-    }
-
-    /// Why `settings` are refused.
-    pub(crate) fn settings_error<R: Rule>(settings: &str) -> SettingError {
-        R::prepare(&serde_json::from_str(settings).unwrap()).err().expect("settings that are refused")
-    }
-
-    /// An image use of a container `app`.
-    pub(crate) fn image_use(image: &str) -> ImageUse {
-        ImageUse {
-            slot: Slot::Container,
-            name: "app".into(),
-            image: Arc::new(Image::new(image)),
-            pull_policy: None,
-        }
-    }
-
-    /// The verdict of an image rule on a container with this image.
-    pub(crate) fn image_verdict<R: ImageRule>(settings: &str, image: &str) -> Verdict {
-        let (pod, image_use) = (PodShape::default(), image_use(image));
-        let subject = ImageSubject { pod: &pod, image_use: &image_use };
-        let mut text = String::new();
-        let verdict = rule::<R>(settings).check(&subject, &mut Note::listening(&mut text));
-        assert_eq!(verdict == Verdict::Pass, text.is_empty(), "{verdict:?} explains itself: {text:?}");
-        verdict
-    }
 }

@@ -210,9 +210,12 @@ impl Finding {
     /// The sentence the rule writes about it, from the very facts that were judged.
     pub fn explain(&self, policy: &CompiledPolicy) -> String {
         let mut text = String::new();
-        explain_reason(self.rule, self.reason, &mut text);
-        if let (true, Some(rule)) = (text.is_empty(), policy.rule(self.rule)) {
-            judge(&rule.check, &self.subject, &mut Note::listening(&mut text));
+        let own = policy
+            .rule(self.rule)
+            .and_then(|rule| judge(&rule.check, &self.subject, &mut Note::listening(&mut text))?.reason());
+        if own != Some(self.reason) {
+            text.clear();
+            explain_reason(self.rule, self.reason, &mut text);
         }
         text
     }

@@ -1,12 +1,18 @@
-//! Exemptions.
+//! Exemptions: reasoned, dated permissions. A covered finding stays visible, with the state `exempt`.
+//!
+//! An exemption that cannot be read in full covers nothing: every part of it narrows it, so leaving one out would
+//! widen it. One exception: a rule that is not known (of a newer version, or misspelt) is a problem, and the
+//! exemption still covers the rules beside it, since that exempts nothing that was not asked for.
 
 use jiff::Timestamp;
+use serde_json::Value;
 
-use crate::reference::Reference;
-use crate::rules::RuleId;
+use super::problem::{Problem, Reader, quoted};
+use crate::reference::{Glob, Pattern, Reference};
+use crate::rules::{RuleId, nearest};
 
 /// A reasoned, dated permission, compiled.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Exemption {
     /// Its name.
     pub name: Box<str>,
@@ -16,6 +22,35 @@ pub struct Exemption {
     pub ticket: Option<Box<str>>,
     /// When it ends; none for a permanent one.
     pub expires_at: Option<Timestamp>,
+    /// Never empty.
+    rules: Box<[RuleId]>,
+    namespaces: Option<Box<[Glob]>>,
+    workloads: Option<Box<[WorkloadGlob]>>,
+    images: Option<Box<[Pattern]>>,
+}
+
+/// A glob over workloads, `Kind/name`.
+#[derive(Clone, Debug)]
+struct WorkloadGlob {
+    kind: Glob,
+    name: Glob,
+}
+
+impl WorkloadGlob {
+    fn parse(text: &str) -> Result<Self, String> {
+        let (kind, name) = text
+            .split_once('/')
+            .ok_or_else(|| format!("{} names no kind: write Deployment/{text} or */{text}", quoted(text)))?;
+        if name.contains('/') {
+            return Err(format!("{} is not a workload such as Deployment/web: one '/' only", quoted(text)));
+        }
+        let glob = |part| Glob::parse(part).map_err(|error| format!("{}: {error}", quoted(text)));
+        Ok(Self { kind: glob(kind)?, name: glob(name)? })
+    }
+
+    fn matches(&self, kind: &str, name: &str) -> bool {
+        self.kind.matches(kind) && self.name.matches(name)
+    }
 }
 
 /// What an exemption is asked about.
@@ -33,9 +68,183 @@ pub struct Candidate<'a> {
     pub image: Option<&'a Reference>,
 }
 
+/// What an exemption says of a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cover {
+    /// It permits it.
+    Covered,
+    /// It would, but it names workloads and the candidate's owner is not confirmed.
+    OwnerUnverified,
+    /// It has nothing to do with it, or has expired.
+    No,
+}
+
 impl Exemption {
+    /// Compiles `spec.exemptions`. What cannot be used is a problem, and left out.
+    pub fn compile_all(value: &Value, problems: &mut Vec<Problem>) -> Box<[Self]> {
+        let Some(items) = value.as_array() else {
+            problems.push(Problem::setting("spec.exemptions", "expected a list of exemptions"));
+            return Box::default();
+        };
+        let mut exemptions: Vec<Self> = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let path = format!("spec.exemptions[{index}]");
+            let Some(exemption) = Self::compile(item, &path, problems) else {
+                continue;
+            };
+            if exemptions.iter().any(|earlier| earlier.name == exemption.name) {
+                let message = format!("{} is the name of an earlier exemption", quoted(&exemption.name));
+                problems.push(Problem::setting(format!("{path}.name"), message));
+            } else {
+                exemptions.push(exemption);
+            }
+        }
+        exemptions.into()
+    }
+
+    fn compile(value: &Value, path: &str, problems: &mut Vec<Problem>) -> Option<Self> {
+        let known = [
+            "name",
+            "rules",
+            "namespaces",
+            "workloads",
+            "images",
+            "reason",
+            "ticket",
+            "expiresAt",
+            "permanent",
+        ];
+        let mut reader = Reader::new(value, path, &known, problems)?;
+        let name = reader.text("name");
+        let reason = reader.text("reason");
+        for (field, text) in [("name", name), ("reason", reason)] {
+            let absent = reader.value(field).is_none();
+            if absent || text.is_some_and(|text| text.trim().is_empty()) {
+                reader.wrong(field, "is required, and must not be blank");
+            }
+        }
+        let ticket = reader.text("ticket").map(Into::into);
+        let (namespaces, workloads, images) = (
+            reader.texts("namespaces", Glob::parse),
+            reader.texts("workloads", WorkloadGlob::parse),
+            reader.texts("images", Pattern::parse),
+        );
+        for field in ["namespaces", "workloads", "images"] {
+            if reader.value(field).and_then(Value::as_array).is_some_and(Vec::is_empty) {
+                reader.wrong(field, "an empty list would cover nothing: leave it out to cover any");
+            }
+        }
+        if ["namespaces", "workloads", "images"].iter().all(|field| reader.value(field).is_none()) {
+            reader.wrong(
+                "",
+                "name at least one of namespaces, workloads and images; an exemption never covers everything",
+            );
+        }
+        let expires_at = Self::end(&mut reader);
+        let written = reader.texts("rules", Ok::<_, std::convert::Infallible>).unwrap_or_default();
+        if reader.value("rules").is_none() || (written.is_empty() && reader.is_clean()) {
+            reader.wrong("rules", "name at least one rule that need not be kept");
+        }
+        // From here on only rules that are not known.
+        let usable = reader.is_clean();
+        let mut rules = Vec::new();
+        for (index, id) in written.into_iter().enumerate() {
+            match RuleId::named(id).filter(|rule| rule.as_str() == id) {
+                Some(rule) => rules.push(rule),
+                None => {
+                    let hint = nearest(id).map_or(String::new(), |near| format!(": did you mean {near}?"));
+                    let message = format!("unknown rule {}{hint}", quoted(id));
+                    let field = reader.path(&format!("rules[{index}]"));
+                    reader.problems().push(Problem::rule(field, message));
+                }
+            }
+        }
+        if !usable || rules.is_empty() {
+            return None;
+        }
+        Some(Self {
+            name: name?.into(),
+            reason: reason?.into(),
+            ticket,
+            expires_at,
+            rules: rules.into(),
+            namespaces: namespaces.map(Into::into),
+            workloads: workloads.map(Into::into),
+            images: images.map(Into::into),
+        })
+    }
+
+    /// When it ends: `expiresAt`, or never with `permanent: true`.
+    fn end(reader: &mut Reader<'_, '_>) -> Option<Timestamp> {
+        let permanent = reader.flag("permanent").unwrap_or(false);
+        match (reader.text("expiresAt"), permanent) {
+            (Some(_), true) => {
+                reader.wrong("permanent", "a permanent exemption has no expiresAt: leave one of the two out");
+                None
+            }
+            (Some(text), false) => {
+                let end = text.parse();
+                if end.is_err() {
+                    reader.wrong(
+                        "expiresAt",
+                        format!("{} is not an instant such as 2027-01-31T00:00:00Z", quoted(text)),
+                    );
+                }
+                end.ok()
+            }
+            (None, false) if reader.value("expiresAt").is_none() => {
+                reader.wrong("expiresAt", "is required, unless permanent: true is set");
+                None
+            }
+            (None, _) => None,
+        }
+    }
+
     /// Whether it covers the candidate at `now`.
-    pub fn covers(&self, _candidate: &Candidate<'_>, _now: Timestamp) -> bool {
-        false
+    pub fn covers(&self, candidate: &Candidate<'_>, now: Timestamp) -> bool {
+        self.cover(candidate, now) == Cover::Covered
+    }
+
+    /// Whether it would cover the candidate at `now`, if only its owner were confirmed.
+    pub fn covers_but_for_owner(&self, candidate: &Candidate<'_>, now: Timestamp) -> bool {
+        self.cover(candidate, now) == Cover::OwnerUnverified
+    }
+
+    /// What it says of the candidate at `now`. Allocates nothing.
+    pub fn cover(&self, candidate: &Candidate<'_>, now: Timestamp) -> Cover {
+        let namespace = |globs: &[Glob]| {
+            candidate.namespace.is_some_and(|name| globs.iter().any(|glob| glob.matches(name)))
+        };
+        let workload = |globs: &[WorkloadGlob]| {
+            candidate.workload.is_some_and(|(kind, name)| globs.iter().any(|glob| glob.matches(kind, name)))
+        };
+        let image = |patterns: &[Pattern]| {
+            candidate.image.is_some_and(|image| patterns.iter().any(|pattern| pattern.matches(image)))
+        };
+        if self.has_expired(now)
+            || !self.rules.contains(&candidate.rule)
+            || !self.namespaces.as_deref().is_none_or(namespace)
+            || !self.workloads.as_deref().is_none_or(workload)
+            || !self.images.as_deref().is_none_or(image)
+        {
+            Cover::No
+        } else if self.workloads.is_some() && !candidate.owner_verified {
+            Cover::OwnerUnverified
+        } else {
+            Cover::Covered
+        }
+    }
+
+    /// Whether it has ended: from `expires_at` on.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| now >= end)
+    }
+
+    /// The rules that it permits not to keep.
+    pub fn rules(&self) -> &[RuleId] {
+        &self.rules
     }
 }
+
+#[cfg(test)]
+mod tests;

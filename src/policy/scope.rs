@@ -1,4 +1,18 @@
-//! Scope.
+//! Scope: which namespaces and pods a policy covers.
+//!
+//! A scope that cannot be read covers nothing ([`Scope::nothing`]), with a problem: guessing could silently widen
+//! it (a misspelt `excludeNamespaces`) or narrow it. The policy is then stalled, and its rules judge nothing until
+//! it is mended; nobody may read that as compliance.
+
+use serde_json::Value;
+
+use super::problem::{Problem, Reader};
+use super::selector::{Label, Selector};
+use crate::reference::Glob;
+use crate::subject::namespace::value_of;
+
+/// The label that every namespace has, with its own name as value.
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 /// Whether a subject is in scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,26 +25,226 @@ pub enum Membership {
     Undecided,
 }
 
-/// What a policy covers.
-#[derive(Debug, Default)]
+/// What a policy covers. The default is the whole cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
     /// Judge ended pods too.
     pub include_terminated: bool,
+    nothing: bool,
+    /// None: all.
+    include: Option<Box<[Glob]>>,
+    exclude: Box<[Glob]>,
+    namespaces: Selector,
+    pods: Selector,
 }
 
 impl Scope {
-    /// Whether a namespace is covered. `labels` are none when its object is not known.
-    pub fn namespace(&self, _name: &str, _labels: Option<&[(Box<str>, Box<str>)]>) -> Membership {
-        Membership::In
+    /// The scope of a policy whose scope cannot be read.
+    pub fn nothing() -> Self {
+        Self { nothing: true, ..Self::default() }
+    }
+
+    /// Whether it covers nothing, because it could not be read.
+    pub fn is_nothing(&self) -> bool {
+        self.nothing
+    }
+
+    /// Compiles `spec.scope`. With any problem the scope is [`Scope::nothing`].
+    pub fn compile(value: &Value) -> (Self, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let scope = Self::read(value, &mut problems).filter(|_| problems.is_empty());
+        (scope.unwrap_or_else(Self::nothing), problems)
+    }
+
+    fn read(value: &Value, problems: &mut Vec<Problem>) -> Option<Self> {
+        let known = [
+            "includeNamespaces",
+            "excludeNamespaces",
+            "namespaceSelector",
+            "podSelector",
+            "includeTerminated",
+        ];
+        let mut reader = Reader::new(value, "spec.scope", &known, problems)?;
+        let include = reader.texts("includeNamespaces", Glob::parse);
+        if include.as_ref().is_some_and(Vec::is_empty) && reader.is_clean() {
+            reader.wrong(
+                "includeNamespaces",
+                "an empty list would cover nothing: leave it out to cover every namespace",
+            );
+        }
+        let exclude = reader.texts("excludeNamespaces", Glob::parse).unwrap_or_default();
+        let mut selector = |name: &str| match reader.value(name) {
+            Some(value) => {
+                let path = reader.path(name);
+                Selector::compile(value, &path, reader.problems()).unwrap_or_default()
+            }
+            None => Selector::default(),
+        };
+        let (namespaces, pods) = (selector("namespaceSelector"), selector("podSelector"));
+        let include_terminated = reader.flag("includeTerminated").unwrap_or(false);
+        Some(Self {
+            include_terminated,
+            nothing: false,
+            include: include.map(Vec::into_boxed_slice),
+            exclude: exclude.into(),
+            namespaces,
+            pods,
+        })
+    }
+
+    /// Whether a namespace is covered. `labels` are none when its object is not known; its name is known even then,
+    /// and so is the label that repeats it.
+    pub fn namespace(&self, name: &str, labels: Option<&[(Box<str>, Box<str>)]>) -> Membership {
+        let included = self.include.as_ref().is_none_or(|globs| globs.iter().any(|glob| glob.matches(name)));
+        if self.nothing || !included || self.exclude.iter().any(|glob| glob.matches(name)) {
+            return Membership::Out;
+        }
+        let label = |key: &str| match labels {
+            _ if key == NAME_LABEL => Label::Known(Some(name)),
+            Some(labels) => Label::Known(value_of(labels, key)),
+            None => Label::Unknown,
+        };
+        match self.namespaces.selects(label) {
+            Some(true) => Membership::In,
+            Some(false) => Membership::Out,
+            None => Membership::Undecided,
+        }
     }
 
     /// Whether pods are selected by label.
     pub fn selects_pods(&self) -> bool {
-        false
+        !self.pods.is_everything()
     }
 
-    /// Whether a pod with these labels is covered.
-    pub fn pod<'a>(&self, _value: &dyn Fn(&str) -> Option<&'a str>) -> bool {
-        true
+    /// Whether a pod with these labels is covered, as far as the pod selector goes. `value` gives a label's value.
+    pub fn pod<'a>(&self, value: &dyn Fn(&str) -> Option<&'a str>) -> bool {
+        !self.nothing && self.pods.selects(|key| Label::Known(value(key))) == Some(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn scope(value: Value) -> Scope {
+        let (scope, problems) = Scope::compile(&value);
+        assert_eq!(problems, []);
+        scope
+    }
+
+    fn labels(pairs: &[(&str, &str)]) -> Box<[(Box<str>, Box<str>)]> {
+        let mut labels: Vec<_> = pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+        labels.sort();
+        labels.into()
+    }
+
+    #[test]
+    fn the_default_is_the_whole_cluster() {
+        for scope in [Scope::default(), scope(json!({}))] {
+            assert_eq!(scope.namespace("kube-system", None), Membership::In);
+            assert!(
+                scope.pod(&|_| None)
+                    && !scope.selects_pods()
+                    && !scope.include_terminated
+                    && !scope.is_nothing()
+            );
+        }
+    }
+
+    #[test]
+    fn excluded_beats_included() {
+        let scope = scope(json!({"includeNamespaces": ["team-*", "prod"], "excludeNamespaces": ["team-x*"]}));
+        for (name, membership) in [
+            ("team-a", Membership::In),
+            ("prod", Membership::In),
+            ("production", Membership::Out),
+            ("team-x", Membership::Out),
+            ("default", Membership::Out),
+        ] {
+            assert_eq!(scope.namespace(name, None), membership, "{name}");
+        }
+    }
+
+    #[test]
+    fn unknown_labels_are_undecided_unless_the_name_already_decides() {
+        let scope = scope(json!({
+            "excludeNamespaces": ["kube-*"],
+            "namespaceSelector": {
+                "matchLabels": {"tier": "prod"},
+                "matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["default"]}],
+            },
+        }));
+        assert_eq!(scope.namespace("kube-system", None), Membership::Out);
+        assert_eq!(scope.namespace("default", None), Membership::Out);
+        assert_eq!(scope.namespace("team-a", None), Membership::Undecided);
+        assert_eq!(scope.namespace("team-a", Some(&labels(&[]))), Membership::Out);
+        assert_eq!(scope.namespace("team-a", Some(&labels(&[("tier", "prod"), ("a", "b")]))), Membership::In);
+    }
+
+    #[test]
+    fn a_namespace_has_the_label_of_its_name_even_where_a_file_leaves_it_out() {
+        let scope =
+            scope(json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "prod"}}}));
+        assert_eq!(scope.namespace("prod", None), Membership::In);
+        assert_eq!(scope.namespace("prod", Some(&[])), Membership::In);
+        assert_eq!(scope.namespace("other", None), Membership::Out);
+    }
+
+    #[test]
+    fn a_pod_selector_selects_pods_and_no_namespaces() {
+        let scope = scope(
+            json!({"podSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}, "includeTerminated": true}),
+        );
+        assert!(scope.selects_pods() && scope.include_terminated);
+        assert!(scope.pod(&|key| (key == "app").then_some("web")));
+        assert!(!scope.pod(&|_| None));
+        assert_eq!(scope.namespace("team-a", None), Membership::In);
+    }
+
+    #[test]
+    fn a_scope_that_cannot_be_read_covers_nothing() {
+        for (written, field) in [
+            (json!(null), "spec.scope"),
+            (json!(["team-a"]), "spec.scope"),
+            (json!({"excludeNamespace": ["kube-system"]}), "spec.scope.excludeNamespace"),
+            (json!({"includeNamespaces": []}), "spec.scope.includeNamespaces"),
+            (json!({"includeNamespaces": "team-a"}), "spec.scope.includeNamespaces"),
+            (json!({"includeNamespaces": ["a", "team-?"]}), "spec.scope.includeNamespaces[1]"),
+            (json!({"excludeNamespaces": [""]}), "spec.scope.excludeNamespaces[0]"),
+            (json!({"namespaceSelector": null}), "spec.scope.namespaceSelector"),
+            (
+                json!({"podSelector": {"matchLabels": {"app": true}}}),
+                "spec.scope.podSelector.matchLabels.app",
+            ),
+            (json!({"includeTerminated": "yes"}), "spec.scope.includeTerminated"),
+        ] {
+            let (scope, problems) = Scope::compile(&written);
+            assert!(scope.is_nothing(), "{written}");
+            assert_eq!(scope.namespace("team-a", Some(&[])), Membership::Out);
+            assert!(!scope.pod(&|_| Some("x")));
+            assert_eq!(problems.len(), 1, "{written}: {problems:?}");
+            assert_eq!((problems[0].field.as_str(), problems[0].reason), (field, "BadSetting"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn knowing_the_labels_only_ever_settles_what_was_undecided(
+            name in "[a-c]{1,3}", key in "[a-b]", value in "[a-b]", operator in 0usize..4,
+        ) {
+            let operator = ["In", "NotIn", "Exists", "DoesNotExist"][operator];
+            let values = if operator.ends_with("In") { vec!["a"] } else { vec![] };
+            let scope = scope(json!({
+                "includeNamespaces": ["a*", "b"],
+                "namespaceSelector": {"matchExpressions": [{"key": "a", "operator": operator, "values": values}]},
+            }));
+            let before = scope.namespace(&name, None);
+            let after = scope.namespace(&name, Some(&labels(&[(&key, &value)])));
+            prop_assert_ne!(after, Membership::Undecided);
+            prop_assert!(before == Membership::Undecided || before == after);
+        }
     }
 }

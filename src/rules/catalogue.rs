@@ -120,7 +120,26 @@ macro_rules! catalogue {
 }
 
 catalogue! {
-    0 ImageUse image_rule "trustedRegistry" image::trusted_registry::TrustedRegistry;
+    0 ImageUse image_rule "deprecatedRegistry" image::deprecated_registry::DeprecatedRegistry;
+    1 ImageUse image_rule "digestPinned" image::digest_pinned::DigestPinned;
+    2 ImageUse image_rule "fullyQualifiedReference" image::fully_qualified_reference::FullyQualifiedReference;
+    3 ImageUse image_rule "noMutableTag" image::no_mutable_tag::NoMutableTag;
+    4 ImageUse image_rule "pullPolicyAlways" image::pull_policy_always::PullPolicyAlways;
+    5 ImageUse image_rule "pullPolicyNotNever" image::pull_policy_not_never::PullPolicyNotNever;
+    6 ImageUse image_rule "suspiciousRegistryHost" image::suspicious_registry_host::SuspiciousRegistryHost;
+    7 ImageUse image_rule "trustedRegistry" image::trusted_registry::TrustedRegistry;
+    8 ImageUse image_rule "validReference" image::valid_reference::ValidReference;
+    9 ImageUse running_rule "imagePullFailing" running::image_pull_failing::ImagePullFailing;
+    10 ImageUse running_rule "runningDigestMatches" running::running_digest_matches::RunningDigestMatches;
+    11 Namespace namespace_rule "defaultDenyEgress" namespace::default_deny_egress::DefaultDenyEgress;
+    12 Namespace namespace_rule "defaultDenyIngress" namespace::default_deny_ingress::DefaultDenyIngress;
+    13 Namespace namespace_rule "namespaceOptedOut" namespace::namespace_opted_out::NamespaceOptedOut;
+    14 Namespace namespace_rule "noWorkloadsInDefaultNamespace" namespace::no_workloads_in_default_namespace::NoWorkloadsInDefaultNamespace;
+    15 Namespace namespace_rule "podSecurityEnforced" namespace::pod_security_enforced::PodSecurityEnforced;
+    16 Namespace namespace_rule "podSecurityLabelsValid" namespace::pod_security_labels_valid::PodSecurityLabelsValid;
+    17 Namespace namespace_rule "podSecurityVersionPinned" namespace::pod_security_version_pinned::PodSecurityVersionPinned;
+    18 Namespace namespace_rule "requiredLabels" namespace::required_labels::RequiredLabels;
+    19 Reference reference_rule "digestSkew" reference::digest_skew::DigestSkew;
 }
 
 #[cfg(test)]
@@ -139,9 +158,7 @@ mod tests {
 
     #[test]
     fn a_prepared_rule_knows_its_own_place() {
-        let prepared = (RuleId::named("TrustedRegistry").unwrap().entry().prepare)(
-            &serde_json::json!({"allow": ["a.test"]}),
-        );
-        assert_eq!(prepared.unwrap().unwrap().id.as_str(), "TrustedRegistry");
+        let prepared = (RuleId::named("ValidReference").unwrap().entry().prepare)(&serde_json::json!({}));
+        assert_eq!(prepared.unwrap().unwrap().id.as_str(), "ValidReference");
     }
 }

@@ -1,1 +1,3 @@
-//! stub
+//! Rules about one written reference across the cluster.
+
+pub mod digest_skew;

@@ -67,10 +67,12 @@ pub enum Waiting {
     RegistryUnavailable = 5,
     /// `SignatureValidationFailed` (CRI-O and others with a node-side policy)
     SignatureRefused = 6,
+    /// `ContainerCreating` and `PodInitializing`: no failure, but what is reported as running does not run yet
+    Starting = 7,
 }
 
 impl Waiting {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::No,
         Self::PullFailing,
         Self::InvalidName,
@@ -78,6 +80,7 @@ impl Waiting {
         Self::InspectFailing,
         Self::RegistryUnavailable,
         Self::SignatureRefused,
+        Self::Starting,
     ];
 
     /// Reads `state.waiting.reason`, the kubelet's words (`pkg/kubelet/images/types.go`).
@@ -89,6 +92,7 @@ impl Waiting {
             "ImageInspectError" => Self::InspectFailing,
             "RegistryUnavailable" => Self::RegistryUnavailable,
             "SignatureValidationFailed" => Self::SignatureRefused,
+            "ContainerCreating" | "PodInitializing" => Self::Starting,
             _ => Self::No,
         }
     }
@@ -103,7 +107,13 @@ impl Waiting {
             Self::InspectFailing => "ImageInspectError",
             Self::RegistryUnavailable => "RegistryUnavailable",
             Self::SignatureRefused => "SignatureValidationFailed",
+            Self::Starting => "ContainerCreating",
         }
+    }
+
+    /// Whether an image is what it waits for.
+    pub fn is_about_image(self) -> bool {
+        !matches!(self, Self::No | Self::Starting)
     }
 
     fn from_byte(byte: u8) -> Self {

@@ -77,7 +77,7 @@ impl<'de> Items<'de> for StatusItems<'_, '_> {
         if more {
             writer.class(self.0.bytes, waiting as u8);
             writer.finish(self.0.bytes);
-            self.0.any_waiting |= waiting != Waiting::No;
+            self.0.any_waiting |= waiting.is_about_image();
         } else {
             writer.forget(self.0.bytes);
         }

@@ -10,10 +10,10 @@ rule_settings! {
     /// (all of it), `registry.example.com/team/app` (exactly that repository), `.../*` (one more segment),
     /// `.../**` (everything below), `*.example.com` (one label). At least one of allow and deny is needed.
     struct Settings {
-        /// Patterns of what is trusted. Absent: everything that is not denied.
+        /// Patterns of what is trusted. Default: everything that is not denied.
         #[schemars(length(max = 500), inner(length(min = 1, max = 512)))]
         allow: Vec<String>,
-        /// Patterns of what is never trusted; deny beats allow.
+        /// Patterns of what is never trusted; deny beats allow. Default: none.
         #[schemars(length(max = 500), inner(length(min = 1, max = 512)))]
         deny: Vec<String>,
     }
@@ -37,26 +37,28 @@ impl Rule for TrustedRegistry {
     const INFO: RuleInfo = RuleInfo {
         id: "TrustedRegistry",
         title: "Images come only from trusted registries",
-        rationale: "Whoever can make a pod name any registry can run any code. A list of trusted registries and \
-                    repositories is the first line of every supply chain, and it is worth nothing when it is \
-                    checked by string prefix or skips short names.",
-        remedy: "Copy the image to a trusted registry and name it there:\n\
-                 \n  crane copy SOURCE registry.example.com/team/app:1.2.3\n  \
-                 kubectl -n NAMESPACE set image KIND/NAME CONTAINER=registry.example.com/team/app:1.2.3\n\n\
-                 or add the repository to spec.rules.trustedRegistry.allow of the policy, with a reason.",
+        rationale: "Whoever can make a pod name any registry can run any code. A list of trusted \
+                    registries and repositories is the first line of every supply chain, and it \
+                    is worth nothing when it is checked by string prefix or skips short names.",
+        remedy: "Copy the image to a trusted registry and name it there:\n\n  \
+                 crane copy SOURCE registry.example.com/team/app:1.2.3\n  \
+                 kubectl -n NAMESPACE set image KIND/NAME \
+                 CONTAINER=registry.example.com/team/app:1.2.3\n\n\
+                 or add the repository to spec.rules.trustedRegistry.allow of the policy, with a \
+                 reason.",
         severity: Severity::High,
         controls: &[
-            Control { framework: "CIS Kubernetes", version: "v1.12", id: "5.5.1" },
-            Control { framework: "BSI IT-Grundschutz", version: "2023", id: "SYS.1.6.A6" },
-            Control { framework: "BSI IT-Grundschutz", version: "2023", id: "SYS.1.6.A12" },
-            Control { framework: "NIST SP 800-190", version: "2017", id: "4.1.5" },
-            Control { framework: "OWASP Kubernetes Top Ten", version: "2025", id: "K04" },
-            Control { framework: "MITRE ATT&CK", version: "Containers", id: "T1204.003" },
+            Control::cis("5.5.1"),
+            Control::bsi("SYS.1.6.A6"),
+            Control::bsi("SYS.1.6.A12"),
+            Control::nist("4.1.5"),
+            Control::owasp("K04"),
+            Control::attack("T1204.003"),
         ],
         reads: &[],
-        false_positives: "Side cars that a mesh injects and the provider's images in kube-system: add their \
-                          repositories. A registry mirror or rewrite on the node changes the true source and \
-                          cannot be seen through the API.",
+        false_positives: "Side cars that a mesh injects and the provider's images in kube-system: \
+                          add their repositories. A registry mirror or rewrite on the node \
+                          changes the true source and cannot be seen through the API.",
     };
     type Settings = Settings;
 

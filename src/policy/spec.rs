@@ -1,0 +1,309 @@
+//! ImagePolicy: what is asked. The doc comments are what `kubectl explain imagepolicies.revisor.dev` prints.
+//!
+//! These types exist for their schema. The operator does not read policies through them: it reads `spec` as raw
+//! JSON, field by field ([`super::compile`]), so that one bad field never costs the rest of the policy.
+//!
+//! # Unknown and empty rules
+//!
+//! By default the API server drops fields that a schema does not know, and whether it says so depends on the
+//! client: kubectl asks for strict validation, server-side apply always refuses, but a plain create or replace
+//! (client libraries, most GitOps tools) gets no more than a warning header. A misspelt rule, or a rule of a newer
+//! Revisor, would be gone without anybody noticing, and the policy would look healthy without it. So `rules`, and
+//! nothing else, keeps what it does not know (`x-kubernetes-preserve-unknown-fields`): every client can store such
+//! a rule, the operator sees it and answers `Ready=False`, reason `UnknownRule`, with the nearest known name.
+//!
+//! - CEL cannot help: it does not see the keys that a schema does not declare, and a structural schema has no
+//!   `propertyNames`. A ValidatingAdmissionPolicy sees them and can refuse them at once.
+//! - What a known rule contains is still checked by the server: its fields are declared, so wrong types and values
+//!   are refused, and unknown fields below it are refused or dropped as everywhere else.
+//! - An empty rule (`pullPolicyAlways:`, which is null) is refused, since no field is nullable. Client-side
+//!   `kubectl apply` of a *changed* policy sends null as "remove this field", though, and the server never sees
+//!   it: [`super::compile::restore_nulls`] finds it in kubectl's own annotation.
+
+#![expect(unreachable_pub, reason = "KubeSchema repeats the structs inside a function")]
+#![expect(clippy::duplicated_attributes, reason = "each printer column has its own type")]
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::status::{ImagePolicyStatus, date_time};
+use crate::rules::Rules;
+
+/// What to audit: which rules with which settings, over which namespaces and pods, and which violations are
+/// permitted for a time.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, Serialize, Deserialize)]
+#[kube(
+    group = "revisor.dev",
+    version = "v1alpha1",
+    kind = "ImagePolicy",
+    plural = "imagepolicies",
+    singular = "imagepolicy",
+    shortname = "imgpol",
+    category = "revisor",
+    status = "ImagePolicyStatus",
+    doc = "ImagePolicy says which rules a cluster's images and namespaces are audited by. Revisor never blocks \
+           anything: it judges what runs, and shows the verdicts in this object's status, in the NamespaceAudit \
+           of each namespace, as Events and as metrics.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "Whether the whole policy is in force; False if a rule or setting cannot be used"
+    ),
+    printcolumn(
+        name = "Compliant",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Compliant\")].status",
+        description = "Whether everything in scope keeps every rule"
+    ),
+    printcolumn(
+        name = "Violations",
+        type_ = "integer",
+        json_path = ".status.summary.violations",
+        description = "Violations that are not exempt"
+    ),
+    printcolumn(
+        name = "Critical",
+        type_ = "integer",
+        json_path = ".status.summary.critical",
+        description = "Critical ones among them"
+    ),
+    printcolumn(
+        name = "Unknown",
+        type_ = "integer",
+        json_path = ".status.summary.unknown",
+        description = "What could not be decided"
+    ),
+    printcolumn(
+        name = "Rules",
+        type_ = "integer",
+        json_path = ".status.summary.rules",
+        description = "Rules in force"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("has(self.profile) || has(self.rules)")
+    .message("name a profile, or at least one rule under rules"))]
+pub struct ImagePolicySpec {
+    /// A preset of rules to start from. What this policy sets under rules overrides the preset, setting by setting.
+    /// Default: none, so that only the rules named under rules are in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileRef>,
+    /// Which namespaces and pods are audited. All conditions must hold. Default: the whole cluster, pods that have
+    /// ended excepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<ScopeSpec>,
+    /// The rules, each under its name with a lower-case first letter. `{}` puts a rule in force with its defaults,
+    /// `{enabled: false}` switches off a rule of the profile. Every rule takes severity and enabled. A rule that
+    /// the operator does not know is reported in the condition Ready, and the others stay in force.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+    pub rules: Rules,
+    /// Permitted violations: each with a reason and an end. They stay visible, with the state exempt.
+    /// Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 256),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub exemptions: Vec<ExemptionSpec>,
+}
+
+/// A preset of rules: its name and its version. A released version never gains a rule or a stricter setting.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProfileRef {
+    /// Essential: what is broken or dangerous in any cluster. Baseline: what every cluster should keep. Strict: for
+    /// clusters that pin digests and deny by default. BSI: the rules that serve BSI IT-Grundschutz.
+    pub name: ProfileName,
+    /// The preset's version.
+    pub version: ProfileVersion,
+}
+
+/// Names of profiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "described at the field and in the table of profiles")]
+pub enum ProfileName {
+    Essential,
+    Baseline,
+    Strict,
+    #[serde(rename = "BSI")]
+    Bsi,
+}
+
+/// Versions of profiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "a version says it all")]
+pub enum ProfileVersion {
+    V1,
+}
+
+/// Which namespaces and pods are audited.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ScopeSpec {
+    /// Only namespaces whose name matches one of these globs: `team-*`, `*-prod`. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 256),
+        inner(length(min = 1, max = 128), regex(pattern = "^[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$")),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
+    pub include_namespaces: Option<Vec<String>>,
+    /// Not namespaces whose name matches one of these globs, even if they are included above. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 256),
+        inner(length(min = 1, max = 128), regex(pattern = "^[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$")),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
+    pub exclude_namespaces: Option<Vec<String>>,
+    /// Only namespaces with these labels. Where a namespace's labels are not known (files, missing permission), its
+    /// verdicts are unknown. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace_selector: Option<LabelSelector>,
+    /// Only pods with these labels. Rules about namespaces are not affected. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_selector: Option<LabelSelector>,
+    /// Judge pods that have ended, too. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub include_terminated: Option<bool>,
+}
+
+/// Labels that must be there; all conditions must hold. An empty selector selects everything.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LabelSelector {
+    /// Labels with exactly these values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "label_values")]
+    pub match_labels: Option<BTreeMap<String, String>>,
+    /// Conditions on labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
+    pub match_expressions: Option<Vec<LabelRequirement>>,
+}
+
+/// The schema of a map of label values: schemars has no attribute for the bounds of a map.
+fn label_values(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "maxProperties": 64,
+        "additionalProperties": {
+            "type": "string",
+            "maxLength": 63,
+            "pattern": "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
+        }
+    })
+}
+
+/// A condition on one label.
+#[derive(KubeSchema, Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new(
+        "self.operator in ['In', 'NotIn'] ? has(self.values) && size(self.values) > 0 \
+         : !has(self.values) || size(self.values) == 0")
+    .message("In and NotIn need values; Exists and DoesNotExist take none")
+    .field_path(".values"))]
+pub struct LabelRequirement {
+    /// The label's key.
+    #[schemars(
+        length(min = 1, max = 317),
+        regex(pattern = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$")
+    )]
+    pub key: String,
+    /// In: the label has one of the values. NotIn: it has none of them, or is absent. Exists: the label is there,
+    /// whatever its value. DoesNotExist: it is not there.
+    pub operator: LabelOperator,
+    /// The values, for In and NotIn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 256),
+        inner(length(max = 63), regex(pattern = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
+    pub values: Option<Vec<String>>,
+}
+
+/// How a label is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "described at the field")]
+pub enum LabelOperator {
+    In,
+    NotIn,
+    Exists,
+    DoesNotExist,
+}
+
+/// A permitted violation. All of rules, namespaces, workloads and images that are given must match; within each of
+/// them one match is enough.
+#[derive(KubeSchema, Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("has(self.namespaces) || has(self.workloads) || has(self.images)")
+    .message("name at least one of namespaces, workloads and images; an exemption never covers everything"))]
+#[x_kube(validation = Rule::new("has(self.expiresAt) || (has(self.permanent) && self.permanent)")
+    .message("expiresAt is required, unless permanent: true is set").field_path(".expiresAt"))]
+#[x_kube(validation = Rule::new("!has(self.expiresAt) || !has(self.permanent) || !self.permanent")
+    .message("a permanent exemption has no expiresAt: leave one of the two out").field_path(".permanent"))]
+pub struct ExemptionSpec {
+    /// Its name, unique within the policy. Findings, metrics and reports refer to it.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+    /// The rules that need not be kept, by id: PullPolicyAlways.
+    #[schemars(
+        length(min = 1, max = 64),
+        inner(length(max = 63), regex(pattern = "^[A-Z][A-Za-z0-9]*$")),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub rules: Vec<String>,
+    /// Globs of namespaces: `etl-*`. Default: any namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 256),
+        inner(length(min = 1, max = 128), regex(pattern = "^[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$")),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
+    pub namespaces: Option<Vec<String>>,
+    /// Globs of workloads as Kind/name: `Deployment/loader`, `CronJob/*`, `*/loader`. Only an owner that is confirmed
+    /// by its uid counts, since names can be forged. Default: any workload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 256),
+        inner(
+            length(min = 3, max = 317),
+            regex(pattern = "^[A-Za-z*][A-Za-z0-9*]*/[a-z0-9*]([-a-z0-9.*]*[a-z0-9*])?$")
+        ),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
+    pub workloads: Option<Vec<String>>,
+    /// Patterns of images, as in the rule trustedRegistry: `registry.example.com/etl/**`. Without tag and digest.
+    /// Default: any image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 256),
+        inner(length(min = 1, max = 512), regex(pattern = "^[^\\s@]+$")),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
+    pub images: Option<Vec<String>>,
+    /// Why it is permitted; not blank. Whoever may read the namespace's findings can read it.
+    #[schemars(length(min = 1, max = 1024), regex(pattern = "\\S"))]
+    pub reason: String,
+    /// Where it was agreed: a ticket or a link. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub ticket: Option<String>,
+    /// When it ends: `2027-01-31T00:00:00Z`. From that instant on it covers nothing. Required, unless permanent is
+    /// true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "date_time")]
+    pub expires_at: Option<Time>,
+    /// It has no end. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permanent: Option<bool>,
+}

@@ -1,0 +1,121 @@
+//! DefaultDenyEgress: no pod of the namespace sends anything that no network policy allows.
+
+use super::default_deny::{Mode, check_admin_policies, judge};
+use crate::rules::{Control, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
+use crate::subject::Resource;
+use crate::subject::namespace::NamespaceSubject;
+use crate::verdict::{Note, Severity, Verdict};
+
+rule_settings! {
+    /// A NetworkPolicy with an empty podSelector isolates every pod of the namespace for egress, and no such
+    /// policy allows everything again.
+    struct Settings {
+        /// What the policies that select every pod may allow. `isolated`: anything but everything (every
+        /// address, or every pod of the cluster). `strict`: nothing, they have no egress rules; what is
+        /// allowed, DNS included, stands in policies that select pods by label. Default: isolated.
+        mode: Mode,
+        /// Reserved: whether AdminNetworkPolicy, BaselineAdminNetworkPolicy and ClusterNetworkPolicy count.
+        /// This version accepts only false. Default: false.
+        admin_policies: bool,
+    }
+}
+
+/// The rule, defaults filled in.
+#[derive(Debug)]
+pub struct DefaultDenyEgress {
+    mode: Mode,
+}
+
+const REMEDY: &str = "\
+Apply this, and beside it policies that allow what each workload needs. Without the rule for \
+DNS, names do not resolve any more:
+
+  apiVersion: networking.k8s.io/v1
+  kind: NetworkPolicy
+  metadata: {name: default-deny-egress, namespace: NAMESPACE}
+  spec:
+    podSelector: {}
+    policyTypes: [Egress]
+    egress:
+    - to:
+      - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}
+        podSelector: {matchLabels: {k8s-app: kube-dns}}
+      ports:
+      - {protocol: UDP, port: 53}
+      - {protocol: TCP, port: 53}
+
+Policies add up: one that selects every pod and allows everything undoes this. Narrow its rules or \
+its podSelector, or delete it.
+
+In mode strict, leave egress out there and put the rule for DNS into a policy that selects pods \
+by label.";
+
+impl Rule for DefaultDenyEgress {
+    const INFO: RuleInfo = RuleInfo {
+        id: "DefaultDenyEgress",
+        title: "Egress is denied by default",
+        rationale: "A broken-into container fetches its tools from outside and sends what it \
+                    found there. Where egress is denied by default, it reaches only what the \
+                    workload needs.",
+        remedy: REMEDY,
+        severity: Severity::Medium,
+        controls: &[
+            Control::cis("5.3.2"),
+            Control::bsi("APP.4.4.A7"),
+            Control::bsi("APP.4.4.A18"),
+            Control::bsi("SYS.1.6.A5"),
+            Control::nist("3.3.3"),
+            Control::nist("3.4.2"),
+            Control::owasp("K05"),
+            Control::attack("M1030"),
+            Control::nsa("Network separation"),
+        ],
+        reads: &[Resource::NetworkPolicies],
+        false_positives: "Namespaces with pods on the host's network only, which network \
+                          policies do not touch. Policies of other kinds (Cilium, Calico, \
+                          AdminNetworkPolicy and its successors) are not read. Whether the \
+                          network plugin enforces policies at all cannot be seen through the \
+                          API; some ignore them silently.",
+    };
+    type Settings = Settings;
+
+    fn prepare(settings: &Settings) -> Result<Self, SettingError> {
+        check_admin_policies(settings.admin_policies)?;
+        Ok(Self { mode: settings.mode.unwrap_or(Mode::Isolated) })
+    }
+}
+
+impl NamespaceRule for DefaultDenyEgress {
+    fn check(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict {
+        judge(self.mode, "egress", |policy| policy.egress, subject, note)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::namespace::default_deny::tests::{
+        ALL, DENY, explained, what_holds_for_both_directions,
+    };
+    use crate::subject::namespace::NetworkPolicyFacts;
+
+    #[test]
+    fn every_pod_must_be_isolated_and_nothing_may_undo_it() {
+        what_holds_for_both_directions::<DefaultDenyEgress>();
+    }
+
+    #[test]
+    fn only_egress_counts() {
+        let policy = |ingress, egress| NetworkPolicyFacts {
+            name: "np".into(),
+            selects_all: true,
+            ingress,
+            egress,
+            malformed: false,
+        };
+        let verdict = |policy| explained::<DefaultDenyEgress>("{}", &[policy]).0;
+        let (own, other) = (policy(Some(ALL), Some(DENY)), policy(Some(DENY), Some(ALL)));
+        assert_eq!(verdict(own), Verdict::Pass);
+        assert_eq!(verdict(other), Verdict::Fail("AllowsEverything"));
+    }
+}

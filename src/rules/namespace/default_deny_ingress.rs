@@ -1,0 +1,114 @@
+//! DefaultDenyIngress: no pod of the namespace is reached by what no network policy allows.
+
+use super::default_deny::{Mode, check_admin_policies, judge};
+use crate::rules::{Control, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
+use crate::subject::Resource;
+use crate::subject::namespace::NamespaceSubject;
+use crate::verdict::{Note, Severity, Verdict};
+
+rule_settings! {
+    /// A NetworkPolicy with an empty podSelector isolates every pod of the namespace for ingress, and no such
+    /// policy allows everything again.
+    struct Settings {
+        /// What the policies that select every pod may allow. `isolated`: anything but everything (every
+        /// address, or every pod of the cluster). `strict`: nothing, they have no ingress rules; what is
+        /// allowed stands in policies that select pods by label. Default: isolated.
+        mode: Mode,
+        /// Reserved: whether AdminNetworkPolicy, BaselineAdminNetworkPolicy and ClusterNetworkPolicy count.
+        /// This version accepts only false. Default: false.
+        admin_policies: bool,
+    }
+}
+
+/// The rule, defaults filled in.
+#[derive(Debug)]
+pub struct DefaultDenyIngress {
+    mode: Mode,
+}
+
+const REMEDY: &str = "\
+Apply this, and beside it policies that allow what each workload needs:
+
+  apiVersion: networking.k8s.io/v1
+  kind: NetworkPolicy
+  metadata: {name: default-deny-ingress, namespace: NAMESPACE}
+  spec:
+    podSelector: {}
+    policyTypes: [Ingress]
+
+Policies add up: one that selects every pod and allows everything undoes this. Narrow its rules or \
+its podSelector, or delete it.
+
+See which policies there are: kubectl -n NAMESPACE get networkpolicies -o yaml";
+
+impl Rule for DefaultDenyIngress {
+    const INFO: RuleInfo = RuleInfo {
+        id: "DefaultDenyIngress",
+        title: "Ingress is denied by default",
+        rationale: "Without a policy, every pod of the cluster reaches every other. One \
+                    broken-into container then talks to every database and every internal API. A \
+                    policy that selects all pods and allows nothing turns that around: what is \
+                    needed is allowed, the rest is not.",
+        remedy: REMEDY,
+        severity: Severity::High,
+        controls: &[
+            Control::cis("5.3.2"),
+            Control::bsi("APP.4.4.A7"),
+            Control::bsi("APP.4.4.A18"),
+            Control::bsi("SYS.1.6.A5"),
+            Control::nist("3.3.3"),
+            Control::nist("3.4.2"),
+            Control::owasp("K05"),
+            Control::attack("M1030"),
+            Control::nsa("Network separation"),
+        ],
+        reads: &[Resource::NetworkPolicies],
+        false_positives: "Agents outside the namespace that must reach every pod, and namespaces \
+                          with pods on the host's network only, which network policies do not \
+                          touch. Policies of other kinds (Cilium, Calico, AdminNetworkPolicy and \
+                          its successors) are not read. Whether the network plugin enforces \
+                          policies at all cannot be seen through the API; some ignore them \
+                          silently.",
+    };
+    type Settings = Settings;
+
+    fn prepare(settings: &Settings) -> Result<Self, SettingError> {
+        check_admin_policies(settings.admin_policies)?;
+        Ok(Self { mode: settings.mode.unwrap_or(Mode::Isolated) })
+    }
+}
+
+impl NamespaceRule for DefaultDenyIngress {
+    fn check(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict {
+        judge(self.mode, "ingress", |policy| policy.ingress, subject, note)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::namespace::default_deny::tests::{
+        ALL, DENY, explained, what_holds_for_both_directions,
+    };
+    use crate::subject::namespace::NetworkPolicyFacts;
+
+    #[test]
+    fn every_pod_must_be_isolated_and_nothing_may_undo_it() {
+        what_holds_for_both_directions::<DefaultDenyIngress>();
+    }
+
+    #[test]
+    fn only_ingress_counts() {
+        let policy = |ingress, egress| NetworkPolicyFacts {
+            name: "np".into(),
+            selects_all: true,
+            ingress,
+            egress,
+            malformed: false,
+        };
+        let verdict = |policy| explained::<DefaultDenyIngress>("{}", &[policy]).0;
+        let (own, other) = (policy(Some(DENY), Some(ALL)), policy(Some(ALL), Some(DENY)));
+        assert_eq!(verdict(own), Verdict::Pass);
+        assert_eq!(verdict(other), Verdict::Fail("AllowsEverything"));
+    }
+}

@@ -1,0 +1,152 @@
+//! What rules' unit tests are written with.
+
+use std::sync::Arc;
+
+use super::{ImageRule, NamespaceRule, ReferenceRule, Rule, RunningRule, SettingError};
+use crate::subject::namespace::{NamespaceFacts, NamespaceObject, NamespaceSubject, Pairs};
+use crate::subject::pod::{Image, ImageSubject, ImageUse, PodShape, Slot};
+use crate::subject::reference::{ReferenceFacts, RunningContent};
+use crate::subject::running::{ContainerState, Lasted, Phase, RunningState, RunningSubject, Waiting};
+use crate::verdict::{Note, Verdict};
+
+/// The rule `R` with settings in JSON.
+pub(crate) fn rule<R: Rule>(settings: &str) -> R {
+    R::prepare(&serde_json::from_str(settings).unwrap()).unwrap()
+}
+
+/// Why `settings` are refused.
+pub(crate) fn settings_error<R: Rule>(settings: &str) -> SettingError {
+    R::prepare(&serde_json::from_str(settings).unwrap()).err().expect("settings that are refused")
+}
+
+/// Judges twice, silently and listening: both say the same, and everything but a pass explains itself in one
+/// sentence without a full stop.
+fn explained(check: impl Fn(&mut Note<'_>) -> Verdict) -> (Verdict, String) {
+    let mut text = String::new();
+    let verdict = check(&mut Note::listening(&mut text));
+    assert_eq!(verdict, check(&mut Note::silent()));
+    assert_eq!(verdict == Verdict::Pass, text.is_empty(), "{verdict:?} explains itself: {text:?}");
+    assert!(!text.ends_with(['.', ' ']), "no full stop: {text:?}");
+    (verdict, text)
+}
+
+/// An image use of a container `app`.
+pub(crate) fn image_use(image: &str) -> ImageUse {
+    ImageUse {
+        slot: Slot::Container,
+        name: "app".into(),
+        image: Arc::new(Image::new(image)),
+        pull_policy: None,
+    }
+}
+
+/// The verdict of an image rule on an image use, and why.
+pub(crate) fn image_use_explained<R: ImageRule>(settings: &str, image_use: &ImageUse) -> (Verdict, String) {
+    let (pod, rule) = (PodShape::default(), rule::<R>(settings));
+    explained(|note| rule.check(&ImageSubject { pod: &pod, image_use }, note))
+}
+
+/// The verdict of an image rule on a container with this image, and why.
+pub(crate) fn image_explained<R: ImageRule>(settings: &str, image: &str) -> (Verdict, String) {
+    image_use_explained::<R>(settings, &image_use(image))
+}
+
+/// The verdict of an image rule on a container with this image.
+pub(crate) fn image_verdict<R: ImageRule>(settings: &str, image: &str) -> Verdict {
+    image_explained::<R>(settings, image).0
+}
+
+/// One container and what its status says; the default runs `nginx:1.27` and has done so for ever.
+#[derive(Clone, Copy)]
+pub(crate) struct Running<'a> {
+    pub(crate) image: &'a str,
+    pub(crate) slot: Slot,
+    pub(crate) phase: Phase,
+    /// `imageID` and what the container waits for; none when the status does not name it.
+    pub(crate) state: Option<(&'a str, Waiting)>,
+    pub(crate) unready: Lasted,
+    pub(crate) spec_changed: Lasted,
+}
+
+impl Default for Running<'_> {
+    fn default() -> Self {
+        Self {
+            image: "nginx:1.27",
+            slot: Slot::Container,
+            phase: Phase::Running,
+            state: Some(("", Waiting::No)),
+            unready: Lasted::FOREVER,
+            spec_changed: Lasted::FOREVER,
+        }
+    }
+}
+
+/// The verdict of a running-state rule, and why.
+pub(crate) fn running_explained<R: RunningRule>(settings: &str, case: Running<'_>) -> (Verdict, String) {
+    let Running { image, slot, phase, state, unready, spec_changed } = case;
+    let (pod, rule) = (PodShape::default(), rule::<R>(settings));
+    let image_use = ImageUse { slot, ..image_use(image) };
+    let state = state.map(|(image_id, waiting)| ContainerState {
+        slot,
+        name: image_use.name.clone(),
+        image_id: image_id.into(),
+        waiting,
+    });
+    let running = RunningState { phase, containers: state.into_iter().collect(), hash: 0 };
+    let subject =
+        RunningSubject { pod: &pod, image_use: &image_use, running: &running, unready, spec_changed };
+    explained(|note| rule.check(&subject, note))
+}
+
+/// The verdict of a running-state rule.
+pub(crate) fn running_verdict<R: RunningRule>(settings: &str, case: Running<'_>) -> Verdict {
+    running_explained::<R>(settings, case).0
+}
+
+fn pairs(written: &[(&str, &str)]) -> Pairs {
+    let mut pairs: Vec<_> = written.iter().map(|&(key, value)| (key.into(), value.into())).collect();
+    pairs.sort();
+    pairs.into()
+}
+
+/// An empty namespace `team-a` with these labels and annotations.
+pub(crate) fn namespace(labels: &[(&str, &str)], annotations: &[(&str, &str)]) -> NamespaceFacts {
+    let object = NamespaceObject {
+        labels: pairs(labels),
+        annotations: pairs(annotations),
+        ..NamespaceObject::default()
+    };
+    NamespaceFacts {
+        name: "team-a".into(),
+        object: Some(Arc::new(object)),
+        network_policies: Arc::default(),
+        pods: 0,
+    }
+}
+
+/// The verdict of a namespace rule, and why.
+pub(crate) fn namespace_explained<R: NamespaceRule>(
+    settings: &str,
+    facts: &NamespaceFacts,
+) -> (Verdict, String) {
+    let (rule, object) = (rule::<R>(settings), facts.object.clone().unwrap_or_default());
+    explained(|note| rule.check(&NamespaceSubject { facts, object: &object }, note))
+}
+
+/// The verdict of a namespace rule on an empty namespace `team-a` with these labels.
+pub(crate) fn namespace_verdict<R: NamespaceRule>(settings: &str, labels: &[(&str, &str)]) -> Verdict {
+    namespace_explained::<R>(settings, &namespace(labels, &[])).0
+}
+
+/// The verdict of a reference rule on `nginx:1.27`, under which this runs, and why.
+pub(crate) fn reference_explained<R: ReferenceRule>(
+    settings: &str,
+    contents: &[(RunningContent, u32)],
+) -> (Verdict, String) {
+    let rule = rule::<R>(settings);
+    let mut contents = contents.to_vec();
+    contents.sort();
+    let facts =
+        ReferenceFacts { canonical: "docker.io/library/nginx:1.27".into(), contents: contents.into() };
+    explained(|note| rule.check(&facts, note))
+}
