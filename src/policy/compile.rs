@@ -79,9 +79,7 @@ impl CompiledPolicy {
                 None if scope_is_null => Scope::nothing(),
                 None => Scope::default(),
             };
-            let profile = spec
-                .value("profile")
-                .and_then(|profile| find_profile(profile, spec.problems()));
+            let profile = spec.value("profile").and_then(|profile| find_profile(profile, spec.problems()));
             policy.profile = profile.map(|profile| (profile.name, profile.version));
             let own = match spec.value("rules") {
                 Some(Value::Object(rules)) => rules,
@@ -143,17 +141,12 @@ pub fn restore_nulls(spec: &mut Value, last_applied: &str) {
     let Some(applied) = applied.pointer("/spec/rules").and_then(Value::as_object) else {
         return;
     };
-    let empty = applied
-        .iter()
-        .filter(|(_, settings)| settings.is_null())
-        .map(|(key, _)| key);
+    let empty = applied.iter().filter(|(_, settings)| settings.is_null()).map(|(key, _)| key);
     for key in empty {
         let Some(spec) = spec.as_object_mut() else {
             return;
         };
-        let rules = spec
-            .entry("rules")
-            .or_insert_with(|| Value::Object(Map::new()));
+        let rules = spec.entry("rules").or_insert_with(|| Value::Object(Map::new()));
         let Some(rules) = rules.as_object_mut() else {
             return;
         };
@@ -166,17 +159,17 @@ fn find_profile(value: &Value, problems: &mut Vec<Problem>) -> Option<&'static P
     let (name, version) = (reader.text("name"), reader.text("version"));
     for field in ["name", "version"] {
         if reader.value(field).is_none() {
-            reader.wrong(field, "is required: a profile is named with its version, such as name: Baseline, version: v1");
+            reader.wrong(
+                field,
+                "is required: a profile is named with its version, such as name: Baseline, version: v1",
+            );
         }
     }
     let (name, version) = (name?, version?);
     if let Some(found) = profile::find(name, version) {
         return reader.is_clean().then_some(found);
     }
-    let of_name: Vec<_> = profile::ALL
-        .iter()
-        .filter(|profile| profile.name == name)
-        .collect();
+    let of_name: Vec<_> = profile::ALL.iter().filter(|profile| profile.name == name).collect();
     if of_name.is_empty() {
         let names = || profile::ALL.iter().map(|profile| profile.name);
         let hint = match nearest_of(name, names()) {
@@ -186,11 +179,8 @@ fn find_profile(value: &Value, problems: &mut Vec<Problem>) -> Option<&'static P
         reader.wrong("name", format!("unknown profile {}: {hint}", quoted(name)));
     } else {
         let versions: Vec<_> = of_name.iter().map(|profile| profile.version).collect();
-        let message = format!(
-            "{name} has no version {}: expected {}",
-            quoted(version),
-            versions.join(" or ")
-        );
+        let message =
+            format!("{name} has no version {}: expected {}", quoted(version), versions.join(" or "));
         reader.wrong("version", message);
     }
     None
@@ -235,10 +225,7 @@ fn compile_rules(
                     "" => culprit(entry, &settings, &error.message),
                     field => Some(field.to_owned()),
                 };
-                problems.push(Problem::setting(
-                    rule_field(entry, field.as_deref()),
-                    error.message,
-                ));
+                problems.push(Problem::setting(rule_field(entry, field.as_deref()), error.message));
             }
         }
     }
@@ -253,12 +240,7 @@ fn rule_field(entry: &Entry, field: Option<&str>) -> String {
 }
 
 /// The profile's settings, overridden field by field. None if the policy's own cannot be used.
-fn merge(
-    entry: &Entry,
-    preset: Option<Value>,
-    own: &Value,
-    problems: &mut Vec<Problem>,
-) -> Option<Value> {
+fn merge(entry: &Entry, preset: Option<Value>, own: &Value, problems: &mut Vec<Problem>) -> Option<Value> {
     let Value::Object(own) = own else {
         let message = match own {
             Value::Null => {
@@ -284,16 +266,10 @@ fn merge(
     };
     for (name, value) in own {
         if !known.is_empty() && !known.contains(&name.as_str()) {
-            problems.push(Problem::setting(
-                rule_field(entry, Some(name)),
-                unknown_field(name, &known),
-            ));
+            problems.push(Problem::setting(rule_field(entry, Some(name)), unknown_field(name, &known)));
         } else if let Some(place) = null_within(value) {
             let field = rule_field(entry, Some(&format!("{name}{place}")));
-            problems.push(Problem::setting(
-                field,
-                "is empty: leave it out, or give it a value",
-            ));
+            problems.push(Problem::setting(field, "is empty: leave it out, or give it a value"));
         } else {
             merged.insert(name.clone(), value.clone());
         }
@@ -308,9 +284,7 @@ fn culprit(entry: &Entry, settings: &Value, message: &str) -> Option<String> {
         let error = (entry.prepare)(&alone).err()?;
         (error.field.is_empty() && error.message == message).then(|| name.clone())
     };
-    let settings = settings
-        .as_object()
-        .filter(|settings| settings.len() > 1 || !settings.is_empty())?;
+    let settings = settings.as_object().filter(|settings| settings.len() > 1 || !settings.is_empty())?;
     settings.iter().find_map(alone)
 }
 
@@ -319,11 +293,7 @@ fn sha256(value: &Value) -> Box<str> {
     let mut text = String::new();
     write_canonical(value, &mut text);
     let digest = Sha256::digest(text.as_bytes());
-    digest
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<String>()
-        .into()
+    digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
 }
 
 /// Sorted here, since `serde_json::Map` keeps the order of insertion as soon as any crate asks for that feature.

@@ -38,23 +38,14 @@ struct WorkloadGlob {
 
 impl WorkloadGlob {
     fn parse(text: &str) -> Result<Self, String> {
-        let (kind, name) = text.split_once('/').ok_or_else(|| {
-            format!(
-                "{} names no kind: write Deployment/{text} or */{text}",
-                quoted(text)
-            )
-        })?;
+        let (kind, name) = text
+            .split_once('/')
+            .ok_or_else(|| format!("{} names no kind: write Deployment/{text} or */{text}", quoted(text)))?;
         if name.contains('/') {
-            return Err(format!(
-                "{} is not a workload such as Deployment/web: one '/' only",
-                quoted(text)
-            ));
+            return Err(format!("{} is not a workload such as Deployment/web: one '/' only", quoted(text)));
         }
         let glob = |part| Glob::parse(part).map_err(|error| format!("{}: {error}", quoted(text)));
-        Ok(Self {
-            kind: glob(kind)?,
-            name: glob(name)?,
-        })
+        Ok(Self { kind: glob(kind)?, name: glob(name)? })
     }
 
     fn matches(&self, kind: &str, name: &str) -> bool {
@@ -92,10 +83,7 @@ impl Exemption {
     /// Compiles `spec.exemptions`. What cannot be used is a problem, and left out.
     pub fn compile_all(value: &Value, problems: &mut Vec<Problem>) -> Box<[Self]> {
         let Some(items) = value.as_array() else {
-            problems.push(Problem::setting(
-                "spec.exemptions",
-                "expected a list of exemptions",
-            ));
+            problems.push(Problem::setting("spec.exemptions", "expected a list of exemptions"));
             return Box::default();
         };
         let mut exemptions: Vec<Self> = Vec::new();
@@ -104,14 +92,8 @@ impl Exemption {
             let Some(exemption) = Self::compile(item, &path, problems) else {
                 continue;
             };
-            if exemptions
-                .iter()
-                .any(|earlier| earlier.name == exemption.name)
-            {
-                let message = format!(
-                    "{} is the name of an earlier exemption",
-                    quoted(&exemption.name)
-                );
+            if exemptions.iter().any(|earlier| earlier.name == exemption.name) {
+                let message = format!("{} is the name of an earlier exemption", quoted(&exemption.name));
                 problems.push(Problem::setting(format!("{path}.name"), message));
             } else {
                 exemptions.push(exemption);
@@ -148,27 +130,18 @@ impl Exemption {
             reader.texts("images", Pattern::parse),
         );
         for field in ["namespaces", "workloads", "images"] {
-            if reader
-                .value(field)
-                .and_then(Value::as_array)
-                .is_some_and(Vec::is_empty)
-            {
-                reader.wrong(
-                    field,
-                    "an empty list would cover nothing: leave it out to cover any",
-                );
+            if reader.value(field).and_then(Value::as_array).is_some_and(Vec::is_empty) {
+                reader.wrong(field, "an empty list would cover nothing: leave it out to cover any");
             }
         }
-        if ["namespaces", "workloads", "images"]
-            .iter()
-            .all(|field| reader.value(field).is_none())
-        {
-            reader.wrong("", "name at least one of namespaces, workloads and images; an exemption never covers everything");
+        if ["namespaces", "workloads", "images"].iter().all(|field| reader.value(field).is_none()) {
+            reader.wrong(
+                "",
+                "name at least one of namespaces, workloads and images; an exemption never covers everything",
+            );
         }
         let expires_at = Self::end(&mut reader);
-        let written = reader
-            .texts("rules", Ok::<_, std::convert::Infallible>)
-            .unwrap_or_default();
+        let written = reader.texts("rules", Ok::<_, std::convert::Infallible>).unwrap_or_default();
         if reader.value("rules").is_none() || (written.is_empty() && reader.is_clean()) {
             reader.wrong("rules", "name at least one rule that need not be kept");
         }
@@ -179,8 +152,7 @@ impl Exemption {
             match RuleId::named(id).filter(|rule| rule.as_str() == id) {
                 Some(rule) => rules.push(rule),
                 None => {
-                    let hint =
-                        nearest(id).map_or(String::new(), |near| format!(": did you mean {near}?"));
+                    let hint = nearest(id).map_or(String::new(), |near| format!(": did you mean {near}?"));
                     let message = format!("unknown rule {}{hint}", quoted(id));
                     let field = reader.path(&format!("rules[{index}]"));
                     reader.problems().push(Problem::rule(field, message));
@@ -207,10 +179,7 @@ impl Exemption {
         let permanent = reader.flag("permanent").unwrap_or(false);
         match (reader.text("expiresAt"), permanent) {
             (Some(_), true) => {
-                reader.wrong(
-                    "permanent",
-                    "a permanent exemption has no expiresAt: leave one of the two out",
-                );
+                reader.wrong("permanent", "a permanent exemption has no expiresAt: leave one of the two out");
                 None
             }
             (Some(text), false) => {
@@ -218,10 +187,7 @@ impl Exemption {
                 if end.is_err() {
                     reader.wrong(
                         "expiresAt",
-                        format!(
-                            "{} is not an instant such as 2027-01-31T00:00:00Z",
-                            quoted(text)
-                        ),
+                        format!("{} is not an instant such as 2027-01-31T00:00:00Z", quoted(text)),
                     );
                 }
                 end.ok()
@@ -247,19 +213,13 @@ impl Exemption {
     /// What it says of the candidate at `now`. Allocates nothing.
     pub fn cover(&self, candidate: &Candidate<'_>, now: Timestamp) -> Cover {
         let namespace = |globs: &[Glob]| {
-            candidate
-                .namespace
-                .is_some_and(|name| globs.iter().any(|glob| glob.matches(name)))
+            candidate.namespace.is_some_and(|name| globs.iter().any(|glob| glob.matches(name)))
         };
         let workload = |globs: &[WorkloadGlob]| {
-            candidate
-                .workload
-                .is_some_and(|(kind, name)| globs.iter().any(|glob| glob.matches(kind, name)))
+            candidate.workload.is_some_and(|(kind, name)| globs.iter().any(|glob| glob.matches(kind, name)))
         };
         let image = |patterns: &[Pattern]| {
-            candidate
-                .image
-                .is_some_and(|image| patterns.iter().any(|pattern| pattern.matches(image)))
+            candidate.image.is_some_and(|image| patterns.iter().any(|pattern| pattern.matches(image)))
         };
         if self.has_expired(now)
             || !self.rules.contains(&candidate.rule)

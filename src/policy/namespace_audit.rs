@@ -5,10 +5,7 @@
 //! The server refuses an object with a text beyond its bound, so whoever writes one cuts texts that come from
 //! elsewhere (image names, messages) with [`cut`] to the bounds here.
 
-#![expect(
-    clippy::duplicated_attributes,
-    reason = "each printer column has its own type"
-)]
+#![expect(clippy::duplicated_attributes, reason = "each printer column has its own type")]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::CustomResource;
@@ -77,11 +74,7 @@ pub const TEXT_MAX: usize = 2048;
         json_path = ".summary.exempt",
         description = "What an exemption permits"
     ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    )
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct NamespaceAuditContent {
@@ -170,9 +163,7 @@ pub struct NamespaceFinding {
 }
 
 /// How a finding is shown.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "described at the field")]
 pub enum FindingState {
@@ -208,11 +199,7 @@ pub struct FindingExemption {
 pub fn cut(text: &str, max: usize) -> String {
     match text.char_indices().nth(max) {
         None => text.to_owned(),
-        Some(_) => text
-            .chars()
-            .take(max.saturating_sub(1))
-            .chain(['…'])
-            .collect(),
+        Some(_) => text.chars().take(max.saturating_sub(1)).chain(['…']).collect(),
     }
 }
 
@@ -224,10 +211,7 @@ mod tests {
     fn an_audit_has_its_fields_at_the_root_in_a_fixed_order() {
         let content = NamespaceAuditContent {
             compliant: ConditionStatus::False,
-            summary: NamespaceSummary {
-                violations: 1,
-                ..NamespaceSummary::default()
-            },
+            summary: NamespaceSummary { violations: 1, ..NamespaceSummary::default() },
             findings: vec![NamespaceFinding {
                 id: "5f2c9a41".into(),
                 policies: vec!["baseline".into()],

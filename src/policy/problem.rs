@@ -24,20 +24,12 @@ pub struct Problem {
 impl Problem {
     /// A field that cannot be used.
     pub(super) fn setting(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            reason: BAD_SETTING,
-            field: field.into(),
-            message: message.into(),
-        }
+        Self { reason: BAD_SETTING, field: field.into(), message: message.into() }
     }
 
     /// A rule that is not known.
     pub(super) fn rule(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            reason: UNKNOWN_RULE,
-            field: field.into(),
-            message: message.into(),
-        }
+        Self { reason: UNKNOWN_RULE, field: field.into(), message: message.into() }
     }
 }
 
@@ -55,12 +47,7 @@ pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     let lower = name.to_ascii_lowercase();
     known
         .into_iter()
-        .map(|candidate| {
-            (
-                edit_distance(&lower, &candidate.to_ascii_lowercase()),
-                candidate,
-            )
-        })
+        .map(|candidate| (edit_distance(&lower, &candidate.to_ascii_lowercase()), candidate))
         .filter(|(distance, candidate)| *distance <= 2.max(candidate.len() / 3))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
@@ -83,9 +70,9 @@ pub(super) fn null_within(value: &Value) -> Option<String> {
             .iter()
             .enumerate()
             .find_map(|(index, item)| Some(format!("[{index}]{}", null_within(item)?))),
-        Value::Object(fields) => fields
-            .iter()
-            .find_map(|(name, field)| Some(format!(".{name}{}", null_within(field)?))),
+        Value::Object(fields) => {
+            fields.iter().find_map(|(name, field)| Some(format!(".{name}{}", null_within(field)?)))
+        }
         _ => None,
     }
 }
@@ -118,10 +105,7 @@ impl<'a, 'p> Reader<'a, 'p> {
         };
         for (name, field) in fields {
             if !known.contains(&name.as_str()) {
-                problems.push(Problem::setting(
-                    format!("{path}.{name}"),
-                    unknown_field(name, known),
-                ));
+                problems.push(Problem::setting(format!("{path}.{name}"), unknown_field(name, known)));
             } else if field.is_null() {
                 problems.push(Problem::setting(
                     format!("{path}.{name}"),
@@ -129,12 +113,7 @@ impl<'a, 'p> Reader<'a, 'p> {
                 ));
             }
         }
-        Some(Self {
-            path,
-            fields,
-            problems,
-            at_start,
-        })
+        Some(Self { path, fields, problems, at_start })
     }
 
     /// Whether nothing was wrong so far.
@@ -144,11 +123,7 @@ impl<'a, 'p> Reader<'a, 'p> {
 
     /// Notes a problem with a field; an empty name stands for the object as a whole.
     pub(super) fn wrong(&mut self, name: &str, message: impl Into<String>) {
-        let field = if name.is_empty() {
-            self.path.clone()
-        } else {
-            format!("{}.{name}", self.path)
-        };
+        let field = if name.is_empty() { self.path.clone() } else { format!("{}.{name}", self.path) };
         self.problems.push(Problem::setting(field, message));
     }
 
@@ -180,10 +155,7 @@ impl<'a, 'p> Reader<'a, 'p> {
     pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
         let value = self.value(name)?;
         if value.as_bool().is_none() {
-            self.wrong(
-                name,
-                format!("expected true or false, found {}", kind_of(value)),
-            );
+            self.wrong(name, format!("expected true or false, found {}", kind_of(value)));
         }
         value.as_bool()
     }
@@ -209,10 +181,7 @@ impl<'a, 'p> Reader<'a, 'p> {
             match item.as_str().map(&read) {
                 Some(Ok(text)) => texts.push(text),
                 Some(Err(error)) => self.wrong(&item_name, error.to_string()),
-                None => self.wrong(
-                    &item_name,
-                    format!("expected a text, found {}", kind_of(item)),
-                ),
+                None => self.wrong(&item_name, format!("expected a text, found {}", kind_of(item))),
             }
         }
         Some(texts)
@@ -239,25 +208,15 @@ mod tests {
 
     #[test]
     fn every_mistake_of_an_object_is_told_with_its_field() {
-        let (mut problems, value) = (
-            Vec::new(),
-            json!({"nmae": "x", "list": [1, "b"], "flag": null, "text": 7}),
-        );
-        let mut reader = Reader::new(
-            &value,
-            "spec.x",
-            &["name", "list", "flag", "text"],
-            &mut problems,
-        )
-        .unwrap();
+        let (mut problems, value) =
+            (Vec::new(), json!({"nmae": "x", "list": [1, "b"], "flag": null, "text": 7}));
+        let mut reader =
+            Reader::new(&value, "spec.x", &["name", "list", "flag", "text"], &mut problems).unwrap();
         assert_eq!(reader.text("text"), None);
         assert_eq!(reader.texts("list", Ok::<_, String>), Some(vec!["b"]));
         assert_eq!(reader.flag("flag"), None);
         assert!(!reader.is_clean());
-        let told: Vec<_> = problems
-            .iter()
-            .map(|p| (p.field.as_str(), p.message.as_str()))
-            .collect();
+        let told: Vec<_> = problems.iter().map(|p| (p.field.as_str(), p.message.as_str())).collect();
         assert_eq!(
             told,
             [
@@ -271,10 +230,7 @@ mod tests {
 
     #[test]
     fn a_null_is_found_however_deep() {
-        assert_eq!(
-            null_within(&json!({"a": [1, {"b": null}]})),
-            Some(".a[1].b".into())
-        );
+        assert_eq!(null_within(&json!({"a": [1, {"b": null}]})), Some(".a[1].b".into()));
         assert_eq!(null_within(&json!(null)), Some(String::new()));
         assert_eq!(null_within(&json!({"a": []})), None);
     }
@@ -282,9 +238,6 @@ mod tests {
     #[test]
     fn a_hostile_name_stays_on_one_short_line() {
         let shown = quoted(&format!("a\n\u{1b}[31m{}", "x".repeat(1000)));
-        assert!(
-            shown.starts_with("\"a\\n\\u{1b}[31m") && shown.chars().count() < 90,
-            "{shown}"
-        );
+        assert!(shown.starts_with("\"a\\n\\u{1b}[31m") && shown.chars().count() < 90, "{shown}");
     }
 }

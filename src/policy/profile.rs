@@ -103,11 +103,10 @@ impl Profile {
         let tables = self.tables;
         tables.iter().enumerate().flat_map(move |(index, table)| {
             let earlier = &tables[..index];
-            table.iter().map(|(id, _)| *id).filter(move |id| {
-                !earlier
-                    .iter()
-                    .any(|table| table.iter().any(|(other, _)| other == id))
-            })
+            table
+                .iter()
+                .map(|(id, _)| *id)
+                .filter(move |id| !earlier.iter().any(|table| table.iter().any(|(other, _)| other == id)))
         })
     }
 
@@ -125,8 +124,7 @@ impl Profile {
 
 /// The profile of this name and version.
 pub fn find(name: &str, version: &str) -> Option<&'static Profile> {
-    ALL.iter()
-        .find(|profile| profile.name == name && profile.version == version)
+    ALL.iter().find(|profile| profile.name == name && profile.version == version)
 }
 
 #[cfg(test)]
@@ -148,71 +146,43 @@ mod tests {
         for profile in ALL {
             for id in profile.ids() {
                 let settings = profile.settings_of(id);
-                assert!(
-                    settings.as_ref().is_some_and(Value::is_object),
-                    "{} {id}",
-                    profile.name
-                );
-                let rule =
-                    RuleId::named(id).unwrap_or_else(|| panic!("{} names {id}", profile.name));
+                assert!(settings.as_ref().is_some_and(Value::is_object), "{} {id}", profile.name);
+                let rule = RuleId::named(id).unwrap_or_else(|| panic!("{} names {id}", profile.name));
                 assert_eq!(rule.as_str(), id);
                 let prepared = (rule.entry().prepare)(&profile.settings(rule).unwrap());
-                assert!(
-                    matches!(prepared, Ok(Some(_))),
-                    "{} {id}: {prepared:?}",
-                    profile.name
-                );
+                assert!(matches!(prepared, Ok(Some(_))), "{} {id}: {prepared:?}", profile.name);
             }
         }
     }
 
     #[test]
     fn a_profile_contains_the_one_before_it_and_each_rule_once() {
-        assert!(
-            ids("Essential").is_subset(&ids("Baseline"))
-                && ids("Baseline").is_subset(&ids("Strict"))
-        );
+        assert!(ids("Essential").is_subset(&ids("Baseline")) && ids("Baseline").is_subset(&ids("Strict")));
         for (profile, count) in ALL.iter().zip([8, 14, 18, 13]) {
             assert_eq!(profile.ids().count(), count, "{}", profile.name);
-            assert_eq!(
-                profile.ids().collect::<BTreeSet<_>>().len(),
-                count,
-                "{}",
-                profile.name
-            );
+            assert_eq!(profile.ids().collect::<BTreeSet<_>>().len(), count, "{}", profile.name);
         }
     }
 
     #[test]
     fn a_later_table_overrides_an_earlier_one() {
         let mode = |name| v1(name).settings_of("PullPolicyAlways").unwrap()["mode"].clone();
-        assert_eq!(
-            (mode("Baseline"), mode("Strict")),
-            ("AlwaysUnlessDigest".into(), "Always".into())
-        );
+        assert_eq!((mode("Baseline"), mode("Strict")), ("AlwaysUnlessDigest".into(), "Always".into()));
         assert_eq!(v1("Essential").settings_of("PullPolicyAlways"), None);
     }
 
     #[test]
     fn rules_that_need_settings_are_in_no_profile() {
         for profile in ALL {
-            assert!(
-                !profile
-                    .ids()
-                    .any(|id| id == "TrustedRegistry" || id == "RequiredLabels")
-            );
+            assert!(!profile.ids().any(|id| id == "TrustedRegistry" || id == "RequiredLabels"));
         }
     }
 
     /// The table is written out, since a released version must not change when a rule gains a control.
     #[test]
     fn bsi_has_the_rules_that_name_bsi() {
-        let serves = |rule: &RuleId| {
-            rule.info()
-                .controls
-                .iter()
-                .any(|control| control.framework.starts_with("BSI"))
-        };
+        let serves =
+            |rule: &RuleId| rule.info().controls.iter().any(|control| control.framework.starts_with("BSI"));
         let needs_settings = ["TrustedRegistry", "RequiredLabels"];
         let named: BTreeSet<_> = RuleId::all()
             .filter(serves)
@@ -224,18 +194,11 @@ mod tests {
 
     #[test]
     fn names_and_versions_are_those_of_the_schema() {
-        let schema =
-            serde_json::to_value(schemars::schema_for!(crate::policy::spec::ProfileRef)).unwrap();
+        let schema = serde_json::to_value(schemars::schema_for!(crate::policy::spec::ProfileRef)).unwrap();
         for profile in ALL {
-            for (field, word) in [
-                ("ProfileName", profile.name),
-                ("ProfileVersion", profile.version),
-            ] {
+            for (field, word) in [("ProfileName", profile.name), ("ProfileVersion", profile.version)] {
                 assert!(
-                    schema["$defs"][field]["enum"]
-                        .as_array()
-                        .unwrap()
-                        .contains(&word.into()),
+                    schema["$defs"][field]["enum"].as_array().unwrap().contains(&word.into()),
                     "{word}: {schema}"
                 );
             }

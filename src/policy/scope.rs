@@ -41,10 +41,7 @@ pub struct Scope {
 impl Scope {
     /// The scope of a policy whose scope cannot be read.
     pub fn nothing() -> Self {
-        Self {
-            nothing: true,
-            ..Self::default()
-        }
+        Self { nothing: true, ..Self::default() }
     }
 
     /// Whether it covers nothing, because it could not be read.
@@ -75,9 +72,7 @@ impl Scope {
                 "an empty list would cover nothing: leave it out to cover every namespace",
             );
         }
-        let exclude = reader
-            .texts("excludeNamespaces", Glob::parse)
-            .unwrap_or_default();
+        let exclude = reader.texts("excludeNamespaces", Glob::parse).unwrap_or_default();
         let mut selector = |name: &str| match reader.value(name) {
             Some(value) => {
                 let path = reader.path(name);
@@ -100,10 +95,7 @@ impl Scope {
     /// Whether a namespace is covered. `labels` are none when its object is not known; its name is known even then,
     /// and so is the label that repeats it.
     pub fn namespace(&self, name: &str, labels: Option<&[(Box<str>, Box<str>)]>) -> Membership {
-        let included = self
-            .include
-            .as_ref()
-            .is_none_or(|globs| globs.iter().any(|glob| glob.matches(name)));
+        let included = self.include.as_ref().is_none_or(|globs| globs.iter().any(|glob| glob.matches(name)));
         if self.nothing || !included || self.exclude.iter().any(|glob| glob.matches(name)) {
             return Membership::Out;
         }
@@ -144,10 +136,7 @@ mod tests {
     }
 
     fn labels(pairs: &[(&str, &str)]) -> Box<[(Box<str>, Box<str>)]> {
-        let mut labels: Vec<_> = pairs
-            .iter()
-            .map(|(k, v)| ((*k).into(), (*v).into()))
-            .collect();
+        let mut labels: Vec<_> = pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
         labels.sort();
         labels.into()
     }
@@ -167,9 +156,7 @@ mod tests {
 
     #[test]
     fn excluded_beats_included() {
-        let scope = scope(
-            json!({"includeNamespaces": ["team-*", "prod"], "excludeNamespaces": ["team-x*"]}),
-        );
+        let scope = scope(json!({"includeNamespaces": ["team-*", "prod"], "excludeNamespaces": ["team-x*"]}));
         for (name, membership) in [
             ("team-a", Membership::In),
             ("prod", Membership::In),
@@ -193,21 +180,14 @@ mod tests {
         assert_eq!(scope.namespace("kube-system", None), Membership::Out);
         assert_eq!(scope.namespace("default", None), Membership::Out);
         assert_eq!(scope.namespace("team-a", None), Membership::Undecided);
-        assert_eq!(
-            scope.namespace("team-a", Some(&labels(&[]))),
-            Membership::Out
-        );
-        assert_eq!(
-            scope.namespace("team-a", Some(&labels(&[("tier", "prod"), ("a", "b")]))),
-            Membership::In
-        );
+        assert_eq!(scope.namespace("team-a", Some(&labels(&[]))), Membership::Out);
+        assert_eq!(scope.namespace("team-a", Some(&labels(&[("tier", "prod"), ("a", "b")]))), Membership::In);
     }
 
     #[test]
     fn a_namespace_has_the_label_of_its_name_even_where_a_file_leaves_it_out() {
-        let scope = scope(
-            json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "prod"}}}),
-        );
+        let scope =
+            scope(json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "prod"}}}));
         assert_eq!(scope.namespace("prod", None), Membership::In);
         assert_eq!(scope.namespace("prod", Some(&[])), Membership::In);
         assert_eq!(scope.namespace("other", None), Membership::Out);
@@ -229,48 +209,24 @@ mod tests {
         for (written, field) in [
             (json!(null), "spec.scope"),
             (json!(["team-a"]), "spec.scope"),
-            (
-                json!({"excludeNamespace": ["kube-system"]}),
-                "spec.scope.excludeNamespace",
-            ),
-            (
-                json!({"includeNamespaces": []}),
-                "spec.scope.includeNamespaces",
-            ),
-            (
-                json!({"includeNamespaces": "team-a"}),
-                "spec.scope.includeNamespaces",
-            ),
-            (
-                json!({"includeNamespaces": ["a", "team-?"]}),
-                "spec.scope.includeNamespaces[1]",
-            ),
-            (
-                json!({"excludeNamespaces": [""]}),
-                "spec.scope.excludeNamespaces[0]",
-            ),
-            (
-                json!({"namespaceSelector": null}),
-                "spec.scope.namespaceSelector",
-            ),
+            (json!({"excludeNamespace": ["kube-system"]}), "spec.scope.excludeNamespace"),
+            (json!({"includeNamespaces": []}), "spec.scope.includeNamespaces"),
+            (json!({"includeNamespaces": "team-a"}), "spec.scope.includeNamespaces"),
+            (json!({"includeNamespaces": ["a", "team-?"]}), "spec.scope.includeNamespaces[1]"),
+            (json!({"excludeNamespaces": [""]}), "spec.scope.excludeNamespaces[0]"),
+            (json!({"namespaceSelector": null}), "spec.scope.namespaceSelector"),
             (
                 json!({"podSelector": {"matchLabels": {"app": true}}}),
                 "spec.scope.podSelector.matchLabels.app",
             ),
-            (
-                json!({"includeTerminated": "yes"}),
-                "spec.scope.includeTerminated",
-            ),
+            (json!({"includeTerminated": "yes"}), "spec.scope.includeTerminated"),
         ] {
             let (scope, problems) = Scope::compile(&written);
             assert!(scope.is_nothing(), "{written}");
             assert_eq!(scope.namespace("team-a", Some(&[])), Membership::Out);
             assert!(!scope.pod(&|_| Some("x")));
             assert_eq!(problems.len(), 1, "{written}: {problems:?}");
-            assert_eq!(
-                (problems[0].field.as_str(), problems[0].reason),
-                (field, "BadSetting")
-            );
+            assert_eq!((problems[0].field.as_str(), problems[0].reason), (field, "BadSetting"));
         }
     }
 

@@ -29,12 +29,8 @@ enum Test {
 impl Test {
     fn holds(&self, value: Option<&str>) -> bool {
         match self {
-            Self::In(values) => {
-                value.is_some_and(|value| values.iter().any(|wanted| **wanted == *value))
-            }
-            Self::NotIn(values) => {
-                value.is_none_or(|value| values.iter().all(|refused| **refused != *value))
-            }
+            Self::In(values) => value.is_some_and(|value| values.iter().any(|wanted| **wanted == *value)),
+            Self::NotIn(values) => value.is_none_or(|value| values.iter().all(|refused| **refused != *value)),
             Self::Exists => value.is_some(),
             Self::DoesNotExist => value.is_none(),
         }
@@ -63,10 +59,7 @@ impl Selector {
                         let field = format!("matchLabels.{key}");
                         let read = label_key(key).and_then(|()| match value.as_str() {
                             Some(value) => label_value(value),
-                            None => Err(format!(
-                                "expected a text, found {}; quote it",
-                                kind_of(value)
-                            )),
+                            None => Err(format!("expected a text, found {}; quote it", kind_of(value))),
                         });
                         match read {
                             Ok(value) => {
@@ -79,24 +72,14 @@ impl Selector {
                         }
                     }
                 }
-                None => reader.wrong(
-                    "matchLabels",
-                    format!("expected labels, found {}", kind_of(labels)),
-                ),
+                None => reader.wrong("matchLabels", format!("expected labels, found {}", kind_of(labels))),
             }
         }
-        for (index, expression) in reader
-            .list("matchExpressions")
-            .unwrap_or_default()
-            .iter()
-            .enumerate()
-        {
+        for (index, expression) in reader.list("matchExpressions").unwrap_or_default().iter().enumerate() {
             let path = reader.path(&format!("matchExpressions[{index}]"));
             requirements.extend(Requirement::compile(expression, path, reader.problems()));
         }
-        reader.is_clean().then(|| Self {
-            requirements: requirements.into(),
-        })
+        reader.is_clean().then(|| Self { requirements: requirements.into() })
     }
 
     /// Whether everything is selected, whatever its labels.
@@ -131,10 +114,7 @@ impl Requirement {
             None if reader.value("key").is_none() => reader.wrong("key", "is required"),
             None => {}
         }
-        let values = reader
-            .texts("values", label_value)
-            .unwrap_or_default()
-            .into_boxed_slice();
+        let values = reader.texts("values", label_value).unwrap_or_default().into_boxed_slice();
         let operator = reader.text("operator");
         let test = match operator {
             Some("In") => Test::In(values),
@@ -154,10 +134,7 @@ impl Requirement {
                 return None;
             }
         };
-        let given = reader
-            .value("values")
-            .and_then(Value::as_array)
-            .map_or(0, Vec::len);
+        let given = reader.value("values").and_then(Value::as_array).map_or(0, Vec::len);
         let takes_values = matches!(test, Test::In(_) | Test::NotIn(_));
         if takes_values && given == 0 {
             reader.wrong("values", "In and NotIn need at least one value");
@@ -165,10 +142,7 @@ impl Requirement {
             reader.wrong("values", "Exists and DoesNotExist take no values");
         }
         let key = key?;
-        reader.is_clean().then(|| Self {
-            key: key.into(),
-            test,
-        })
+        reader.is_clean().then(|| Self { key: key.into(), test })
     }
 }
 
@@ -184,10 +158,7 @@ pub(super) fn label_key(key: &str) -> Result<(), String> {
     if good_prefix && !name.is_empty() && is_label_text(name) {
         Ok(())
     } else {
-        Err(format!(
-            "{} is not a label key such as app or example.com/app",
-            quoted(key)
-        ))
+        Err(format!("{} is not a label key such as app or example.com/app", quoted(key)))
     }
 }
 
@@ -197,10 +168,7 @@ fn label_value(value: &str) -> Result<Box<str>, String> {
     if is_label_text(value) {
         Ok(value.into())
     } else {
-        Err(format!(
-            "{} is not a value that a label can have",
-            quoted(value)
-        ))
+        Err(format!("{} is not a value that a label can have", quoted(value)))
     }
 }
 
@@ -210,9 +178,7 @@ fn is_label_text(text: &str) -> bool {
     bytes.len() <= 63
         && edge(bytes.first())
         && edge(bytes.last())
-        && bytes
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
 }
 
 fn is_dns_label(text: &str) -> bool {
@@ -238,36 +204,26 @@ mod tests {
     }
 
     fn selects(value: Value, labels: &[(&str, &str)]) -> bool {
-        let label =
-            |key: &str| Label::Known(labels.iter().find(|(k, _)| *k == key).map(|(_, v)| *v));
+        let label = |key: &str| Label::Known(labels.iter().find(|(k, _)| *k == key).map(|(_, v)| *v));
         selector(value).selects(label).unwrap()
     }
 
     fn problems(value: Value) -> Vec<(String, String)> {
         let mut problems = Vec::new();
         assert_eq!(Selector::compile(&value, "s", &mut problems), None);
-        problems
-            .into_iter()
-            .map(|problem| (problem.field, problem.message))
-            .collect()
+        problems.into_iter().map(|problem| (problem.field, problem.message)).collect()
     }
 
     #[test]
     fn an_empty_selector_selects_everything() {
         assert!(selector(json!({})).is_everything());
-        assert!(selects(
-            json!({"matchLabels": {}, "matchExpressions": []}),
-            &[]
-        ));
+        assert!(selects(json!({"matchLabels": {}, "matchExpressions": []}), &[]));
     }
 
     #[test]
     fn all_conditions_must_hold() {
         let written = json!({"matchLabels": {"tier": "prod", "app": "web"}});
-        assert!(selects(
-            written.clone(),
-            &[("tier", "prod"), ("app", "web")]
-        ));
+        assert!(selects(written.clone(), &[("tier", "prod"), ("app", "web")]));
         assert!(!selects(written, &[("tier", "prod")]));
     }
 
@@ -280,30 +236,12 @@ mod tests {
             ("Exists", json!([]), false, true, true),
             ("DoesNotExist", json!([]), true, false, false),
         ] {
-            assert_eq!(
-                selects(one(operator, values.clone()), &[]),
-                absent,
-                "{operator} absent"
-            );
-            assert_eq!(
-                selects(one(operator, values.clone()), &[("a", "x")]),
-                x,
-                "{operator} x"
-            );
-            assert_eq!(
-                selects(one(operator, values), &[("a", "y")]),
-                y,
-                "{operator} y"
-            );
+            assert_eq!(selects(one(operator, values.clone()), &[]), absent, "{operator} absent");
+            assert_eq!(selects(one(operator, values.clone()), &[("a", "x")]), x, "{operator} x");
+            assert_eq!(selects(one(operator, values), &[("a", "y")]), y, "{operator} y");
         }
-        assert!(
-            selects(json!({"matchLabels": {"a": ""}}), &[("a", "")]),
-            "an empty value is a value"
-        );
-        assert!(
-            !selects(json!({"matchLabels": {"a": ""}}), &[]),
-            "and not the same as absent"
-        );
+        assert!(selects(json!({"matchLabels": {"a": ""}}), &[("a", "")]), "an empty value is a value");
+        assert!(!selects(json!({"matchLabels": {"a": ""}}), &[]), "and not the same as absent");
     }
 
     #[test]
@@ -311,11 +249,7 @@ mod tests {
         let written = json!({"matchLabels": {"known": "x", "other": "y"}});
         let with = |value| {
             move |key: &str| {
-                if key == "known" {
-                    Label::Known(Some(value))
-                } else {
-                    Label::Unknown
-                }
+                if key == "known" { Label::Known(Some(value)) } else { Label::Unknown }
             }
         };
         assert_eq!(selector(written.clone()).selects(with("x")), None);
@@ -326,26 +260,10 @@ mod tests {
     #[test]
     fn what_no_label_can_be_is_told_with_its_field() {
         for (written, field, message) in [
-            (
-                json!({"matchLabels": {"app": 1}}),
-                "s.matchLabels.app",
-                "found a number; quote it",
-            ),
-            (
-                json!({"matchLabels": {"a b": "x"}}),
-                "s.matchLabels.a b",
-                "not a label key",
-            ),
-            (
-                json!({"matchLabels": []}),
-                "s.matchLabels",
-                "expected labels",
-            ),
-            (
-                json!({"matchLabel": {}}),
-                "s.matchLabel",
-                "did you mean matchLabels?",
-            ),
+            (json!({"matchLabels": {"app": 1}}), "s.matchLabels.app", "found a number; quote it"),
+            (json!({"matchLabels": {"a b": "x"}}), "s.matchLabels.a b", "not a label key"),
+            (json!({"matchLabels": []}), "s.matchLabels", "expected labels"),
+            (json!({"matchLabel": {}}), "s.matchLabel", "did you mean matchLabels?"),
             (json!({"matchLabels": null}), "s.matchLabels", "is empty"),
             (json!(null), "s", "is empty"),
             (json!("app=web"), "s", "found a text"),
@@ -364,16 +282,8 @@ mod tests {
                 "s.matchExpressions[0].values",
                 "no values",
             ),
-            (
-                json!({"matchExpressions": [{"operator": "Exists"}]}),
-                "s.matchExpressions[0].key",
-                "required",
-            ),
-            (
-                json!({"matchExpressions": [{"key": "a"}]}),
-                "s.matchExpressions[0].operator",
-                "required",
-            ),
+            (json!({"matchExpressions": [{"operator": "Exists"}]}), "s.matchExpressions[0].key", "required"),
+            (json!({"matchExpressions": [{"key": "a"}]}), "s.matchExpressions[0].operator", "required"),
             (
                 json!({"matchExpressions": [{"key": "/a", "operator": "Exists"}]}),
                 "s.matchExpressions[0].key",
@@ -387,10 +297,7 @@ mod tests {
         ] {
             let told = problems(written.clone());
             assert_eq!(told.len(), 1, "{written}: {told:?}");
-            assert!(
-                told[0].0 == field && told[0].1.contains(message),
-                "{written}: {told:?}"
-            );
+            assert!(told[0].0 == field && told[0].1.contains(message), "{written}: {told:?}");
         }
     }
 

@@ -20,14 +20,8 @@
 //!   `kubectl apply` of a *changed* policy sends null as "remove this field", though, and the server never sees
 //!   it: [`super::compile::restore_nulls`] finds it in kubectl's own annotation.
 
-#![expect(
-    unreachable_pub,
-    reason = "KubeSchema repeats the structs inside a function"
-)]
-#![expect(
-    clippy::duplicated_attributes,
-    reason = "each printer column has its own type"
-)]
+#![expect(unreachable_pub, reason = "KubeSchema repeats the structs inside a function")]
+#![expect(clippy::duplicated_attributes, reason = "each printer column has its own type")]
 
 use std::collections::BTreeMap;
 
@@ -90,11 +84,7 @@ use crate::rules::Rules;
         json_path = ".status.summary.rules",
         description = "Rules in force"
     ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    )
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("has(self.profile) || has(self.rules)")
@@ -137,10 +127,7 @@ pub struct ProfileRef {
 
 /// Names of profiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[expect(
-    missing_docs,
-    reason = "described at the field and in the table of profiles"
-)]
+#[expect(missing_docs, reason = "described at the field and in the table of profiles")]
 pub enum ProfileName {
     Essential,
     Baseline,
@@ -228,9 +215,7 @@ pub struct LabelRequirement {
     /// The label's key.
     #[schemars(
         length(min = 1, max = 317),
-        regex(
-            pattern = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$"
-        )
+        regex(pattern = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$")
     )]
     pub key: String,
     /// In: the label has one of the values. NotIn: it has none of them, or is absent. Exists: the label is there,
@@ -268,10 +253,7 @@ pub enum LabelOperator {
     .message("a permanent exemption has no expiresAt: leave one of the two out").field_path(".permanent"))]
 pub struct ExemptionSpec {
     /// Its name, unique within the policy. Findings, metrics and reports refer to it.
-    #[schemars(
-        length(min = 1, max = 63),
-        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
     /// The rules that need not be kept, by id: PullPolicyAlways.
     #[schemars(

@@ -7,7 +7,8 @@ use crate::objects::{EVIL, TRUSTED, cron_job, deny_ingress, deployment, pod, pol
 use crate::operator::Operator;
 use crate::wait::{check, until};
 use crate::world::{
-    World, await_audited, await_event, await_findings, await_violations, condition, events, image_policy, shared,
+    World, await_audited, await_event, await_findings, await_violations, condition, events, image_policy,
+    shared,
 };
 
 /// The two rules of these tests that look at images, and the one that looks at namespaces.
@@ -21,7 +22,8 @@ fn await_metric(operator: &Operator, policy: &str, namespace: &str, rule: &str, 
         let metrics = operator.metrics();
         let labels = [("policy", policy), ("rule", rule), ("state", "fail")];
         let total = metrics.sum("revisor_findings", &labels);
-        let here = metrics.sum("revisor_namespace_findings", &[&labels[..], &[("resource_namespace", namespace)]].concat());
+        let here = metrics
+            .sum("revisor_namespace_findings", &[&labels[..], &[("resource_namespace", namespace)]].concat());
         check(total == Some(count) && here.unwrap_or(0.0) == count, || metrics.lines_of(policy))
     });
 }
@@ -80,7 +82,11 @@ fn a_deployment_is_reported_everywhere_and_cleared_everywhere_after_the_fix() {
     assert_eq!((&summary["critical"], &summary["namespaces"]), (&1.into(), &1.into()), "{summary}");
     for (type_, status, reason) in [("Ready", "True", "Audited"), ("Compliant", "False", "ViolationsFound")] {
         let condition = condition(&policy, type_);
-        assert_eq!((&condition["status"], &condition["reason"]), (&status.into(), &reason.into()), "{condition}");
+        assert_eq!(
+            (&condition["status"], &condition["reason"]),
+            (&status.into(), &reason.into()),
+            "{condition}"
+        );
         assert_eq!(condition["observedGeneration"], *generation, "{condition}");
     }
     let rules = policy["status"]["rules"].as_array().expect("the rules");

@@ -3,7 +3,7 @@
 use crate::objects::{EVIL, TRUST, pod, policy};
 use crate::wait::{check, until};
 use crate::world::{
-    await_audited, await_event, await_findings, await_violations, events, events_about, image_policy, namespace_audit,
+    await_event, await_findings, await_violations, events, events_about, image_policy, namespace_audit,
     shared,
 };
 
@@ -99,6 +99,7 @@ fn a_deleted_namespace_takes_its_findings_along() {
     await_unmentioned("policies-gone", "resource_namespace");
     assert!(namespace_audit(cluster, "policies-stays").is_some());
     let complaints = world.operator.log_lines("policies-gone");
-    let complaints: Vec<_> = complaints.iter().filter(|line| line.contains("\"WARN\"") || line.contains("\"ERROR\"")).collect();
+    let complaints: Vec<_> =
+        complaints.iter().filter(|line| line.contains("\"WARN\"") || line.contains("\"ERROR\"")).collect();
     assert!(complaints.is_empty(), "a namespace that goes is nothing to complain about: {complaints:?}");
 }

@@ -126,7 +126,8 @@ pub(crate) fn await_violations(cluster: &ControlPlane, name: &str, violations: u
 pub(crate) fn findings(audit: &Value) -> BTreeSet<String> {
     let findings = audit["findings"].as_array().map_or(&[][..], Vec::as_slice);
     let word = |value: &Value| value.as_str().unwrap_or("?").to_owned();
-    let line = |finding: &Value| [&finding["rule"], &finding["subject"], &finding["state"]].map(word).join(" ");
+    let line =
+        |finding: &Value| [&finding["rule"], &finding["subject"], &finding["state"]].map(word).join(" ");
     findings.iter().map(line).collect()
 }
 
@@ -158,7 +159,8 @@ fn is_ours(event: &Value) -> bool {
 pub(crate) fn events_about<'a>(events: &'a [Value], subject: &str, rule: &str) -> Vec<&'a Value> {
     let about = |event: &&Value| {
         let object = &event["involvedObject"];
-        let name = format!("{}/{}", object["kind"].as_str().unwrap_or("?"), object["name"].as_str().unwrap_or("?"));
+        let name =
+            format!("{}/{}", object["kind"].as_str().unwrap_or("?"), object["name"].as_str().unwrap_or("?"));
         name == subject && event.to_string().contains(rule)
     };
     events.iter().filter(about).collect()

@@ -19,11 +19,7 @@ fn compile(spec: Value) -> CompiledPolicy {
 }
 
 fn told(policy: &CompiledPolicy) -> Vec<(&str, &str, &str)> {
-    policy
-        .problems
-        .iter()
-        .map(|p| (p.reason, p.field.as_str(), p.message.as_str()))
-        .collect()
+    policy.problems.iter().map(|p| (p.reason, p.field.as_str(), p.message.as_str())).collect()
 }
 
 fn ids(policy: &CompiledPolicy) -> Vec<&'static str> {
@@ -38,21 +34,15 @@ fn trusted() -> Value {
 
 #[test]
 fn a_rule_of_ones_own_runs_with_its_severity() {
-    let policy = compile(
-        json!({"rules": {"trustedRegistry": {"allow": ["a.test"], "severity": "critical"}}}),
-    );
+    let policy =
+        compile(json!({"rules": {"trustedRegistry": {"allow": ["a.test"], "severity": "critical"}}}));
     assert_eq!(told(&policy), []);
     assert_eq!(ids(&policy), ["TrustedRegistry"]);
     assert_eq!((policy.rules_set_here, policy.from_profile_count()), (1, 0));
     let rule = RuleId::named("TrustedRegistry").unwrap();
     assert_eq!(policy.rule(rule).unwrap().severity.as_str(), "critical");
     assert_eq!(
-        (
-            &*policy.name,
-            &*policy.uid,
-            policy.generation,
-            policy.observed_generation
-        ),
+        (&*policy.name, &*policy.uid, policy.generation, policy.observed_generation),
         ("p", "u", 4, 3)
     );
 }
@@ -76,11 +66,7 @@ fn an_unknown_rule_is_told_with_the_nearest_name_and_the_others_run() {
                 "spec.rules.trustedRegistri",
                 "unknown rule \"trustedRegistri\": did you mean trustedRegistry?"
             ),
-            (
-                "UnknownRule",
-                "spec.rules.zzz",
-                "unknown rule \"zzz\": `revisor rules` lists all"
-            ),
+            ("UnknownRule", "spec.rules.zzz", "unknown rule \"zzz\": `revisor rules` lists all"),
         ]
     );
 }
@@ -89,56 +75,27 @@ fn an_unknown_rule_is_told_with_the_nearest_name_and_the_others_run() {
 fn what_cannot_be_used_is_told_with_its_full_field() {
     for (settings, field, message) in [
         (json!(null), "", "write {} for its defaults"),
-        (
-            json!(true),
-            "",
-            "expected settings such as {}, found true or false",
-        ),
+        (json!(true), "", "expected settings such as {}, found true or false"),
         (json!([]), "", "found a list"),
         (json!({"allow": null}), ".allow", "is empty"),
         (json!({"allow": ["a.test", null]}), ".allow[1]", "is empty"),
-        (
-            json!({"severity": null, "allow": ["a.test"]}),
-            ".severity",
-            "is empty",
-        ),
+        (json!({"severity": null, "allow": ["a.test"]}), ".severity", "is empty"),
         (json!({"alow": ["a.test"]}), ".alow", "did you mean allow?"),
-        (
-            json!({"allow": ["a.test"], "severity": "fatal"}),
-            ".severity",
-            "fatal",
-        ),
-        (
-            json!({"allow": ["a.test"], "enabled": "no"}),
-            ".enabled",
-            "expected a boolean",
-        ),
+        (json!({"allow": ["a.test"], "severity": "fatal"}), ".severity", "fatal"),
+        (json!({"allow": ["a.test"], "enabled": "no"}), ".enabled", "expected a boolean"),
         (json!({"allow": "a.test"}), ".allow", "expected a sequence"),
-        (
-            json!({"allow": ["a.test", "b*"]}),
-            ".allow[1]",
-            "'*' must stand alone",
-        ),
+        (json!({"allow": ["a.test", "b*"]}), ".allow[1]", "'*' must stand alone"),
         (json!({}), ".allow", "at least one trusted registry"),
     ] {
         let policy = compile(json!({"rules": {"trustedRegistry": settings}}));
         assert_eq!(ids(&policy), Vec::<&str>::new(), "{settings}");
-        assert_eq!(
-            policy.problems.len(),
-            1,
-            "{settings}: {:?}",
-            policy.problems
-        );
+        assert_eq!(policy.problems.len(), 1, "{settings}: {:?}", policy.problems);
         let problem = &policy.problems[0];
         assert_eq!(
             (problem.reason, problem.field.clone()),
             ("BadSetting", format!("spec.rules.trustedRegistry{field}"))
         );
-        assert!(
-            problem.message.contains(message),
-            "{settings}: {}",
-            problem.message
-        );
+        assert!(problem.message.contains(message), "{settings}: {}", problem.message);
     }
 }
 
@@ -149,28 +106,12 @@ fn what_stands_beside_the_rules_is_told_too() {
         (json!([]), "spec", "expected fields"),
         (json!({}), "spec.rules", "no rule is active"),
         (json!({"rules": {}}), "spec.rules", "no rule is active"),
-        (
-            json!({"rules": {"trustedRegistry": {"enabled": false}}}),
-            "spec.rules",
-            "no rule is active",
-        ),
+        (json!({"rules": {"trustedRegistry": {"enabled": false}}}), "spec.rules", "no rule is active"),
         (json!({"rules": null}), "spec.rules", "is empty"),
-        (
-            json!({"rules": []}),
-            "spec.rules",
-            "expected rules, found a list",
-        ),
+        (json!({"rules": []}), "spec.rules", "expected rules, found a list"),
         (json!({"rule": {}}), "spec.rule", "did you mean rules?"),
-        (
-            json!({"profile": "Baseline"}),
-            "spec.profile",
-            "expected fields, found a text",
-        ),
-        (
-            json!({"profile": {"name": "Baseline"}}),
-            "spec.profile.version",
-            "is required",
-        ),
+        (json!({"profile": "Baseline"}), "spec.profile", "expected fields, found a text"),
+        (json!({"profile": {"name": "Baseline"}}), "spec.profile.version", "is required"),
         (
             json!({"profile": {"name": "baseline", "version": "v1"}}),
             "spec.profile.name",
@@ -181,21 +122,13 @@ fn what_stands_beside_the_rules_is_told_too() {
             "spec.profile.name",
             "expected one of Essential, Baseline, Strict, BSI",
         ),
-        (
-            json!({"profile": {"name": "Baseline", "version": "v2"}}),
-            "spec.profile.version",
-            "expected v1",
-        ),
+        (json!({"profile": {"name": "Baseline", "version": "v2"}}), "spec.profile.version", "expected v1"),
         (
             json!({"exemptions": {}, "rules": {"trustedRegistry": trusted()}}),
             "spec.exemptions",
             "expected a list",
         ),
-        (
-            json!({"scope": null, "rules": {"trustedRegistry": trusted()}}),
-            "spec.scope",
-            "is empty",
-        ),
+        (json!({"scope": null, "rules": {"trustedRegistry": trusted()}}), "spec.scope", "is empty"),
     ] {
         let policy = compile(spec.clone());
         assert_eq!(policy.problems.len(), 1, "{spec}: {:?}", policy.problems);
@@ -204,11 +137,7 @@ fn what_stands_beside_the_rules_is_told_too() {
             ("BadSetting", field),
             "{spec}"
         );
-        assert!(
-            policy.problems[0].message.contains(message),
-            "{spec}: {}",
-            policy.problems[0].message
-        );
+        assert!(policy.problems[0].message.contains(message), "{spec}: {}", policy.problems[0].message);
     }
 }
 
@@ -217,10 +146,7 @@ fn an_unknown_profile_costs_its_rules_only() {
     let policy = compile(
         json!({"profile": {"name": "Basline", "version": "v1"}, "rules": {"trustedRegistry": trusted()}}),
     );
-    assert_eq!(
-        (ids(&policy), policy.profile),
-        (vec!["TrustedRegistry"], None)
-    );
+    assert_eq!((ids(&policy), policy.profile), (vec!["TrustedRegistry"], None));
     assert_eq!(policy.problems.len(), 1);
 }
 
@@ -230,26 +156,16 @@ fn a_scope_that_cannot_be_read_judges_nothing_and_an_absent_one_everything() {
     assert!(!compile(json!({"rules": rules})).scope.is_nothing());
     for scope in [json!(null), json!({"excludeNamespace": []}), json!(7)] {
         let policy = compile(json!({"rules": rules, "scope": scope}));
-        assert!(
-            policy.scope.is_nothing() && policy.problems.len() == 1,
-            "{:?}",
-            policy.problems
-        );
+        assert!(policy.scope.is_nothing() && policy.problems.len() == 1, "{:?}", policy.problems);
     }
     assert!(compile(json!("x")).scope.is_nothing());
 }
 
 #[test]
 fn one_bad_exemption_does_not_cost_the_rules() {
-    let policy =
-        compile(json!({"rules": {"trustedRegistry": trusted()}, "exemptions": [{"name": "x"}]}));
+    let policy = compile(json!({"rules": {"trustedRegistry": trusted()}, "exemptions": [{"name": "x"}]}));
     assert_eq!((policy.rules.len(), policy.exemptions.len()), (1, 0));
-    assert!(
-        policy
-            .problems
-            .iter()
-            .all(|problem| problem.field.starts_with("spec.exemptions[0]"))
-    );
+    assert!(policy.problems.iter().all(|problem| problem.field.starts_with("spec.exemptions[0]")));
 }
 
 #[test]
@@ -257,31 +173,17 @@ fn settings_override_the_profile_field_by_field() {
     let entry = RuleId::named("TrustedRegistry").unwrap().entry();
     let preset = json!({"allow": ["a.test"], "severity": "low"});
     let mut problems = Vec::new();
-    let merged = merge(
-        entry,
-        Some(preset),
-        &json!({"severity": "high", "deny": ["b.test"]}),
-        &mut problems,
-    );
-    assert_eq!(
-        merged,
-        Some(json!({"allow": ["a.test"], "severity": "high", "deny": ["b.test"]}))
-    );
+    let merged = merge(entry, Some(preset), &json!({"severity": "high", "deny": ["b.test"]}), &mut problems);
+    assert_eq!(merged, Some(json!({"allow": ["a.test"], "severity": "high", "deny": ["b.test"]})));
     assert_eq!(problems, []);
 }
 
 #[test]
 fn the_builtin_policy_is_a_profile_over_everything() {
     let policy = CompiledPolicy::compile(&builtin("Baseline"));
-    assert_eq!(
-        (&*policy.name, policy.profile),
-        ("baseline", Some(("Baseline", "v1")))
-    );
-    let known = profile::find("Baseline", "v1")
-        .unwrap()
-        .ids()
-        .filter(|id| RuleId::named(id).is_some())
-        .count();
+    assert_eq!((&*policy.name, policy.profile), ("baseline", Some(("Baseline", "v1"))));
+    let known =
+        profile::find("Baseline", "v1").unwrap().ids().filter(|id| RuleId::named(id).is_some()).count();
     assert_eq!((policy.rules.len(), policy.rules_set_here), (known, 0));
     assert!(!policy.scope.is_nothing());
 }
@@ -295,45 +197,26 @@ fn a_rule_of_the_profile_can_be_switched_off_and_changed() {
     };
     let key = first.entry().key;
     let off = compile(json!({"profile": profile, "rules": {key: {"enabled": false}}}));
-    assert_eq!(
-        (off.rules.len() + 1, off.rules_set_here, told(&off)),
-        (whole.rules.len(), 0, vec![])
-    );
+    assert_eq!((off.rules.len() + 1, off.rules_set_here, told(&off)), (whole.rules.len(), 0, vec![]));
     let changed = compile(json!({"profile": profile, "rules": {key: {"severity": "info"}}}));
-    assert_eq!(
-        (changed.rules.len(), changed.rules_set_here),
-        (whole.rules.len(), 1)
-    );
+    assert_eq!((changed.rules.len(), changed.rules_set_here), (whole.rules.len(), 1));
     assert_eq!(changed.from_profile_count() as usize, whole.rules.len() - 1);
     assert_eq!(changed.rule(first).unwrap().severity.as_str(), "info");
 }
 
 #[test]
 fn a_null_that_kubectl_took_out_comes_back() {
-    let applied =
-        |rules: Value| json!({"kind": "ImagePolicy", "spec": {"rules": rules}}).to_string();
+    let applied = |rules: Value| json!({"kind": "ImagePolicy", "spec": {"rules": rules}}).to_string();
     let mut spec = json!({"rules": {"trustedRegistry": trusted()}});
     restore_nulls(
         &mut spec,
         &applied(json!({"pullPolicyAlways": null, "trustedRegistry": null, "noMutableTag": {}})),
     );
-    assert_eq!(
-        spec,
-        json!({"rules": {"trustedRegistry": trusted(), "pullPolicyAlways": null}})
-    );
+    assert_eq!(spec, json!({"rules": {"trustedRegistry": trusted(), "pullPolicyAlways": null}}));
     let mut spec = json!({"profile": {}});
     restore_nulls(&mut spec, &applied(json!({"trustedRegistry": null})));
-    assert_eq!(
-        spec,
-        json!({"profile": {}, "rules": {"trustedRegistry": null}})
-    );
-    for annotation in [
-        "",
-        "{",
-        "[]",
-        r#"{"spec": null}"#,
-        r#"{"spec": {"rules": {}}}"#,
-    ] {
+    assert_eq!(spec, json!({"profile": {}, "rules": {"trustedRegistry": null}}));
+    for annotation in ["", "{", "[]", r#"{"spec": null}"#, r#"{"spec": {"rules": {}}}"#] {
         let mut spec = json!({"profile": {}});
         restore_nulls(&mut spec, annotation);
         assert_eq!(spec, json!({"profile": {}}), "{annotation}");
@@ -343,21 +226,12 @@ fn a_null_that_kubectl_took_out_comes_back() {
 #[test]
 fn the_hash_is_over_canonical_json() {
     let of = |text: &str| sha256(&serde_json::from_str(text).unwrap());
-    assert_eq!(
-        of(r#"{"b": [1, {}], "a": "ä\""}"#),
-        of("{\"a\":\"\\u00e4\\\"\",\n\"b\":[1,{}]}")
-    );
+    assert_eq!(of(r#"{"b": [1, {}], "a": "ä\""}"#), of("{\"a\":\"\\u00e4\\\"\",\n\"b\":[1,{}]}"));
     assert_ne!(of(r#"{"a": [1, 2]}"#), of(r#"{"a": [2, 1]}"#));
     let mut text = String::new();
-    write_canonical(
-        &json!({"b": [], "a": [null, true, {"z": 1, "y": "q"}]}),
-        &mut text,
-    );
+    write_canonical(&json!({"b": [], "a": [null, true, {"z": 1, "y": "q"}]}), &mut text);
     assert_eq!(text, r#"{"a":[null,true,{"y":"q","z":1}],"b":[]}"#);
-    assert_eq!(
-        &*of("{}"),
-        "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
-    );
+    assert_eq!(&*of("{}"), "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a");
 }
 
 fn json_value() -> impl Strategy<Value = Value> {
@@ -383,12 +257,7 @@ fn json_value() -> impl Strategy<Value = Value> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
             prop::collection::vec((key.clone(), inner), 0..5).prop_map(|fields| {
-                Value::Object(
-                    fields
-                        .into_iter()
-                        .map(|(key, value)| (key.to_owned(), value))
-                        .collect(),
-                )
+                Value::Object(fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
             }),
         ]
     })

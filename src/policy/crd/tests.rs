@@ -4,31 +4,16 @@ use super::*;
 use crate::rules::{CATALOGUE, RuleId};
 
 fn schema(plural: &str) -> Value {
-    let crd = crds()
-        .into_iter()
-        .find(|crd| crd.spec.names.plural == plural)
-        .unwrap();
-    let schema = crd.spec.versions[0]
-        .schema
-        .clone()
-        .unwrap()
-        .open_api_v3_schema
-        .unwrap();
+    let crd = crds().into_iter().find(|crd| crd.spec.names.plural == plural).unwrap();
+    let schema = crd.spec.versions[0].schema.clone().unwrap().open_api_v3_schema.unwrap();
     serde_json::to_value(schema).unwrap()
 }
 
 /// Calls `visit` with every schema and its path.
 fn walk(schema: &Value, path: &str, visit: &mut dyn FnMut(&str, &Map<String, Value>)) {
-    let object = schema
-        .as_object()
-        .unwrap_or_else(|| panic!("{path} is no schema: {schema}"));
+    let object = schema.as_object().unwrap_or_else(|| panic!("{path} is no schema: {schema}"));
     visit(path, object);
-    for (name, property) in object
-        .get("properties")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
+    for (name, property) in object.get("properties").and_then(Value::as_object).into_iter().flatten() {
         walk(property, &format!("{path}.{name}"), visit);
     }
     for (keyword, shown) in [("items", "[]"), ("additionalProperties", "{}")] {
@@ -37,10 +22,7 @@ fn walk(schema: &Value, path: &str, visit: &mut dyn FnMut(&str, &Map<String, Val
         }
     }
     for keyword in ["allOf", "anyOf", "oneOf", "not", "patternProperties"] {
-        assert!(
-            !object.contains_key(keyword),
-            "{path} has {keyword}, which no test looks into"
-        );
+        assert!(!object.contains_key(keyword), "{path} has {keyword}, which no test looks into");
     }
 }
 
@@ -56,9 +38,8 @@ fn every_text_list_and_map_has_a_bound() {
         let has = |keyword: &str| schema.contains_key(keyword);
         match schema.get("type").and_then(Value::as_str) {
             Some("string") => {
-                let bounded = has("maxLength")
-                    || has("enum")
-                    || schema.get("format") == Some(&json!("date-time"));
+                let bounded =
+                    has("maxLength") || has("enum") || schema.get("format") == Some(&json!("date-time"));
                 assert!(bounded, "{path} has no maxLength");
             }
             Some("array") => assert!(has("maxItems") && has("items"), "{path} has no maxItems"),
@@ -68,16 +49,10 @@ fn every_text_list_and_map_has_a_bound() {
             Some("object") => assert!(has("properties"), "{path} says nothing of its fields"),
             Some("integer") => {
                 let format = schema.get("format").and_then(Value::as_str);
-                assert!(
-                    matches!(format, Some("int32" | "int64")),
-                    "{path}: {format:?}"
-                );
+                assert!(matches!(format, Some("int32" | "int64")), "{path}: {format:?}");
             }
             Some("boolean") => {}
-            other => assert!(
-                has("x-kubernetes-int-or-string"),
-                "{path} has type {other:?}"
-            ),
+            other => assert!(has("x-kubernetes-int-or-string"), "{path} has type {other:?}"),
         }
     });
 }
@@ -89,10 +64,7 @@ fn nothing_has_a_default_and_nothing_may_be_null() {
             assert!(!schema.contains_key(keyword), "{path} has {keyword}");
         }
         let words = schema.get("enum").and_then(Value::as_array);
-        assert!(
-            words.is_none_or(|words| !words.is_empty() && words.iter().all(Value::is_string)),
-            "{path}"
-        );
+        assert!(words.is_none_or(|words| !words.is_empty() && words.iter().all(Value::is_string)), "{path}");
     });
 }
 
@@ -113,35 +85,18 @@ fn only_the_rules_keep_what_the_schema_does_not_know() {
 #[test]
 fn every_rule_of_the_table_is_in_the_schema_and_described() {
     let schema = schema("imagepolicies");
-    let rules = schema["properties"]["spec"]["properties"]["rules"]["properties"]
-        .as_object()
-        .unwrap();
+    let rules = schema["properties"]["spec"]["properties"]["rules"]["properties"].as_object().unwrap();
     assert_eq!(rules.len(), CATALOGUE.len());
     for rule in RuleId::all() {
         let settings = &rules[rule.entry().key];
         assert_eq!(settings["type"], "object", "{rule}");
-        assert!(
-            settings["description"]
-                .as_str()
-                .is_some_and(|text| text.len() > 20),
-            "{rule}"
-        );
-        assert_eq!(
-            settings.get("required"),
-            None,
-            "{rule}: every setting is optional"
-        );
+        assert!(settings["description"].as_str().is_some_and(|text| text.len() > 20), "{rule}");
+        assert_eq!(settings.get("required"), None, "{rule}: every setting is optional");
         for (field, setting) in settings["properties"].as_object().unwrap() {
-            assert!(
-                setting["description"]
-                    .as_str()
-                    .is_some_and(|text| text.len() > 10),
-                "{rule} {field}"
-            );
+            assert!(setting["description"].as_str().is_some_and(|text| text.len() > 10), "{rule} {field}");
         }
         assert!(
-            settings["properties"]["severity"].is_object()
-                && settings["properties"]["enabled"].is_object()
+            settings["properties"]["severity"].is_object() && settings["properties"]["enabled"].is_object()
         );
     }
 }
@@ -150,14 +105,8 @@ fn every_rule_of_the_table_is_in_the_schema_and_described() {
 fn every_field_is_described() {
     every_schema(|path, schema| {
         let itself = path.ends_with("[]") || path.ends_with("{}") || !path.contains('.');
-        assert!(
-            itself || schema.contains_key("description"),
-            "{path} has no description"
-        );
-        let description = schema
-            .get("description")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        assert!(itself || schema.contains_key("description"), "{path} has no description");
+        let description = schema.get("description").and_then(Value::as_str).unwrap_or_default();
         assert!(!description.contains("Auto-generated"), "{path}");
     });
 }
@@ -172,81 +121,26 @@ fn lists_with_a_key_are_maps() {
         let list = schema.pointer(pointer).unwrap();
         assert_eq!(list["x-kubernetes-list-type"], "map");
         assert_eq!(list["x-kubernetes-list-map-keys"], json!([key]));
-        assert!(
-            list["items"]["required"]
-                .as_array()
-                .unwrap()
-                .contains(&json!(key))
-        );
+        assert!(list["items"]["required"].as_array().unwrap().contains(&json!(key)));
     }
 }
 
 #[test]
 fn the_crds_are_named_and_shown_as_documented() {
-    let [policies, audits] = &crds()[..] else {
-        panic!("two kinds")
-    };
+    let [policies, audits] = &crds()[..] else { panic!("two kinds") };
     let names = &policies.spec.names;
-    assert_eq!(
-        (policies.spec.scope.as_str(), audits.spec.scope.as_str()),
-        ("Cluster", "Namespaced")
-    );
-    assert_eq!(
-        names.short_names.as_deref(),
-        Some(&["imgpol".to_owned()][..])
-    );
-    assert_eq!(
-        audits.spec.names.short_names.as_deref().unwrap_or_default(),
-        [""; 0]
-    );
+    assert_eq!((policies.spec.scope.as_str(), audits.spec.scope.as_str()), ("Cluster", "Namespaced"));
+    assert_eq!(names.short_names.as_deref(), Some(&["imgpol".to_owned()][..]));
+    assert_eq!(audits.spec.names.short_names.as_deref().unwrap_or_default(), [""; 0]);
     for (crd, expected) in [
-        (
-            policies,
-            &[
-                "Ready",
-                "Compliant",
-                "Violations",
-                "Critical",
-                "Unknown",
-                "Rules",
-                "Age",
-            ][..],
-        ),
-        (
-            audits,
-            &[
-                "Compliant",
-                "Critical",
-                "Violations",
-                "Unknown",
-                "Exempt",
-                "Age",
-            ][..],
-        ),
+        (policies, &["Ready", "Compliant", "Violations", "Critical", "Unknown", "Rules", "Age"][..]),
+        (audits, &["Compliant", "Critical", "Violations", "Unknown", "Exempt", "Age"][..]),
     ] {
-        assert_eq!(
-            crd.spec.names.categories.as_deref(),
-            Some(&["revisor".to_owned()][..])
-        );
-        let columns = crd.spec.versions[0]
-            .additional_printer_columns
-            .iter()
-            .flatten();
-        assert_eq!(
-            columns
-                .map(|column| column.name.as_str())
-                .collect::<Vec<_>>(),
-            expected
-        );
+        assert_eq!(crd.spec.names.categories.as_deref(), Some(&["revisor".to_owned()][..]));
+        let columns = crd.spec.versions[0].additional_printer_columns.iter().flatten();
+        assert_eq!(columns.map(|column| column.name.as_str()).collect::<Vec<_>>(), expected);
     }
-    assert!(
-        policies.spec.versions[0]
-            .subresources
-            .as_ref()
-            .unwrap()
-            .status
-            .is_some()
-    );
+    assert!(policies.spec.versions[0].subresources.as_ref().unwrap().status.is_some());
     assert!(
         audits.spec.versions[0]
             .subresources
@@ -272,10 +166,7 @@ fn the_files_under_crds_are_what_is_generated() {
             std::fs::write(&path, &text).unwrap();
         }
         let committed = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            committed == text,
-            "crds/{name} is stale: run `UPDATE_CRDS=1 cargo test crd`"
-        );
+        assert!(committed == text, "crds/{name} is stale: run `UPDATE_CRDS=1 cargo test crd`");
     }
 }
 
