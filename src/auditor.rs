@@ -134,8 +134,9 @@ impl Auditor {
             }
             return;
         }
-        self.changed_at(now);
         self.apply_rare(change, now);
+        // After it: a change of the plan first settles what was before, which leaves nothing changed.
+        self.changed_at(now);
     }
 
     fn changed_at(&mut self, now: Timestamp) {

@@ -1,1 +1,263 @@
-//! stub
+//! The shell: all talk with Kubernetes. It has no opinions; what is true is in the auditor, and how it is shown
+//! in the reports. Everything runs on the current-thread runtime that the caller made.
+
+pub mod admin;
+pub mod log;
+pub mod pace;
+
+mod access;
+mod audits;
+mod engine;
+mod events;
+mod health;
+mod lookup;
+mod observed;
+mod owners;
+mod process;
+mod regarding;
+mod start;
+mod status;
+mod stop;
+mod transport;
+mod watch;
+mod wire;
+mod write;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch as latest};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::auditor::snapshot::Snapshot;
+use crate::auditor::transitions::WantedOwner;
+use crate::decode::metadata::JobMetadata;
+use crate::decode::namespace::NamespaceRecord;
+use crate::decode::network_policy::NetworkPolicyRecord;
+use crate::decode::pod::PodRecord;
+use crate::decode::wire::Wire;
+use admin::Admin;
+use audits::AuditWriter;
+use engine::{Engine, Notice, Outlets};
+use events::EventWriter;
+use health::Health;
+use observed::Observed;
+use pace::Rate;
+use status::StatusWriter;
+use stop::{Stop, Stopper};
+use transport::Clients;
+use watch::{Manner, Received};
+use wire::Policy;
+
+/// Changes between the watches and the engine.
+const CHANGES: usize = 2048;
+/// Events that wait to be written.
+const NOTICES: usize = 1024;
+/// Owners that wait to be looked up.
+const OWNERS: usize = 256;
+
+/// Whether first lists are streamed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StreamingLists {
+    /// Where a probe says that they work.
+    #[default]
+    Auto,
+    /// Without a probe. A watch that cannot stream still goes over to pages.
+    On,
+    /// Never.
+    Off,
+}
+
+/// How the operator behaves.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where probes and metrics are served.
+    pub listen: SocketAddr,
+    /// Whether first lists are streamed.
+    pub streaming_lists: StreamingLists,
+    /// How long a streamed list may tell nothing before the watch goes over to pages.
+    pub streaming_limit: Duration,
+    /// The status of one policy is written at most this often.
+    pub status_interval: Duration,
+    /// Events.
+    pub events: Rate,
+    /// Writes of NamespaceAudits.
+    pub audits: Rate,
+    /// Look-ups of the owners of dormant findings.
+    pub owner_lookups: Rate,
+    /// How long a write may take.
+    pub write_deadline: Duration,
+    /// How long to wait before a kind that nothing works without is tried again: a missing
+    /// CustomResourceDefinition, no permission on pods.
+    pub retry_needed: Duration,
+    /// The same for kinds that some rules read.
+    pub retry_optional: Duration,
+    /// How long writers may take to finish when the operator ends.
+    pub shutdown_deadline: Duration,
+    /// How many series `revisor_namespace_findings` has at most.
+    pub namespace_series: usize,
+    /// Who writes: the pod's name.
+    pub instance: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 8080)),
+            streaming_lists: StreamingLists::Auto,
+            streaming_limit: Duration::from_secs(120),
+            status_interval: Duration::from_secs(5),
+            events: Rate::new(5.0, 50),
+            audits: Rate::new(10.0, 50),
+            owner_lookups: Rate::new(2.0, 10),
+            write_deadline: Duration::from_secs(10),
+            retry_needed: Duration::from_secs(15),
+            retry_optional: Duration::from_secs(300),
+            shutdown_deadline: Duration::from_secs(10),
+            namespace_series: crate::report::metrics::NAMESPACE_SERIES_DEFAULT,
+            instance: "revisor".to_owned(),
+        }
+    }
+}
+
+/// Why the operator could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is taken.
+    #[error(transparent)]
+    Admin(#[from] admin::Error),
+    /// No client can be made of the configuration.
+    #[error("cannot make a client for the API server; check the kubeconfig or the ServiceAccount's files")]
+    Client(#[source] Box<kube::Error>),
+    /// A task came to an end by itself.
+    #[error("a part of the operator has ended unexpectedly; this is a bug")]
+    Ended(#[source] Option<tokio::task::JoinError>),
+}
+
+/// Runs until `shutdown` is ready. The API server may be away, kinds and permissions may be missing: it waits
+/// for them, and says so.
+pub async fn run(
+    config: kube::Config,
+    settings: Settings,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    let listener = admin::bind(settings.listen).await?;
+    let health = Arc::new(Health::new(Arc::default(), Instant::now()));
+    let clients = Clients::new(&config, &health).map_err(|error| Error::Client(Box::new(error)))?;
+    let observed = Arc::new(Observed::default());
+    let (changes, inbox) = mpsc::channel(CHANGES);
+    let (snapshots, newest) = latest::channel(None);
+    let (notices, due) = mpsc::channel(NOTICES);
+    let (owners, wanted) = mpsc::channel(OWNERS);
+    let (stopper, stop) = Stopper::new();
+    let mut tasks = Tasks { set: JoinSet::new(), stop };
+
+    let admin = Admin {
+        health: Arc::clone(&health),
+        snapshots: newest.clone(),
+        namespace_series: settings.namespace_series,
+    };
+    tasks.start(|stop| admin::serve(listener, admin, stop));
+    let outlets = Outlets { snapshots, notices, owners };
+    tasks.start(|stop| Engine::new(inbox, outlets, Arc::clone(&health)).run(stop));
+    let watches = (Arc::clone(&observed), Arc::clone(&health));
+    tasks.watches(clients.watches.clone(), &settings, changes.clone(), watches);
+    tasks.writers(&clients, &settings, observed, &health, Inputs { newest, due, wanted, changes });
+
+    let ended = tasks.until(shutdown).await;
+    stopper.stop();
+    tasks.finish(settings.shutdown_deadline).await;
+    ended
+}
+
+/// What writers read.
+struct Inputs {
+    newest: latest::Receiver<Option<Arc<Snapshot>>>,
+    due: mpsc::Receiver<Notice>,
+    wanted: mpsc::Receiver<WantedOwner>,
+    changes: mpsc::Sender<Received>,
+}
+
+/// All tasks. Each ends when told, and none by itself.
+struct Tasks {
+    set: JoinSet<()>,
+    stop: Stop,
+}
+
+impl Tasks {
+    fn start<F: Future<Output = ()> + Send + 'static>(&mut self, task: impl FnOnce(Stop) -> F) {
+        self.set.spawn(task(self.stop.clone()));
+    }
+
+    /// Starts the watches, after the probe for streaming lists.
+    fn watches(
+        &mut self,
+        client: kube::Client,
+        settings: &Settings,
+        changes: mpsc::Sender<Received>,
+        (observed, health): (Arc<Observed>, Arc<Health>),
+    ) {
+        let lists = settings.streaming_lists;
+        let manner = Manner {
+            streaming: lists == StreamingLists::On,
+            streaming_limit: settings.streaming_limit,
+            retry_needed: settings.retry_needed,
+            retry_optional: settings.retry_optional,
+        };
+        self.start(|mut stop| async move {
+            let mut context =
+                watch::Context { client, changes, observed, health, stop: stop.clone(), manner };
+            if lists == StreamingLists::Auto {
+                let probe = watch::probe_streaming(&context.client);
+                let Some(works) = stop.unless(probe).await else { return };
+                context.manner.streaming = works;
+            }
+            tokio::join!(
+                watch::watch::<Policy>(context.clone()),
+                watch::watch::<Wire<NamespaceRecord>>(context.clone()),
+                watch::watch::<Wire<NetworkPolicyRecord>>(context.clone()),
+                watch::watch::<Wire<JobMetadata>>(context.clone()),
+                watch::watch::<Wire<PodRecord>>(context),
+            );
+        });
+    }
+
+    /// Starts what writes. With leader election these will run only while the leadership lasts.
+    fn writers(
+        &mut self,
+        clients: &Clients,
+        settings: &Settings,
+        observed: Arc<Observed>,
+        health: &Health,
+        Inputs { newest, due, wanted, changes }: Inputs,
+    ) {
+        let client = || clients.writes.clone();
+        let operational = || Arc::clone(&health.operational);
+        let deadline = settings.write_deadline;
+        let status = StatusWriter::new(client(), observed, operational(), settings.status_interval, deadline);
+        self.start(|stop| status.run(newest.clone(), stop));
+        let audits = AuditWriter::new(client(), operational(), settings.audits, deadline);
+        self.start(|stop| audits.run(newest, stop));
+        let events = EventWriter::new(client(), operational(), settings.events, deadline, &settings.instance);
+        self.start(|stop| events.run(due, stop));
+        self.start(|stop| owners::run(client(), settings.owner_lookups, deadline, wanted, changes, stop));
+    }
+
+    /// Waits for the end: asked for, or because a task has ended that should not.
+    async fn until(&mut self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+        tokio::select! {
+            () = shutdown => Ok(()),
+            ended = self.set.join_next() => Err(Error::Ended(ended.and_then(Result::err))),
+        }
+    }
+
+    /// Lets every task finish what it has begun.
+    async fn finish(mut self, deadline: Duration) {
+        let all = async { while self.set.join_next().await.is_some() {} };
+        if tokio::time::timeout(deadline, all).await.is_err() {
+            tracing::warn!("some writes were not finished in time; they are left to the next start");
+        }
+    }
+}

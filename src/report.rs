@@ -1,1 +1,18 @@
-//! stub
+//! What is shown: pure renderings of a Snapshot and of transitions. No clock, no client.
+
+mod conditions;
+pub mod escape;
+pub mod event;
+pub mod json;
+pub mod log;
+pub mod metrics;
+pub mod namespace_audit;
+mod namespace_series;
+pub mod operational;
+pub mod result;
+pub mod rules;
+pub mod status;
+pub mod table;
+#[cfg(test)]
+mod testing;
+mod words;

@@ -23,6 +23,8 @@ pub trait Lean: Clone + Debug + for<'de> Deserialize<'de> {
     const RESOURCE: subject::Resource;
     /// The API's kind.
     const KIND: &'static str;
+    /// Only its metadata is asked for.
+    const METADATA_ONLY: bool = false;
     /// Takes the resourceVersion out: it is kept beside the record only for the watch.
     fn take_resource_version(&mut self) -> String;
     /// The change that this object's presence is.
@@ -65,6 +67,10 @@ impl<T: Lean> Resource for Wire<T> {
 
     fn plural((): &()) -> Cow<'_, str> {
         T::RESOURCE.plural().into()
+    }
+
+    fn metadata_api() -> bool {
+        T::METADATA_ONLY
     }
 
     fn meta(&self) -> &ObjectMeta {
@@ -140,6 +146,7 @@ impl Lean for JobMetadata {
     type Scope = NamespaceResourceScope;
     const RESOURCE: subject::Resource = subject::Resource::Jobs;
     const KIND: &'static str = "Job";
+    const METADATA_ONLY: bool = true;
 
     fn take_resource_version(&mut self) -> String {
         std::mem::take(&mut self.resource_version)

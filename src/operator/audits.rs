@@ -1,0 +1,427 @@
+//! Writes one NamespaceAudit into each namespace that has findings, and removes it when the namespace is clean.
+//! Compares before it writes: first the Snapshot's parts, then the content with what stands in the cluster.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::{Client, Resource as _};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::pace::{Rate, TokenBucket};
+use super::stop::Stop;
+use super::write::{Complaints, Failure, MANAGER, within};
+use crate::auditor::findings::Subject;
+use crate::auditor::snapshot::{NamespaceSnapshot, Snapshot};
+use crate::policy::namespace_audit::{NAME, NamespaceAudit, NamespaceAuditContent};
+use crate::report::namespace_audit::namespace_audit;
+use crate::report::operational::{Operational, WriteResult};
+use crate::subject::canonical::bytes_hash;
+
+/// Label of what the operator writes.
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Objects a page; one may have 64 KiB.
+const PAGE: u32 = 50;
+/// Snapshots are compared at most this often.
+const GAP: Duration = Duration::from_secs(1);
+/// How long to wait when nothing can be written at all.
+const AFTER_REFUSAL: Duration = Duration::from_secs(60);
+
+/// The writer.
+pub(crate) struct AuditWriter {
+    client: Client,
+    operational: Arc<Operational>,
+    bucket: TokenBucket,
+    deadline: Duration,
+    /// What stands in the cluster, by namespace.
+    written: HashMap<Box<str>, Written>,
+    /// Namespaces to look at.
+    dirty: BTreeSet<Box<str>>,
+    complaints: Complaints,
+}
+
+/// What stands in a namespace.
+#[derive(Debug, PartialEq, Eq)]
+struct Written {
+    /// The namespace's uid when it was written; none for what was there at the start.
+    namespace_uid: Option<Box<str>>,
+    /// Hash of the content; none for one that cannot be read.
+    content: Option<u64>,
+}
+
+/// What one look at a namespace comes to.
+#[derive(Debug, PartialEq)]
+enum Step {
+    Nothing,
+    Forget,
+    Write(NamespaceAuditContent, u64),
+    Delete,
+}
+
+impl AuditWriter {
+    pub(crate) fn new(client: Client, operational: Arc<Operational>, rate: Rate, deadline: Duration) -> Self {
+        Self {
+            client,
+            operational,
+            bucket: TokenBucket::new(rate, Instant::now()),
+            deadline,
+            written: HashMap::new(),
+            dirty: BTreeSet::new(),
+            complaints: Complaints::default(),
+        }
+    }
+
+    /// Runs until told to stop; a write that has begun is finished.
+    pub(crate) async fn run(mut self, mut snapshots: watch::Receiver<Option<Arc<Snapshot>>>, mut stop: Stop) {
+        let complete =
+            |snapshot: &Option<Arc<Snapshot>>| snapshot.as_ref().is_some_and(|snapshot| snapshot.complete);
+        match stop.unless(snapshots.wait_for(complete)).await {
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => return,
+        }
+        while let Err(failure) = self.read_existing().await {
+            let wait = self.complain("list", &failure);
+            if stop.unless(tokio::time::sleep(wait)).await.is_none() {
+                return;
+            }
+        }
+        let mut last: Option<Arc<Snapshot>> = None;
+        loop {
+            let newest = snapshots.borrow_and_update().clone();
+            if let Some(newest) = newest {
+                self.dirty.extend(changed(last.as_deref(), &newest));
+                if last.is_none() {
+                    self.dirty.extend(self.written.keys().cloned());
+                }
+                if self.work(&newest, &snapshots, &mut stop).await.is_none() {
+                    return;
+                }
+                last = Some(newest);
+            }
+            let news = async { (snapshots.changed().await, tokio::time::sleep(GAP).await).0 };
+            let retry = async {
+                if self.dirty.is_empty() {
+                    std::future::pending().await
+                } else {
+                    tokio::time::sleep(GAP).await
+                }
+            };
+            let next = async {
+                tokio::select! { news = news => news.is_ok(), () = retry => true }
+            };
+            if stop.unless(next).await != Some(true) {
+                return;
+            }
+        }
+    }
+
+    /// What was written before this start.
+    async fn read_existing(&mut self) -> Result<(), Failure> {
+        let resource = kube::core::ApiResource::erase::<NamespaceAudit>(&());
+        let api = Api::<DynamicObject>::all_with(self.client.clone(), &resource);
+        let mut parameters = ListParams::default().labels(&format!("{MANAGED_BY}={MANAGER}")).limit(PAGE);
+        self.written.clear();
+        loop {
+            let page = within(self.deadline, api.list(&parameters)).await?;
+            for object in page.items {
+                let Some(namespace) = object.metadata.namespace.clone() else { continue };
+                if object.metadata.name.as_deref() != Some(NAME) {
+                    continue;
+                }
+                let content = serde_json::from_value::<NamespaceAuditContent>(object.data).ok();
+                let content = content.map(|content| content_hash(&content));
+                self.written.insert(namespace.into(), Written { namespace_uid: None, content });
+            }
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => parameters = parameters.continue_token(&token),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Looks at dirty namespaces until there are none, or until a newer Snapshot is there and the pace allows to
+    /// compare it; none when the operator ends.
+    async fn work(
+        &mut self,
+        snapshot: &Snapshot,
+        snapshots: &watch::Receiver<Option<Arc<Snapshot>>>,
+        stop: &mut Stop,
+    ) -> Option<()> {
+        let begun = Instant::now();
+        while let Some(namespace) = self.dirty.pop_first() {
+            let wait = match self.step(snapshot, &namespace) {
+                Step::Nothing => Duration::ZERO,
+                Step::Forget => {
+                    self.written.remove(&namespace);
+                    Duration::ZERO
+                }
+                step => {
+                    stop.unless(tokio::time::sleep(self.bucket.take(Instant::now()))).await?;
+                    self.write(snapshot, namespace, step).await
+                }
+            };
+            tokio::task::yield_now().await;
+            stop.unless(tokio::time::sleep(wait)).await?;
+            if begun.elapsed() >= GAP && snapshots.has_changed().unwrap_or(true) {
+                break;
+            }
+        }
+        Some(())
+    }
+
+    fn step(&self, snapshot: &Snapshot, namespace: &str) -> Step {
+        let part = snapshot.namespace(namespace).filter(|part| part.exists);
+        let written = self.written.get(namespace);
+        let Some(part) = part else { return if written.is_some() { Step::Forget } else { Step::Nothing } };
+        if part.terminating {
+            return Step::Nothing;
+        }
+        decide(part, namespace_audit(snapshot, namespace), written)
+    }
+
+    /// Writes or deletes; returns how long to pause.
+    async fn write(&mut self, snapshot: &Snapshot, namespace: Box<str>, step: Step) -> Duration {
+        let api = Api::<DynamicObject>::namespaced_with(
+            self.client.clone(),
+            &namespace,
+            &kube::core::ApiResource::erase::<NamespaceAudit>(&()),
+        );
+        let (done, written) = match step {
+            Step::Write(content, hash) => {
+                let parameters = PatchParams::apply(MANAGER).force();
+                let patch = Patch::Apply(object(&namespace, &content));
+                let request = api.patch(NAME, &parameters, &patch);
+                let uid = snapshot.namespace(&namespace).map(|part| part.uid.clone());
+                let written = Written { namespace_uid: uid, content: Some(hash) };
+                (within(self.deadline, request).await.map(drop), Some(written))
+            }
+            _ => {
+                let deleted =
+                    within(self.deadline, api.delete(NAME, &DeleteParams::default())).await.map(drop);
+                // Gone is gone.
+                (
+                    deleted.or_else(|failure| {
+                        if matches!(failure, Failure::NotFound(_)) { Ok(()) } else { Err(failure) }
+                    }),
+                    None,
+                )
+            }
+        };
+        self.account(namespace, done, written)
+    }
+
+    fn account(
+        &mut self,
+        namespace: Box<str>,
+        done: Result<(), Failure>,
+        written: Option<Written>,
+    ) -> Duration {
+        let failure = match done {
+            Ok(()) => {
+                self.operational.status_write(WriteResult::Written);
+                match written {
+                    Some(written) => self.written.insert(namespace, written),
+                    None => self.written.remove(&namespace),
+                };
+                if self.complaints.mended("write") {
+                    tracing::info!("NamespaceAudits can be written again");
+                }
+                return Duration::ZERO;
+            }
+            Err(failure) => failure,
+        };
+        if failure.namespace_is_gone() {
+            self.written.remove(&namespace);
+            return Duration::ZERO;
+        }
+        self.operational.status_write(failure.result());
+        if let Failure::Refused(_) = failure {
+            // Only another content can change that.
+            if self.complaints.is_new(&namespace) {
+                tracing::warn!(namespace = &*namespace, error = %failure, "the NamespaceAudit cannot be written");
+            }
+            return Duration::ZERO;
+        }
+        self.dirty.insert(namespace);
+        self.complain("write", &failure)
+    }
+
+    /// Says once that audits cannot be listed or written; returns when to try again.
+    fn complain(&mut self, what: &str, failure: &Failure) -> Duration {
+        if self.complaints.is_new(what) {
+            let crd = if matches!(failure, Failure::NotFound(_)) { super::watch::INSTALL_CRDS } else { "" };
+            tracing::warn!(error = %failure, crd, "NamespaceAudits cannot be {what}ed just now; auditing goes on");
+        }
+        match failure {
+            Failure::Later(wait, _) => *wait,
+            _ => AFTER_REFUSAL,
+        }
+    }
+}
+
+fn decide(
+    part: &NamespaceSnapshot,
+    content: Option<NamespaceAuditContent>,
+    written: Option<&Written>,
+) -> Step {
+    let Some(content) = content else {
+        return if written.is_some() { Step::Delete } else { Step::Nothing };
+    };
+    let hash = content_hash(&content);
+    let same = written.is_some_and(|written| {
+        written.content == Some(hash) && written.namespace_uid.as_ref().is_none_or(|uid| *uid == part.uid)
+    });
+    if same { Step::Nothing } else { Step::Write(content, hash) }
+}
+
+fn content_hash(content: &NamespaceAuditContent) -> u64 {
+    bytes_hash(&serde_json::to_vec(content).unwrap_or_default())
+}
+
+fn object(namespace: &str, content: &NamespaceAuditContent) -> Value {
+    let mut object = serde_json::to_value(content).unwrap_or_default();
+    object["apiVersion"] = NamespaceAudit::api_version(&()).into();
+    object["kind"] = NamespaceAudit::kind(&()).into();
+    object["metadata"] = json!({"name": NAME, "namespace": namespace, "labels": {MANAGED_BY: MANAGER}});
+    object
+}
+
+/// The namespaces whose audit may read differently in `new`.
+fn changed(old: Option<&Snapshot>, new: &Snapshot) -> BTreeSet<Box<str>> {
+    let named = |part: &Arc<NamespaceSnapshot>| Box::<str>::from(&*part.name);
+    let Some(old) = old.filter(|old| same_policies(old, new)) else {
+        let before = old.into_iter().flat_map(|old| old.namespaces.iter());
+        return new.namespaces.iter().chain(before).map(named).collect();
+    };
+    let mut changed = BTreeSet::new();
+    let mut before = old.namespaces.iter().peekable();
+    for part in new.namespaces.iter() {
+        while let Some(gone) = before.next_if(|before| before.name < part.name) {
+            changed.insert(named(gone));
+        }
+        let same = before
+            .next_if(|before| before.name == part.name)
+            .is_some_and(|before| Arc::ptr_eq(before, part) || before.revision == part.revision);
+        if !same {
+            changed.insert(named(part));
+        }
+    }
+    changed.extend(before.map(named));
+    if !Arc::ptr_eq(&old.references, &new.references) {
+        changed.extend(with_references(old).chain(with_references(new)));
+    }
+    changed
+}
+
+/// Whether both were judged by the same policies: severities, remedies and names stand in every finding.
+fn same_policies(old: &Snapshot, new: &Snapshot) -> bool {
+    let policies = |snapshot: &Snapshot| {
+        snapshot.policies.iter().map(|part| Arc::as_ptr(&part.policy)).collect::<Vec<_>>()
+    };
+    Arc::ptr_eq(&old.policies, &new.policies) || policies(old) == policies(new)
+}
+
+fn with_references(snapshot: &Snapshot) -> impl Iterator<Item = Box<str>> + '_ {
+    snapshot.references.iter().flat_map(|finding| match &finding.subject {
+        Subject::Reference(spread) => spread.namespaces.iter().map(|(name, _)| Box::from(&**name)).collect(),
+        _ => Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::namespace_audit::NamespaceSummary;
+    use crate::policy::status::ConditionStatus;
+
+    fn part(name: &str, revision: u64) -> Arc<NamespaceSnapshot> {
+        Arc::new(NamespaceSnapshot {
+            name: name.into(),
+            uid: "uid".into(),
+            terminating: false,
+            exists: true,
+            findings: Box::default(),
+            counts: Box::default(),
+            pods: 0,
+            image_uses: 0,
+            revision,
+        })
+    }
+
+    fn snapshot(parts: Vec<Arc<NamespaceSnapshot>>) -> Snapshot {
+        Snapshot {
+            observed_at: jiff::Timestamp::UNIX_EPOCH,
+            complete: true,
+            policies: Arc::new([]),
+            namespaces: parts.into(),
+            references: Arc::new([]),
+            seen: crate::auditor::snapshot::Seen::default(),
+        }
+    }
+
+    fn content(violations: u32) -> NamespaceAuditContent {
+        NamespaceAuditContent {
+            compliant: ConditionStatus::False,
+            summary: NamespaceSummary { violations, ..NamespaceSummary::default() },
+            findings: Vec::new(),
+            omitted: violations,
+        }
+    }
+
+    fn names(changed: &BTreeSet<Box<str>>) -> Vec<&str> {
+        changed.iter().map(|name| &**name).collect()
+    }
+
+    #[test]
+    fn only_namespaces_with_another_revision_are_looked_at() {
+        let old = snapshot(vec![part("a", 1), part("b", 1), part("c", 1), part("e", 1)]);
+        let new = snapshot(vec![part("a", 1), part("b", 2), part("d", 1), part("e", 1)]);
+        assert_eq!(names(&changed(Some(&old), &new)), ["b", "c", "d"]);
+        assert_eq!(names(&changed(None, &new)), ["a", "b", "d", "e"]);
+        assert!(changed(Some(&new), &new).is_empty());
+    }
+
+    #[test]
+    fn what_stands_there_already_is_not_written_again() {
+        let part = part("a", 1);
+        let hash = Some(content_hash(&content(1)));
+        let there = |uid: Option<&str>, content| Written { namespace_uid: uid.map(Into::into), content };
+        let decide = |content, written: Option<Written>| decide(&part, content, written.as_ref());
+        assert_eq!(decide(Some(content(1)), Some(there(None, hash))), Step::Nothing);
+        assert_eq!(decide(Some(content(1)), Some(there(Some("uid"), hash))), Step::Nothing);
+        assert!(matches!(decide(Some(content(2)), Some(there(None, hash))), Step::Write(..)));
+        assert!(
+            matches!(decide(Some(content(1)), Some(there(Some("older"), hash))), Step::Write(..)),
+            "a new namespace"
+        );
+        assert!(
+            matches!(decide(Some(content(1)), Some(there(None, None))), Step::Write(..)),
+            "one that cannot be read"
+        );
+        assert!(matches!(decide(Some(content(1)), None), Step::Write(..)));
+    }
+
+    #[test]
+    fn a_clean_namespace_has_its_audit_removed_once() {
+        let part = part("a", 1);
+        let written = Written { namespace_uid: None, content: None };
+        assert_eq!(decide(&part, None, Some(&written)), Step::Delete);
+        assert_eq!(decide(&part, None, None), Step::Nothing);
+    }
+
+    #[test]
+    fn the_object_has_its_content_at_the_root_and_says_who_wrote_it() {
+        let object = object("team-a", &content(1));
+        assert_eq!(object["kind"], "NamespaceAudit");
+        assert_eq!(object["metadata"]["labels"]["app.kubernetes.io/managed-by"], "revisor");
+        assert_eq!(object["summary"]["violations"], 1);
+        let mut bare = object;
+        for key in ["apiVersion", "kind", "metadata"] {
+            bare.as_object_mut().unwrap().remove(key);
+        }
+        assert_eq!(serde_json::from_value::<NamespaceAuditContent>(bare).unwrap(), content(1));
+    }
+}

@@ -1,0 +1,256 @@
+//! The one task that owns the auditor. It takes changes in batches, makes one Snapshot a batch, publishes it and
+//! hands on what happened. It never waits for a writer: what does not fit into a writer's channel is counted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::health::Health;
+use super::pace::Pacing;
+use super::stop::Stop;
+use super::watch::Received;
+use crate::auditor::Auditor;
+use crate::auditor::snapshot::Snapshot;
+use crate::auditor::transitions::{FirstAudit, Transition, WantedOwner};
+use crate::decode::Change;
+use crate::report::operational::EventResult;
+
+/// How many changes are applied before a Snapshot may be made.
+const BATCH: usize = 1024;
+/// Snapshots are at least this far apart while changes keep coming.
+const SHORTEST_GAP: Duration = Duration::from_millis(5);
+/// The same while the first lists are still being told: nobody can use what is incomplete.
+const GAP_BEFORE_COMPLETE: Duration = Duration::from_secs(1);
+/// The wall clock is looked at again after this long, so that a clock that is set does not delay a deadline more.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// A deadline that is over already still lets others run.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
+
+/// What the writers of Events are told.
+#[derive(Clone, Debug)]
+pub(crate) enum Notice {
+    /// A finding opened, resolved or became exempt.
+    Transition(Transition),
+    /// A policy was audited for the first time.
+    FirstAudit(FirstAudit),
+}
+
+/// Where the engine's results go.
+pub(crate) struct Outlets {
+    /// The newest Snapshot; none before the first.
+    pub(crate) snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    /// Transitions and first audits.
+    pub(crate) notices: mpsc::Sender<Notice>,
+    /// Owners to look for.
+    pub(crate) owners: mpsc::Sender<WantedOwner>,
+}
+
+/// The engine.
+pub(crate) struct Engine {
+    auditor: Auditor,
+    changes: mpsc::Receiver<Received>,
+    outlets: Outlets,
+    health: Arc<Health>,
+    pacing: Pacing,
+    /// Something is applied that no Snapshot shows.
+    dirty: bool,
+    /// Everything has been told once.
+    complete: bool,
+    /// When the changes came in that no Snapshot shows yet.
+    waiting: Vec<Instant>,
+    /// Events left out since that was last said, and when that was.
+    dropped: u64,
+    dropped_said: Option<Instant>,
+}
+
+impl Engine {
+    /// An engine that has seen nothing.
+    pub(crate) fn new(changes: mpsc::Receiver<Received>, outlets: Outlets, health: Arc<Health>) -> Self {
+        Self {
+            auditor: Auditor::new(),
+            changes,
+            outlets,
+            health,
+            pacing: Pacing::new(SHORTEST_GAP, Instant::now()),
+            dirty: false,
+            complete: false,
+            waiting: Vec::new(),
+            dropped: 0,
+            dropped_said: None,
+        }
+    }
+
+    /// Runs until told to stop.
+    pub(crate) async fn run(mut self, mut stop: Stop) {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let snapshot_due = self.dirty.then(|| self.pacing.due(Instant::now()));
+            let tick_due = sleep_until(self.auditor.next_deadline(), Timestamp::now());
+            tokio::select! {
+                biased;
+                () = stop.wait() => return,
+                () = at(snapshot_due) => self.publish(),
+                taken = self.changes.recv_many(&mut batch, BATCH) => {
+                    if taken == 0 {
+                        return;
+                    }
+                    self.apply(&mut batch);
+                }
+                () = tokio::time::sleep(tick_due) => self.tick(),
+            }
+            // One task of one thread must not starve the others while its channel is never empty.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn apply(&mut self, batch: &mut Vec<Received>) {
+        let now = Timestamp::now();
+        let mut turning_point = false;
+        for Received { change, at } in batch.drain(..) {
+            turning_point |= matches!(change, Change::RelistFinished(_) | Change::Access(..));
+            self.waiting.extend(at);
+            self.auditor.apply(change, now);
+        }
+        self.dirty = true;
+        if !self.complete && !turning_point {
+            self.pacing.hold(Instant::now(), GAP_BEFORE_COMPLETE);
+        }
+    }
+
+    fn tick(&mut self) {
+        let now = Timestamp::now();
+        if self.auditor.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.auditor.tick(now);
+            self.dirty = true;
+        }
+    }
+
+    /// Makes a Snapshot of what was applied, publishes it and hands on what it brought to light.
+    fn publish(&mut self) {
+        let begun = Instant::now();
+        let snapshot = self.auditor.snapshot(Timestamp::now());
+        self.dirty = false;
+        if snapshot.complete && !self.complete {
+            self.complete = true;
+            self.health.first_audit_done();
+            tracing::info!(
+                pods = snapshot.seen.pods,
+                namespaces = snapshot.seen.namespaces,
+                policies = snapshot.policies.len(),
+                "the first audit is complete"
+            );
+        }
+        self.outlets.snapshots.send_if_modified(|newest| {
+            let same = newest.as_ref().is_some_and(|newest| Arc::ptr_eq(newest, &snapshot));
+            if !same {
+                *newest = Some(snapshot);
+            }
+            !same
+        });
+        let ended = Instant::now();
+        self.pacing.made(begun, ended);
+        for at in self.waiting.drain(..) {
+            self.health.operational.detected(ended.saturating_duration_since(at));
+        }
+        self.hand_on();
+    }
+
+    fn hand_on(&mut self) {
+        for transition in self.auditor.drain_transitions() {
+            log_transition(&transition);
+            self.health.operational.transition(transition.kind);
+            self.notify(Notice::Transition(transition));
+        }
+        for first_audit in self.auditor.drain_first_audits() {
+            log_first_audit(&first_audit);
+            self.notify(Notice::FirstAudit(first_audit));
+        }
+        self.say_dropped();
+        for owner in self.auditor.drain_wanted_owners() {
+            // One that is left out is asked for again by the auditor.
+            let _ = self.outlets.owners.try_send(owner);
+        }
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        if self.outlets.notices.try_send(notice).is_err() {
+            self.health.operational.event(EventResult::Dropped);
+            self.dropped += 1;
+        }
+    }
+
+    fn say_dropped(&mut self) {
+        let now = Instant::now();
+        if self.dropped > 0
+            && self.dropped_said.is_none_or(|said| now.saturating_duration_since(said) >= LONGEST_SLEEP)
+        {
+            self.dropped_said = Some(now);
+            let dropped = std::mem::take(&mut self.dropped);
+            tracing::warn!(dropped, "too many Events at once; the log has every transition");
+        }
+    }
+}
+
+/// How long to sleep until the auditor's `deadline`, by the wall clock.
+fn sleep_until(deadline: Option<Timestamp>, now: Timestamp) -> Duration {
+    let Some(deadline) = deadline else { return LONGEST_SLEEP };
+    let until = Duration::try_from(deadline.duration_since(now)).unwrap_or(Duration::ZERO);
+    until.clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
+}
+
+/// Returns at `instant`; never when there is none.
+pub(crate) async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn log_transition(transition: &Transition) {
+    let policies = transition.policies.iter().map(|(name, _)| &**name).collect::<Vec<_>>().join(",");
+    tracing::info!(
+        finding = %transition.id,
+        transition = transition.kind.as_str(),
+        rule = %transition.rule,
+        severity = %transition.severity,
+        namespace = transition.subject.namespace().map_or("", |name| name),
+        subject_kind = transition.subject.kind(),
+        subject = transition.subject.name(),
+        reason = transition.reason,
+        policies,
+        since = %transition.since,
+        detail = transition.message,
+        "finding {}",
+        transition.kind.as_str()
+    );
+}
+
+fn log_first_audit(first: &FirstAudit) {
+    tracing::info!(
+        policy = &*first.policy,
+        generation = first.generation,
+        violations = first.violations,
+        unknown = first.unknown,
+        namespaces = first.namespaces,
+        "policy audited for the first time"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_waited_for_by_the_wall_clock_within_bounds() {
+        let now: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
+        let after = |seconds: i64| sleep_until(Some(now + jiff::SignedDuration::from_secs(seconds)), now);
+        assert_eq!(after(7), Duration::from_secs(7));
+        assert_eq!(after(0), SHORTEST_SLEEP);
+        assert_eq!(after(-3600), SHORTEST_SLEEP, "a deadline in the past makes no hot loop");
+        assert_eq!(after(86_400), LONGEST_SLEEP);
+        assert_eq!(sleep_until(None, now), LONGEST_SLEEP);
+    }
+}

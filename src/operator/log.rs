@@ -1,0 +1,70 @@
+//! The log: JSON lines (or plain text, at a terminal) on standard error.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a line, fields at the root.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// What is logged unless a filter says otherwise. kube logs every failed try on its own, whole bodies at WARN
+/// included; what it says that matters is said here, once.
+pub const DEFAULT_FILTER: &str = "info,kube_client=off,kube_runtime=off,tower=off,hyper=off";
+
+/// Why the log could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The filter cannot be read.
+    #[error("the log filter {filter:?} cannot be read; write for example: info,revisor=debug")]
+    Filter {
+        /// As given.
+        filter: String,
+        /// Where it fails.
+        source: ParseError,
+    },
+    /// There is a log already.
+    #[error("the log is set up already")]
+    Twice(#[from] TryInitError),
+}
+
+/// Begins the log. `filter` (as in `RUST_LOG`) comes on top of [`DEFAULT_FILTER`].
+pub fn init(format: Format, filter: Option<&str>) -> Result<(), Error> {
+    let filter = parse(filter.unwrap_or_default())?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        Format::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .finish()
+            .try_init()?,
+        Format::Text => builder.with_target(false).finish().try_init()?,
+    }
+    Ok(())
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, Error> {
+    EnvFilter::builder()
+        .parse(format!("{DEFAULT_FILTER},{filter}"))
+        .map_err(|source| Error::Filter { filter: filter.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_comes_on_top_of_the_default_and_a_bad_one_is_named() {
+        assert!(parse("").is_ok());
+        assert!(parse("revisor=debug,kube_client=debug").unwrap().to_string().contains("kube_client=debug"));
+        let error = parse("revisor=loud").unwrap_err().to_string();
+        assert!(error.contains("\"revisor=loud\"") && error.contains("info,revisor=debug"), "{error}");
+    }
+}

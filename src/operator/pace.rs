@@ -1,0 +1,124 @@
+//! How often things may happen: token buckets for writes, and the pace of Snapshots. Pure: instants are given.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// So many a second, so many at once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate {
+    /// How many a second in the long run; more than 0.
+    pub per_second: f64,
+    /// How many at once after a quiet time; at least 1.
+    pub burst: u32,
+}
+
+impl Rate {
+    /// `per_second` in the long run and `burst` at once.
+    pub const fn new(per_second: f64, burst: u32) -> Self {
+        Self { per_second, burst }
+    }
+}
+
+/// A token bucket.
+#[derive(Clone, Debug)]
+pub(crate) struct TokenBucket {
+    rate: Rate,
+    tokens: f64,
+    at: Instant,
+}
+
+impl TokenBucket {
+    /// A full bucket.
+    pub(crate) fn new(rate: Rate, now: Instant) -> Self {
+        let rate = Rate { per_second: rate.per_second.max(1e-6), burst: rate.burst.max(1) };
+        Self { rate, tokens: f64::from(rate.burst), at: now }
+    }
+
+    /// Takes a token and returns how long to wait before using it: zero while there are some. Whoever gives up
+    /// waiting has spent the token all the same.
+    pub(crate) fn take(&mut self, now: Instant) -> Duration {
+        let elapsed = now.saturating_duration_since(self.at).as_secs_f64();
+        self.tokens = (self.tokens + elapsed * self.rate.per_second).min(f64::from(self.rate.burst));
+        self.at = self.at.max(now);
+        self.tokens -= 1.0;
+        Duration::try_from_secs_f64((-self.tokens / self.rate.per_second).max(0.0)).unwrap_or(Duration::MAX)
+    }
+}
+
+/// When the next Snapshot is due. At once when idle; else with a gap that lets changes gather, and that grows
+/// with what a Snapshot costs, so that Snapshots never take more than a fourth of the time.
+#[derive(Clone, Debug)]
+pub(crate) struct Pacing {
+    shortest_gap: Duration,
+    next: Instant,
+}
+
+impl Pacing {
+    /// Snapshots at least `shortest_gap` apart.
+    pub(crate) fn new(shortest_gap: Duration, now: Instant) -> Self {
+        Self { shortest_gap, next: now }
+    }
+
+    /// When what has changed by `now` is due.
+    pub(crate) fn due(&self, now: Instant) -> Instant {
+        self.next.max(now)
+    }
+
+    /// A Snapshot was made, from `begun` to `ended`.
+    pub(crate) fn made(&mut self, begun: Instant, ended: Instant) {
+        self.next = ended + self.shortest_gap.max(3 * ended.saturating_duration_since(begun));
+    }
+
+    /// Lets the next one wait until `gap` after `now` at least.
+    pub(crate) fn hold(&mut self, now: Instant, gap: Duration) {
+        self.next = self.next.max(now + gap);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bucket_gives_its_burst_at_once_and_then_keeps_the_rate() {
+        let now = Instant::now();
+        let mut bucket = TokenBucket::new(Rate::new(2.0, 3), now);
+        let waits: Vec<_> = (0..5).map(|_| bucket.take(now)).collect();
+        assert_eq!(waits, [Duration::ZERO, Duration::ZERO, Duration::ZERO, SECOND / 2, SECOND]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bucket_fills_up_to_its_burst_and_not_beyond() {
+        let mut bucket = TokenBucket::new(Rate::new(1.0, 2), Instant::now());
+        for _ in 0..2 {
+            assert!(bucket.take(Instant::now()).is_zero());
+        }
+        tokio::time::advance(3600 * SECOND).await;
+        let waits: Vec<_> = (0..3).map(|_| bucket.take(Instant::now())).collect();
+        assert_eq!(waits, [Duration::ZERO, Duration::ZERO, SECOND]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rate_of_nothing_waits_long_and_does_not_panic() {
+        let now = Instant::now();
+        let mut bucket = TokenBucket::new(Rate::new(0.0, 0), now);
+        assert!(bucket.take(now).is_zero());
+        assert!(bucket.take(now) > 3600 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_engine_answers_at_once_and_a_busy_one_gathers() {
+        let gap = Duration::from_millis(5);
+        let now = Instant::now();
+        let mut pacing = Pacing::new(gap, now);
+        assert_eq!(pacing.due(now), now);
+        pacing.made(now, now + gap / 10);
+        assert_eq!(pacing.due(now + gap / 5), now + gap / 10 + gap, "gathers for the shortest gap");
+        assert_eq!(pacing.due(now + 10 * gap), now + 10 * gap, "idle again");
+        pacing.made(now, now + 4 * gap);
+        assert_eq!(pacing.due(now + 4 * gap), now + 16 * gap, "an expensive Snapshot makes the gap longer");
+    }
+}

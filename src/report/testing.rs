@@ -1,0 +1,329 @@
+//! Snapshots built by hand, for tests.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::auditor::findings::{
+    Finding, FindingId, Judged, ReferenceSpread, State, Subject, Workload, WorkloadUse,
+};
+use crate::auditor::snapshot::{Count, NamespaceSnapshot, PolicySnapshot, RuleCount, RuleTotal, Seen, Snapshot};
+use crate::auditor::transitions::{Transition, TransitionKind};
+use crate::policy::compile::{CompiledPolicy, Problem};
+use crate::policy::exemption::Exemption;
+use crate::policy::scope::Scope;
+use crate::rules::{Check, PreparedRule, RuleId};
+use crate::subject::Resource;
+use crate::subject::canonical::text_hash;
+use crate::subject::namespace::NamespaceFacts;
+use crate::subject::pod::{Image, ImageUse, PodShape, Slot};
+use crate::subject::reference::{ReferenceFacts, RunningContent};
+use crate::subject::running::{Lasted, RunningState};
+use crate::verdict::Severity;
+
+/// A fixed instant, `seconds` into the story.
+pub(super) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_795_000_000 + seconds).unwrap()
+}
+
+/// The one rule that is always in the catalogue.
+pub(super) fn trusted() -> RuleId {
+    RuleId::named("TrustedRegistry").unwrap()
+}
+
+fn exemption() -> Exemption {
+    let settings = serde_json::json!({
+        "name": "legacy-etl", "reason": "nodes are preloaded", "ticket": "OPS-412", "expiresAt": "2027-01-31T00:00:00Z"
+    });
+    Exemption {
+        name: settings["name"].as_str().unwrap().into(),
+        reason: settings["reason"].as_str().unwrap().into(),
+        ticket: Some(settings["ticket"].as_str().unwrap().into()),
+        expires_at: Some(settings["expiresAt"].as_str().unwrap().parse().unwrap()),
+    }
+}
+
+/// A policy with TrustedRegistry at this severity, and one exemption.
+pub(super) fn policy(name: &str, severity: Severity) -> CompiledPolicy {
+    let settings = serde_json::json!({"allow": ["registry.example.com/**"], "severity": severity});
+    let rule = (trusted().entry().prepare)(&settings).unwrap().unwrap();
+    CompiledPolicy {
+        name: name.into(),
+        uid: format!("uid-{name}").into(),
+        generation: 4,
+        observed_generation: 3,
+        profile: Some(("Baseline", "v1")),
+        spec_sha256: "c0ffee".into(),
+        scope: Scope::default(),
+        rules: Box::new([rule]),
+        rules_set_here: 1,
+        exemptions: Box::new([exemption()]),
+        problems: Box::default(),
+    }
+}
+
+/// What a subject under test looks like.
+pub(super) fn image_subject(namespace: &str, workload: &str, container: &str, image: &str) -> Subject {
+    let (kind, name) = workload.split_once('/').unwrap();
+    let image_use = ImageUse {
+        slot: Slot::Container,
+        name: container.into(),
+        image: Arc::new(Image::new(image)),
+        pull_policy: None,
+    };
+    let shape = PodShape { uses: Box::new([image_use]), ..PodShape::default() };
+    Subject::ImageUse(WorkloadUse {
+        namespace: namespace.into(),
+        workload: Arc::new(Workload {
+            kind: kind.into(),
+            name: name.into(),
+            api_version: "apps/v1".into(),
+            through: None,
+            uid: "".into(),
+            hash: text_hash(workload),
+        }),
+        judged: Arc::new(Judged {
+            shape: Arc::new(shape),
+            running: Arc::new(RunningState::default()),
+            unready: Lasted::FOREVER,
+            spec_changed: Lasted::FOREVER,
+        }),
+        image_use: 0,
+    })
+}
+
+/// A namespace as a subject.
+pub(super) fn namespace_subject(name: &str) -> Subject {
+    Subject::Namespace(Arc::new(NamespaceFacts {
+        name: name.into(),
+        object: None,
+        network_policies: Arc::new([]),
+        pods: 0,
+    }))
+}
+
+/// A transition of a Deployment's image under two policies.
+pub(super) fn transition(kind: TransitionKind) -> Transition {
+    Transition {
+        kind,
+        id: FindingId(0x5f2c_9a41_0000_0001),
+        rule: trusted(),
+        severity: Severity::Critical,
+        policies: vec![("baseline".into(), "uid-1".into()), ("strict".into(), "uid-2".into())],
+        subject: image_subject("team-a", "Deployment/web", "app", "evil.test/x:1"),
+        reason: "NotAllowed",
+        message: "evil.test/x is in none of the trusted repositories".into(),
+        since: at(0),
+        at: at(60),
+    }
+}
+
+/// A cluster under construction.
+#[derive(Default)]
+pub(super) struct World {
+    policies: Vec<CompiledPolicy>,
+    missing: Vec<(RuleId, Resource)>,
+    findings: BTreeMap<String, Vec<Finding>>,
+    references: Vec<Finding>,
+    running: bool,
+}
+
+impl World {
+    /// An empty cluster under these policies, which must be sorted by name.
+    pub(super) fn new(policies: impl IntoIterator<Item = CompiledPolicy>) -> Self {
+        Self { policies: policies.into_iter().collect(), ..Self::default() }
+    }
+
+    /// The cluster under one policy `baseline`, severity critical.
+    pub(super) fn baseline() -> Self {
+        Self::new([policy("baseline", Severity::Critical)])
+    }
+
+    /// The first audit is still running.
+    pub(super) fn first_audit_running(mut self) -> Self {
+        self.running = true;
+        self
+    }
+
+    /// Something in the first policy cannot be used.
+    pub(super) fn problem(mut self, reason: &'static str, field: &str, message: &str) -> Self {
+        let mut problems = std::mem::take(&mut self.policies[0].problems).into_vec();
+        problems.push(Problem { reason, field: field.into(), message: message.into() });
+        self.policies[0].problems = problems.into();
+        self
+    }
+
+    /// Something may not be read.
+    pub(super) fn missing(mut self, resource: Resource) -> Self {
+        self.missing.push((trusted(), resource));
+        self
+    }
+
+    /// A finding on `subject` under the policy of this index.
+    pub(super) fn on(mut self, policy: u16, subject: Subject, state: State) -> Self {
+        let namespace = subject.namespace().map(ToString::to_string).unwrap_or_default();
+        let place = subject.image_use().map(|image_use| (image_use.name.to_string(), image_use.image.display().to_owned()));
+        let key = format!("{namespace} {} {} {place:?}", subject.kind(), subject.name());
+        let reason = if state == State::Unknown { "Malformed" } else { "NotAllowed" };
+        self.findings.entry(namespace).or_default().push(Finding {
+            id: FindingId(text_hash(&key)),
+            policy,
+            rule: trusted(),
+            state,
+            reason,
+            subject,
+            pods: 3,
+            since: at(i64::from(policy)),
+            dormant_since: None,
+        });
+        self
+    }
+
+    /// A violation of `workload` in `namespace` under the first policy.
+    pub(super) fn fail(self, namespace: &str, workload: &str, image: &str) -> Self {
+        self.on(0, image_subject(namespace, workload, "app", image), State::Fail)
+    }
+
+    /// The last finding's workload has no live pod.
+    pub(super) fn dormant(mut self, namespace: &str) -> Self {
+        let finding = self.findings.get_mut(namespace).unwrap().last_mut().unwrap();
+        (finding.dormant_since, finding.pods) = (Some(at(100)), 0);
+        self
+    }
+
+    /// `canonical` runs as two contents in these namespaces, under the first policy, whose rule then judges
+    /// references.
+    pub(super) fn skew(mut self, canonical: &str, namespaces: &[(&str, u32)]) -> Self {
+        let check = Check::Reference(Box::new(|facts, note| {
+            note.fail("SeveralDigests", format_args!("{} runs as {} contents", facts.canonical, facts.contents.len()))
+        }));
+        let severity = self.policies[0].rules[0].severity;
+        self.policies[0].rules = Box::new([PreparedRule { id: trusted(), severity, check, graces: Box::default() }]);
+        let spread = ReferenceSpread {
+            facts: ReferenceFacts {
+                canonical: canonical.into(),
+                contents: Box::new([
+                    (RunningContent::Manifest("sha256:a".into()), 1),
+                    (RunningContent::Manifest("sha256:b".into()), 1),
+                ]),
+            },
+            namespaces: namespaces.iter().map(|(name, pods)| ((*name).into(), *pods)).collect(),
+        };
+        self.references.push(Finding {
+            id: FindingId(text_hash(canonical)),
+            policy: 0,
+            rule: trusted(),
+            state: State::Fail,
+            reason: "SeveralDigests",
+            subject: Subject::Reference(Arc::new(spread)),
+            pods: namespaces.iter().map(|(_, pods)| pods).sum(),
+            since: at(0),
+            dormant_since: None,
+        });
+        self
+    }
+
+    /// The Snapshot, counted as the auditor counts.
+    pub(super) fn snapshot(mut self) -> Snapshot {
+        let namespaces: Vec<_> = self.findings.into_iter().map(|(name, findings)| namespace(name, findings)).collect();
+        self.references.sort_by_key(|finding| (finding.id, finding.policy));
+        let totals = |(index, policy): (usize, CompiledPolicy)| {
+            let index = u16::try_from(index).unwrap();
+            let of_policy = |part: &Arc<NamespaceSnapshot>| {
+                part.counts.iter().filter(|line| line.policy == index).fold(Count::default(), |mut sum, line| {
+                    sum += line.count;
+                    sum
+                })
+            };
+            let mut count = Count::default();
+            namespaces.iter().for_each(|part| count += of_policy(part));
+            for finding in self.references.iter().filter(|finding| finding.policy == index) {
+                count += count_of(finding);
+            }
+            let violating = u32::try_from(namespaces.iter().filter(|part| of_policy(part).fail > 0).count()).unwrap();
+            let rules = policy.rules.iter().map(|rule| RuleTotal { rule: rule.id, count, namespaces: violating });
+            PolicySnapshot {
+                rules: rules.collect(),
+                policy: Arc::new(policy),
+                missing_permissions: self.missing.clone().into(),
+                violating_namespaces: violating,
+            }
+        };
+        Snapshot {
+            observed_at: at(3_600),
+            complete: !self.running,
+            policies: self.policies.into_iter().enumerate().map(totals).collect(),
+            seen: Seen {
+                pods: 12,
+                namespaces: u32::try_from(namespaces.len()).unwrap(),
+                images: 5,
+                shapes: 4,
+                image_uses: 7,
+                references: 2,
+                malformed: 1,
+                unsupported: 0,
+            },
+            namespaces: namespaces.into(),
+            references: self.references.into(),
+        }
+    }
+}
+
+fn count_of(finding: &Finding) -> Count {
+    let mut count = Count::default();
+    match finding.state {
+        _ if finding.dormant_since.is_some() => {}
+        State::Fail => count.fail = 1,
+        State::Unknown => count.unknown = 1,
+        State::Exempt(_) => count.exempt = 1,
+    }
+    count
+}
+
+fn namespace(name: String, mut findings: Vec<Finding>) -> Arc<NamespaceSnapshot> {
+    findings.sort_by_key(|finding| (finding.id, finding.policy));
+    let mut counts: Vec<RuleCount> = Vec::new();
+    for finding in &findings {
+        let count = count_of(finding);
+        match counts.iter_mut().find(|line| (line.policy, line.rule) == (finding.policy, finding.rule)) {
+            Some(line) => line.count += count,
+            None => counts.push(RuleCount { policy: finding.policy, rule: finding.rule, count }),
+        }
+    }
+    counts.retain(|line| !line.count.is_zero());
+    counts.sort_by_key(|line| (line.policy, line.rule));
+    Arc::new(NamespaceSnapshot {
+        name: name.into(),
+        uid: "uid".into(),
+        terminating: false,
+        exists: true,
+        findings: findings.into(),
+        counts: counts.into(),
+        pods: 3,
+        image_uses: 3,
+        revision: 1,
+    })
+}
+
+/// A cluster in which every namespace has violations under each of `policies` policies.
+pub(super) fn many_namespaces(namespaces: usize, policies: u16) -> Snapshot {
+    let named = |index: u16| policy(&format!("policy-{index}"), Severity::High);
+    let mut snapshot = World::new((0..policies).map(named)).snapshot();
+    let part = |index: usize| {
+        let count = Count { fail: u32::try_from(index % 97 + 1).unwrap(), ..Count::default() };
+        Arc::new(NamespaceSnapshot {
+            name: format!("team-{index:05}-production").into(),
+            uid: "".into(),
+            terminating: false,
+            exists: true,
+            findings: Box::default(),
+            counts: (0..policies).map(|policy| RuleCount { policy, rule: trusted(), count }).collect(),
+            pods: 0,
+            image_uses: 0,
+            revision: 0,
+        })
+    };
+    snapshot.namespaces = (0..namespaces).map(part).collect();
+    snapshot
+}
