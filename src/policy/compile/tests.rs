@@ -1,3 +1,5 @@
+//! What a policy compiles to, and what it says about the parts that cannot be used.
+
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! The schema rules that the API server holds us to, read off the generated CRDs.
+
 use serde_json::json;
 
 use super::*;
