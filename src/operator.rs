@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod log;
+pub mod one_shot;
 pub mod pace;
 
 mod access;

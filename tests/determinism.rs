@@ -217,9 +217,14 @@ impl State {
             Step::Job(index, false) => {
                 // The garbage collector takes a Job's pods with it; until then they keep their attribution.
                 self.jobs.remove(&index);
-                let pods: Vec<u8> = self.pods.keys().copied().filter(|pod| pod % 4 == 2 && pod % 3 == index).collect();
-                let gone = pods.into_iter().flat_map(|pod| self.take(&Step::Pod(pod, None))).collect::<Vec<_>>();
-                [vec![Change::JobGone(revisor::decode::pod::parse_uid(&job_uid(index)))], gone].into_iter().flatten().collect()
+                let pods: Vec<u8> =
+                    self.pods.keys().copied().filter(|pod| pod % 4 == 2 && pod % 3 == index).collect();
+                let gone =
+                    pods.into_iter().flat_map(|pod| self.take(&Step::Pod(pod, None))).collect::<Vec<_>>();
+                [vec![Change::JobGone(revisor::decode::pod::parse_uid(&job_uid(index)))], gone]
+                    .into_iter()
+                    .flatten()
+                    .collect()
             }
             Step::Policy(index, Some(variant)) => {
                 self.policies.insert(index, variant);

@@ -105,7 +105,10 @@ mod tests {
         assert_eq!(visible("x\ny\r\tz"), "x\\u{a}y\\u{d}\\u{9}z");
         assert_eq!(visible("c1 \u{9b}2J"), "c1 \\u{9b}2J");
         assert_eq!(visible("evil\u{202e}gpj.exe"), "evil\\u{202e}gpj.exe");
-        assert_eq!(visible("ngi\u{200b}nx\u{2028}\u{feff}\u{e0041}"), "ngi\\u{200b}nx\\u{2028}\\u{feff}\\u{e0041}");
+        assert_eq!(
+            visible("ngi\u{200b}nx\u{2028}\u{feff}\u{e0041}"),
+            "ngi\\u{200b}nx\\u{2028}\\u{feff}\\u{e0041}"
+        );
     }
 
     #[test]

@@ -40,9 +40,13 @@ impl<'a> Merged<'a> {
     /// Merges findings of one id. A violation under one policy is one, though another permits it.
     fn new(snapshot: &Snapshot, group: &[(&'a Finding, Option<u32>)]) -> Option<Self> {
         let rank = group.iter().map(|(finding, _)| state_rank(finding.state)).min()?;
-        let members: Vec<_> =
-            group.iter().map(|(finding, _)| *finding).filter(|finding| state_rank(finding.state) == rank).collect();
-        let severity = |finding: &Finding| severity_of(&snapshot.policies[usize::from(finding.policy)], finding.rule);
+        let members: Vec<_> = group
+            .iter()
+            .map(|(finding, _)| *finding)
+            .filter(|finding| state_rank(finding.state) == rank)
+            .collect();
+        let severity =
+            |finding: &Finding| severity_of(&snapshot.policies[usize::from(finding.policy)], finding.rule);
         // Of equals, `max_by_key` takes the last: go backwards for the first.
         let spokesman = *members.iter().rev().max_by_key(|finding| severity(finding))?;
         Some(Self { spokesman, severity: severity(spokesman), members, pods_here: group[0].1 })
@@ -77,7 +81,8 @@ impl<'a> Merged<'a> {
             State::Unknown => (FindingState::Unknown, None),
             State::Exempt(index) => (FindingState::Exempt, self.exemption(snapshot, *index)),
         };
-        let policy = |finding: &&Finding| snapshot.policies[usize::from(finding.policy)].policy.name.to_string();
+        let policy =
+            |finding: &&Finding| snapshot.policies[usize::from(finding.policy)].policy.name.to_string();
         let since = self.members.iter().map(|finding| finding.since).min();
         let pods = self.pods_here.or(Some(self.spokesman.pods)).filter(|pods| *pods > 0);
         NamespaceFinding {
@@ -87,7 +92,8 @@ impl<'a> Merged<'a> {
             severity: self.severity,
             state,
             reason: (*reason).to_owned(),
-            subject: visible_within(&format!("{}/{}", subject.kind(), subject.name()), REFERENCE_MAX).into_owned(),
+            subject: visible_within(&format!("{}/{}", subject.kind(), subject.name()), REFERENCE_MAX)
+                .into_owned(),
             slot: subject.image_use().map(|image_use| image_use.slot.as_str().to_owned()),
             container: self.container().map(|name| visible_within(name, NAME_MAX).into_owned()),
             image: self.image().map(|image| visible_within(image, REFERENCE_MAX).into_owned()),
@@ -122,7 +128,10 @@ impl<'a> Merged<'a> {
             name: visible_within(&exemption.name, NAME_MAX).into_owned(),
             policy: policy.name.to_string(),
             reason: visible_within(&exemption.reason, TEXT_MAX).into_owned(),
-            ticket: exemption.ticket.as_deref().map(|ticket| visible_within(ticket, REFERENCE_MAX).into_owned()),
+            ticket: exemption
+                .ticket
+                .as_deref()
+                .map(|ticket| visible_within(ticket, REFERENCE_MAX).into_owned()),
             expires_at: exemption.expires_at.map(Time),
         })
     }
@@ -250,7 +259,10 @@ mod tests {
             .on(0, web("evil.test/x:1"), State::Fail);
         let audit = audit(world);
         let [finding] = &*audit.findings else { panic!("{audit:?}") };
-        assert_eq!((&*finding.policies, finding.severity), (&["a".to_owned(), "b".to_owned()][..], Severity::High));
+        assert_eq!(
+            (&*finding.policies, finding.severity),
+            (&["a".to_owned(), "b".to_owned()][..], Severity::High)
+        );
         assert_eq!((finding.since.0, audit.summary.violations), (at(0), 1));
     }
 
@@ -261,7 +273,10 @@ mod tests {
             .on(1, web("evil.test/x:1"), State::Fail);
         let audit = audit(world);
         let finding = &audit.findings[0];
-        assert_eq!((finding.state, finding.severity, &*finding.policies), (FindingState::Fail, Severity::Low, &["b".to_owned()][..]));
+        assert_eq!(
+            (finding.state, finding.severity, &*finding.policies),
+            (FindingState::Fail, Severity::Low, &["b".to_owned()][..])
+        );
         assert_eq!((audit.summary.violations, audit.summary.critical, audit.summary.exempt), (1, 0, 0));
         assert!(finding.exemption.is_none());
     }
@@ -333,7 +348,8 @@ mod tests {
     fn long_lists_are_cut_at_a_hundred_and_counted() {
         let mut world = World::baseline();
         for index in 0..130 {
-            world = world.on(0, image_subject("team-a", &format!("Pod/p{index:03}"), "c", "x:1"), State::Unknown);
+            world =
+                world.on(0, image_subject("team-a", &format!("Pod/p{index:03}"), "c", "x:1"), State::Unknown);
         }
         let audit = audit(world);
         assert_eq!((audit.findings.len(), audit.omitted, audit.summary.unknown), (100, 30, 130));

@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use crate::auditor::findings::{
     Finding, FindingId, Judged, ReferenceSpread, State, Subject, Workload, WorkloadUse,
 };
-use crate::auditor::snapshot::{Count, NamespaceSnapshot, PolicySnapshot, RuleCount, RuleTotal, Seen, Snapshot};
+use crate::auditor::snapshot::{
+    Count, NamespaceSnapshot, PolicySnapshot, RuleCount, RuleTotal, Seen, Snapshot,
+};
 use crate::auditor::transitions::{Transition, TransitionKind};
 use crate::policy::compile::{CompiledPolicy, Problem};
 use crate::policy::exemption::Exemption;
@@ -32,16 +34,12 @@ pub(super) fn trusted() -> RuleId {
     RuleId::named("TrustedRegistry").unwrap()
 }
 
-fn exemption() -> Exemption {
-    let settings = serde_json::json!({
-        "name": "legacy-etl", "reason": "nodes are preloaded", "ticket": "OPS-412", "expiresAt": "2027-01-31T00:00:00Z"
-    });
-    Exemption {
-        name: settings["name"].as_str().unwrap().into(),
-        reason: settings["reason"].as_str().unwrap().into(),
-        ticket: Some(settings["ticket"].as_str().unwrap().into()),
-        expires_at: Some(settings["expiresAt"].as_str().unwrap().parse().unwrap()),
-    }
+fn exemptions() -> Box<[Exemption]> {
+    let written = serde_json::json!([{
+        "name": "legacy-etl", "rules": ["TrustedRegistry"], "namespaces": ["etl-*"], "reason": "nodes are preloaded",
+        "ticket": "OPS-412", "expiresAt": "2027-01-31T00:00:00Z"
+    }]);
+    Exemption::compile_all(&written, &mut Vec::new())
 }
 
 /// A policy with TrustedRegistry at this severity, and one exemption.
@@ -58,7 +56,7 @@ pub(super) fn policy(name: &str, severity: Severity) -> CompiledPolicy {
         scope: Scope::default(),
         rules: Box::new([rule]),
         rules_set_here: 1,
-        exemptions: Box::new([exemption()]),
+        exemptions: exemptions(),
         problems: Box::default(),
     }
 }
@@ -76,6 +74,7 @@ pub(super) fn image_subject(namespace: &str, workload: &str, container: &str, im
     Subject::ImageUse(WorkloadUse {
         namespace: namespace.into(),
         workload: Arc::new(Workload {
+            verified: false,
             kind: kind.into(),
             name: name.into(),
             api_version: "apps/v1".into(),
@@ -163,7 +162,9 @@ impl World {
     /// A finding on `subject` under the policy of this index.
     pub(super) fn on(mut self, policy: u16, subject: Subject, state: State) -> Self {
         let namespace = subject.namespace().map(ToString::to_string).unwrap_or_default();
-        let place = subject.image_use().map(|image_use| (image_use.name.to_string(), image_use.image.display().to_owned()));
+        let place = subject
+            .image_use()
+            .map(|image_use| (image_use.name.to_string(), image_use.image.display().to_owned()));
         let key = format!("{namespace} {} {} {place:?}", subject.kind(), subject.name());
         let reason = if state == State::Unknown { "Malformed" } else { "NotAllowed" };
         self.findings.entry(namespace).or_default().push(Finding {
@@ -196,10 +197,14 @@ impl World {
     /// references.
     pub(super) fn skew(mut self, canonical: &str, namespaces: &[(&str, u32)]) -> Self {
         let check = Check::Reference(Box::new(|facts, note| {
-            note.fail("SeveralDigests", format_args!("{} runs as {} contents", facts.canonical, facts.contents.len()))
+            note.fail(
+                "SeveralDigests",
+                format_args!("{} runs as {} contents", facts.canonical, facts.contents.len()),
+            )
         }));
         let severity = self.policies[0].rules[0].severity;
-        self.policies[0].rules = Box::new([PreparedRule { id: trusted(), severity, check, graces: Box::default() }]);
+        self.policies[0].rules =
+            Box::new([PreparedRule { id: trusted(), severity, check, graces: Box::default() }]);
         let spread = ReferenceSpread {
             facts: ReferenceFacts {
                 canonical: canonical.into(),
@@ -226,23 +231,29 @@ impl World {
 
     /// The Snapshot, counted as the auditor counts.
     pub(super) fn snapshot(mut self) -> Snapshot {
-        let namespaces: Vec<_> = self.findings.into_iter().map(|(name, findings)| namespace(name, findings)).collect();
+        let namespaces: Vec<_> =
+            self.findings.into_iter().map(|(name, findings)| namespace(name, findings)).collect();
         self.references.sort_by_key(|finding| (finding.id, finding.policy));
         let totals = |(index, policy): (usize, CompiledPolicy)| {
             let index = u16::try_from(index).unwrap();
             let of_policy = |part: &Arc<NamespaceSnapshot>| {
-                part.counts.iter().filter(|line| line.policy == index).fold(Count::default(), |mut sum, line| {
-                    sum += line.count;
-                    sum
-                })
+                part.counts.iter().filter(|line| line.policy == index).fold(
+                    Count::default(),
+                    |mut sum, line| {
+                        sum += line.count;
+                        sum
+                    },
+                )
             };
             let mut count = Count::default();
             namespaces.iter().for_each(|part| count += of_policy(part));
             for finding in self.references.iter().filter(|finding| finding.policy == index) {
                 count += count_of(finding);
             }
-            let violating = u32::try_from(namespaces.iter().filter(|part| of_policy(part).fail > 0).count()).unwrap();
-            let rules = policy.rules.iter().map(|rule| RuleTotal { rule: rule.id, count, namespaces: violating });
+            let violating =
+                u32::try_from(namespaces.iter().filter(|part| of_policy(part).fail > 0).count()).unwrap();
+            let rules =
+                policy.rules.iter().map(|rule| RuleTotal { rule: rule.id, count, namespaces: violating });
             PolicySnapshot {
                 rules: rules.collect(),
                 policy: Arc::new(policy),

@@ -1,0 +1,57 @@
+//! `revisor rules`: the catalogue.
+
+use clap::ValueEnum;
+
+use super::{Exit, Failure, Streams};
+use crate::rules::{RuleId, nearest};
+
+/// Shows the rules: what each demands, why, and what to do about a violation.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// One rule, by its id.
+    #[arg(value_name = "ID")]
+    id: Option<String>,
+    /// How they are written.
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Table,
+    /// For machines.
+    Json,
+    /// For a page of documentation.
+    Markdown,
+}
+
+/// Writes them.
+pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
+    let rule = args.id.as_deref().map(named).transpose()?;
+    streams.out.write_all(render(rule, args.output).as_bytes())?;
+    Ok(Exit::Clean)
+}
+
+fn named(id: &str) -> Result<RuleId, Failure> {
+    RuleId::named(id)
+        .or_else(|| RuleId::all().find(|rule| rule.as_str().eq_ignore_ascii_case(id)))
+        .ok_or_else(|| {
+            let suggestion = nearest(id).map_or_else(String::new, |rule| format!("Did you mean {rule}? "));
+            Failure::new(format!("there is no rule {id:?}"))
+                .help(format!("{suggestion}`revisor rules` lists them."))
+        })
+}
+
+/// The only place that names the report's functions.
+fn render(rule: Option<RuleId>, output: Output) -> String {
+    // STAND-IN until report::rules is there.
+    let rules =
+        RuleId::all().filter(|id| rule.is_none_or(|rule| rule == *id)).map(RuleId::info).collect::<Vec<_>>();
+    match output {
+        Output::Json => format!("{:#}\n", serde_json::json!(rules)),
+        Output::Table | Output::Markdown => {
+            rules.iter().map(|info| format!("{:32} {:9} {}\n", info.id, info.severity, info.title)).collect()
+        }
+    }
+}
