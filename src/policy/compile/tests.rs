@@ -218,6 +218,13 @@ fn a_null_that_kubectl_took_out_comes_back() {
     let mut spec = json!({"profile": {}});
     restore_nulls(&mut spec, &applied(json!({"trustedRegistry": null})));
     assert_eq!(spec, json!({"profile": {}, "rules": {"trustedRegistry": null}}));
+    let mut spec = json!({"exemptions": [{"name": "a", "workloads": ["*/x"]}, {"name": "b"}, {}]});
+    let exemptions = json!([{"name": "a", "namespaces": null, "workloads": null}, {"images": null}]);
+    restore_nulls(&mut spec, &json!({"spec": {"exemptions": exemptions}}).to_string());
+    assert_eq!(
+        spec,
+        json!({"exemptions": [{"name": "a", "namespaces": null, "workloads": ["*/x"]}, {"name": "b"}, {}]})
+    );
     for annotation in ["", "{", "[]", r#"{"spec": null}"#, r#"{"spec": {"rules": {}}}"#] {
         let mut spec = json!({"profile": {}});
         restore_nulls(&mut spec, annotation);
