@@ -7,7 +7,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::findings::{Finding, FindingId, State, Subject, Workload, WorkloadUse, judge, name_id, use_id};
-use super::inventory::{Group, Inventory};
+use super::groups::Group;
+use super::inventory::Inventory;
 use super::namespaces::Namespace;
 use super::plan::Plan;
 use super::snapshot::{Count, NamespaceSnapshot, RuleCount};
@@ -95,9 +96,9 @@ impl<'a> Rolling<'a> {
     }
 
     fn members(&self, namespace: &Namespace) -> Vec<Member<'a>> {
-        let groups = self.inventory.groups_from(namespace.first_group);
+        let groups = self.inventory.groups.from(namespace.first_group);
         let mut members: Vec<Member<'a>> = groups
-            .filter_map(|(_, group)| {
+            .filter_map(|group| {
                 let ended = self.inventory.judged(group).running.phase == Phase::Terminated;
                 Some(Member { group, workload: self.inventory.workload(group)?, ended })
             })
@@ -140,7 +141,7 @@ impl<'a> Rolling<'a> {
     ) {
         for (place, member) in members.iter().enumerate() {
             if member.ended && !policy.scope.include_terminated
-                || !self.inventory.labels.covers(member.group.class, usize::from(index))
+                || !self.inventory.labels.covers(member.group.key.class, usize::from(index))
             {
                 continue;
             }
@@ -167,7 +168,7 @@ impl<'a> Rolling<'a> {
                 }
                 continue;
             }
-            let bits = self.inventory.pairs.bits(member.group.pair, usize::from(index));
+            let bits = self.inventory.pairs.bits(member.group.key.pair, usize::from(index));
             for (image_use, (bits, hash)) in bits.iter().zip(&judged.shape.use_hashes).enumerate() {
                 each_bit(bits.fail, |rule| push(rule, State::Fail, image_use, *hash, None));
                 each_bit(bits.unknown, |rule| push(rule, State::Unknown, image_use, *hash, None));

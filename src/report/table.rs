@@ -165,7 +165,10 @@ fn unsupported(report: &AuditReport, text: &mut String) {
         let name = format!("{}/{}", object.subject.kind, object.subject.name);
         let place = object.source.as_ref().map(|source| format!(" ({}:{})", source.file, source.line));
         let line = format!("{name} names the image {}{}", object.image, place.unwrap_or_default());
-        text.push_str(&format!("Not judged, its kind is not known: {}\n", visible_within(&line, MESSAGE_LIMIT)));
+        text.push_str(&format!(
+            "Not judged, its kind is not known: {}\n",
+            visible_within(&line, MESSAGE_LIMIT)
+        ));
     }
     match report.unsupported.len() {
         0 => {}
@@ -295,12 +298,17 @@ Why a rule matters and what to do: revisor rules TrustedRegistry
             source: Some(Source { file: "vm.yaml".into(), line: 3 }),
         };
         let objects: Vec<_> = (0..12).map(object).collect();
-        let text =
-            table(&testing::report(&World::baseline().snapshot(), Listed::Findings, &objects, |_, _| {}), Colour::Never);
+        let text = table(
+            &testing::report(&World::baseline().snapshot(), Listed::Findings, &objects, |_, _| {}),
+            Colour::Never,
+        );
         assert!(text.starts_with(
             "Not judged, its kind is not known: VirtualMachine/vm\\u{1b}00 names the image disk:1 (vm.yaml:3)\n"
         ));
-        assert!(text.contains("Not judged: 2 more\n\nNo violations, 1 malformed, 12 of unsupported kinds in "), "{text}");
+        assert!(
+            text.contains("Not judged: 2 more\n\nNo violations, 1 malformed, 12 of unsupported kinds in "),
+            "{text}"
+        );
     }
 
     #[test]
