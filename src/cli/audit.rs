@@ -149,6 +149,7 @@ pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure
         verdicts: args.verdicts,
         fail_on: args.fail_on,
         fail_on_unknown: args.fail_on_unknown,
+        all_read: all_read && problems.is_empty(),
     };
     let is_clean = report::write(&mut auditor, &ask, streams.out)?;
     Ok(match (all_read && problems.is_empty(), is_clean) {

@@ -304,6 +304,9 @@ pub struct Summary {
     pub malformed: u64,
     /// Objects of unknown kinds that name an image: `unknown`, and counted here only.
     pub unsupported: usize,
+    /// Part of the input or of a policy could not be read, so that this is not all; left out when it is.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub incomplete: bool,
 }
 
 /// The report.
@@ -336,5 +339,11 @@ impl AuditReport {
     /// Whether anything could not be decided.
     pub fn has_unknown(&self) -> bool {
         self.summary.unknown > 0 || self.summary.unsupported > 0
+    }
+
+    /// Whether nothing was there to judge.
+    pub fn is_about_nothing(&self) -> bool {
+        let Summary { namespaces, image_uses, malformed, unsupported, .. } = self.summary;
+        (namespaces, image_uses, malformed, unsupported) == (0, 0, 0, 0)
     }
 }

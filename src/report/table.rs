@@ -172,7 +172,7 @@ fn unsupported(report: &AuditReport, text: &mut String) {
     }
     match report.unsupported.len() {
         0 => {}
-        ..=UNSUPPORTED_SHOWN => text.push('\n'),
+        1..=UNSUPPORTED_SHOWN => text.push('\n'),
         all => text.push_str(&format!("Not judged: {} more\n\n", all - UNSUPPORTED_SHOWN)),
     }
 }
@@ -198,6 +198,9 @@ fn last_line(report: &AuditReport, groups: &[(Place<'_>, Vec<Line<'_>>)], colour
         more.push(format!("{} of unsupported kinds", summary.unsupported));
     }
     let mut parts = vec![];
+    if summary.incomplete {
+        more.push("part of the input or of a policy not read".to_owned());
+    }
     let tone = if fails().next().is_some() {
         let severities = Severity::WORST_FIRST.into_iter().filter_map(|severity| {
             let count = fails().filter(|line| line.row.severity == severity).count();
@@ -237,6 +240,7 @@ fn last_line(report: &AuditReport, groups: &[(Place<'_>, Vec<Line<'_>>)], colour
 #[cfg(test)]
 mod tests {
     use super::super::gather::Listed;
+    use super::super::result::Summary;
     use super::super::testing::{self, World, image_subject, policy};
     use super::*;
     use crate::auditor::findings::State;
@@ -308,6 +312,18 @@ Why a rule matters and what to do: revisor rules TrustedRegistry
         assert!(
             text.contains("Not judged: 2 more\n\nNo violations, 1 malformed, 12 of unsupported kinds in "),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_never_clean() {
+        let mut report = report(World::baseline(), Listed::Findings);
+        report.summary = Summary { malformed: 0, incomplete: true, ..report.summary };
+        let text = table(&report, Colour::Always);
+        assert_eq!(
+            text,
+            "\u{1b}[1mNo violations, part of the input or of a policy not read\u{1b}[0m in 7 image uses and 0 \
+             namespaces (policy baseline)\n"
         );
     }
 

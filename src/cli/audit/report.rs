@@ -19,6 +19,8 @@ pub(super) struct Ask {
     pub(super) verdicts: Verdicts,
     pub(super) fail_on: Severity,
     pub(super) fail_on_unknown: bool,
+    /// The input and the policies could be read in full.
+    pub(super) all_read: bool,
 }
 
 /// Judges everything, writes it, and says whether it is clean.
@@ -29,11 +31,17 @@ pub(super) fn write(auditor: &mut Auditor, ask: &Ask, out: &mut dyn Write) -> io
     });
     auditor.audit(ask.now, &mut |judgement| gathering.tell(judgement));
     let seen = auditor.snapshot(ask.now).seen;
-    let report = gathering.report(ask.now, auditor.policies(), &seen, auditor.unsupported());
+    let mut report = gathering.report(ask.now, auditor.policies(), &seen, auditor.unsupported());
+    report.summary.incomplete = !ask.all_read;
+    if report.summary.incomplete && report.is_about_nothing() {
+        // The errors are told; a report of nothing would look clean.
+        return Ok(false);
+    }
     let text = match ask.output {
         Output::Json => json(&report)?,
         Output::Table => table(&report, colour()),
     };
     out.write_all(text.as_bytes())?;
-    Ok(!report.has_fail(ask.fail_on) && !(ask.fail_on_unknown && report.has_unknown()))
+    let undecided = ask.fail_on_unknown && report.has_unknown();
+    Ok(!undecided && !report.has_fail(ask.fail_on))
 }
