@@ -4,6 +4,8 @@
 //! `# expect: Rule=verdict ...`; `# params:` JSON by rule id (the rule's settings), with `scope` for the
 //! policy's scope and `now` for the instant; `# canonical:` the canonical reference of its image.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends where it fails")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,11 +30,13 @@ impl Case {
         };
         let expect = comment("expect").unwrap_or_else(|| panic!("{}: no `# expect:`", path.display()));
         let expect = expect.split_whitespace().map(|word| {
-            let (rule, verdict) = word.split_once('=').unwrap_or_else(|| panic!("{}: {word}", path.display()));
+            let (rule, verdict) =
+                word.split_once('=').unwrap_or_else(|| panic!("{}: {word}", path.display()));
             assert!(rank(verdict).is_some(), "{}: {word}", path.display());
             (rule.to_owned(), verdict.to_owned())
         });
-        let params = comment("params").map(|params| serde_json::from_str(params).unwrap()).unwrap_or_default();
+        let params =
+            comment("params").map(|params| serde_json::from_str(params).unwrap()).unwrap_or_default();
         Self {
             path: path.to_owned(),
             expect: expect.collect(),
@@ -84,7 +88,9 @@ impl Case {
         }
         if let Some(canonical) = &self.canonical {
             let of_containers = results.iter().filter(|result| result["slot"] == "container");
-            let found = of_containers.map(|result| result["canonical"].as_str().unwrap_or("none")).collect::<Vec<_>>();
+            let found = of_containers
+                .map(|result| result["canonical"].as_str().unwrap_or("none"))
+                .collect::<Vec<_>>();
             if found.is_empty() || found.iter().any(|found| found != canonical) {
                 wrong.push(format!("{name}: canonical: expected {canonical}, found {found:?}"));
             }
@@ -99,7 +105,10 @@ fn rank(verdict: &str) -> Option<usize> {
 
 /// The worst verdict of a rule; without any, it did not apply.
 fn worst<'r>(results: &'r [Value], rule: &str) -> &'r str {
-    let verdicts = results.iter().filter(|result| result["rule"] == rule).filter_map(|result| result["verdict"].as_str());
+    let verdicts = results
+        .iter()
+        .filter(|result| result["rule"] == rule)
+        .filter_map(|result| result["verdict"].as_str());
     verdicts.max_by_key(|verdict| rank(verdict).unwrap_or(usize::MAX)).unwrap_or("na")
 }
 

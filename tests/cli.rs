@@ -1,5 +1,7 @@
 //! `revisor` as a program: arguments, files, messages and exit codes.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -54,13 +56,19 @@ impl Ran {
 
     /// `rule subject file:line` of every result.
     fn results(&self) -> Vec<String> {
-        let text = |value: &Value, path: &str| value.pointer(path).and_then(Value::as_str).unwrap_or("-").to_owned();
+        let text =
+            |value: &Value, path: &str| value.pointer(path).and_then(Value::as_str).unwrap_or("-").to_owned();
         let results = self.json()["results"].as_array().unwrap().clone();
         let result = |value: &Value| {
             let file = text(value, "/source/file");
             let file = file.rsplit('/').next().unwrap_or_default();
             let line = value.pointer("/source/line").and_then(Value::as_u64).unwrap_or_default();
-            format!("{} {} {} {file}:{line}", text(value, "/verdict"), text(value, "/rule"), text(value, "/subject/name"))
+            format!(
+                "{} {} {} {file}:{line}",
+                text(value, "/verdict"),
+                text(value, "/rule"),
+                text(value, "/subject/name")
+            )
         };
         let mut results = results.iter().map(result).collect::<Vec<_>>();
         results.sort();
@@ -71,7 +79,9 @@ impl Ran {
 fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_revisor"));
     command.current_dir(folder).args(args).env("HOME", folder);
-    for variable in ["KUBECONFIG", "KUBERNETES_SERVICE_HOST", "REVISOR_OUTPUT", "REVISOR_FAIL_ON", "REVISOR_CONTEXT"] {
+    for variable in
+        ["KUBECONFIG", "KUBERNETES_SERVICE_HOST", "REVISOR_OUTPUT", "REVISOR_FAIL_ON", "REVISOR_CONTEXT"]
+    {
         command.env_remove(variable);
     }
     command
@@ -91,7 +101,8 @@ fn run(folder: &Path, args: &[&str]) -> Ran {
 
 fn pipe(folder: &Path, args: &[&str], stdin: &str) -> Ran {
     let mut command = command(folder, args);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
     ran(child.wait_with_output().unwrap())
 }
@@ -100,12 +111,17 @@ fn pipe(folder: &Path, args: &[&str], stdin: &str) -> Ran {
 fn nothing_to_audit_is_misuse_and_shows_examples() {
     let ran = run(&folder("nothing", &[]), &["audit"]);
     assert_eq!((ran.code, &*ran.out), (2, ""));
-    assert!(ran.err.starts_with("error: nothing to audit") && ran.err.contains("helm template"), "{}", ran.err);
+    assert!(
+        ran.err.starts_with("error: nothing to audit") && ran.err.contains("helm template"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
 fn exit_codes_are_0_clean_1_findings_2_not_done() {
-    let folder = folder("codes", &[("clean.yaml", CLEAN), ("bad.yaml", &bad_pod("bad")), ("policy.yaml", POLICY)]);
+    let folder =
+        folder("codes", &[("clean.yaml", CLEAN), ("bad.yaml", &bad_pod("bad")), ("policy.yaml", POLICY)]);
     let audit = |file: &str, more: &[&str]| {
         run(&folder, &[&["audit", file, "--policy", "policy.yaml", "-o", "json"], more].concat())
     };
@@ -173,7 +189,10 @@ fn folders_are_walked_in_order_and_recipes_get_one_hint() {
         &[
             ("b.yml", &bad_pod("b")),
             ("a/x.yaml", &bad_pod("x")),
-            ("a/z.json", r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "z"}, "spec": {"containers": [{"name": "c", "image": "evil.test/z:1"}]}}"#),
+            (
+                "a/z.json",
+                r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "z"}, "spec": {"containers": [{"name": "c", "image": "evil.test/z:1"}]}}"#,
+            ),
             ("a/notes.txt", "{{"),
             ("chart/Chart.yaml", "apiVersion: v2\nname: web\n"),
             ("chart/templates/t.yaml", template),
@@ -184,7 +203,11 @@ fn folders_are_walked_in_order_and_recipes_get_one_hint() {
         ],
     );
     let ran = run(&folder, &["audit", ".", "-o", "json"]);
-    let expected = ["fail TrustedRegistry b b.yml:1", "fail TrustedRegistry x x.yaml:1", "fail TrustedRegistry z z.json:1"];
+    let expected = [
+        "fail TrustedRegistry b b.yml:1",
+        "fail TrustedRegistry x x.yaml:1",
+        "fail TrustedRegistry z z.json:1",
+    ];
     assert_eq!(ran.results(), expected, "{}", ran.err);
     assert_eq!(ran.code, 1);
     let notes = ran.err.lines().collect::<Vec<_>>();
@@ -225,18 +248,33 @@ fn policies_that_cannot_be_used_name_the_field_and_the_nearest_rule() {
     let unknown = POLICY.replace("trustedRegistry:", "trustedRegistri:");
     let null = POLICY.replace(" {allow: [registry.example.com/**]}", "");
     let pod = bad_pod("p");
-    let folder = folder("policies", &[("unknown.yaml", &unknown), ("null.yaml", &null), ("p.yaml", &pod), ("good.yaml", POLICY)]);
+    let folder = folder(
+        "policies",
+        &[("unknown.yaml", &unknown), ("null.yaml", &null), ("p.yaml", &pod), ("good.yaml", POLICY)],
+    );
     let audit = |policy: &str| run(&folder, &["audit", "p.yaml", "--policy", policy]);
     let ran = audit("unknown.yaml");
     assert_eq!(ran.code, 2);
-    assert!(ran.err.contains("error: unknown.yaml:1: ImagePolicy mine: spec.rules.trustedRegistri"), "{}", ran.err);
+    assert!(
+        ran.err.contains("error: unknown.yaml:1: ImagePolicy mine: spec.rules.trustedRegistri"),
+        "{}",
+        ran.err
+    );
     assert!(ran.err.contains("trustedRegistry"), "{}", ran.err);
     let ran = audit("null.yaml");
-    assert!(ran.code == 2 && ran.err.contains("spec.rules.trustedRegistry") && ran.err.contains("{}"), "{}", ran.err);
+    assert!(
+        ran.code == 2 && ran.err.contains("spec.rules.trustedRegistry") && ran.err.contains("{}"),
+        "{}",
+        ran.err
+    );
     let ran = audit("p.yaml");
     assert!(ran.code == 2 && ran.err.contains("expected nothing but ImagePolicies"), "{}", ran.err);
     let twice = run(&folder, &["audit", "p.yaml", "good.yaml", "null.yaml"]);
-    assert!(twice.code == 2 && twice.err.contains("null.yaml:1: ImagePolicy mine: stands here too"), "{}", twice.err);
+    assert!(
+        twice.code == 2 && twice.err.contains("null.yaml:1: ImagePolicy mine: stands here too"),
+        "{}",
+        twice.err
+    );
     assert_eq!(run(&folder, &["audit", "p.yaml", "good.yaml", "--policy", "good.yaml"]).code, 1);
 }
 
@@ -259,7 +297,8 @@ fn unknown_kinds_are_named_once_and_only_on_request() {
 
 #[test]
 fn an_image_in_an_unsupported_kind_is_unknown_and_fails_only_on_request() {
-    let vm = "apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nmetadata: {name: v}\nspec: {image: 'disk:1'}\n";
+    let vm =
+        "apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nmetadata: {name: v}\nspec: {image: 'disk:1'}\n";
     let folder = folder("unsupported", &[("vm.yaml", vm)]);
     assert_eq!(run(&folder, &["audit", "vm.yaml"]).code, 0);
     assert_eq!(run(&folder, &["audit", "vm.yaml", "--fail-on-unknown"]).code, 1);
@@ -267,7 +306,8 @@ fn an_image_in_an_unsupported_kind_is_unknown_and_fails_only_on_request() {
 
 #[test]
 fn namespace_rules_judge_only_what_is_there_unless_the_input_is_complete() {
-    let policy = POLICY.replace("trustedRegistry: {allow: [registry.example.com/**]}", "defaultDenyIngress: {}");
+    let policy =
+        POLICY.replace("trustedRegistry: {allow: [registry.example.com/**]}", "defaultDenyIngress: {}");
     let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: team-b}\n";
     let text = format!("{CLEAN}---\n{namespace}");
     let folder = folder("complete", &[("a.yaml", &text), ("policy.yaml", &policy)]);
@@ -329,7 +369,13 @@ fn crds_and_completions_are_printed() {
 #[test]
 fn misuse_is_exit_code_2_and_help_is_an_answer() {
     let folder = folder("misuse", &[]);
-    for args in [&["frobnicate"][..], &[], &["audit", "-A", "x"], &["audit", "--cluster", "x"], &["audit", "-n", "No", "x"]] {
+    for args in [
+        &["frobnicate"][..],
+        &[],
+        &["audit", "-A", "x"],
+        &["audit", "--cluster", "x"],
+        &["audit", "-n", "No", "x"],
+    ] {
         let ran = run(&folder, args);
         assert_eq!((ran.code, &*ran.out), (2, ""), "{args:?}: {}", ran.err);
         assert!(!ran.err.is_empty(), "{args:?}");

@@ -1,5 +1,7 @@
 //! `revisor audit --cluster` against the in-memory API server: what the user may read, and what he may not.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,13 +56,22 @@ fn audit(server: &ApiServer, test: &str, args: &[&str]) -> Ran {
     fs::write(&kubeconfig, server.kubeconfig_yaml()).unwrap();
     fs::write(folder.join("policy.yaml"), POLICY).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_revisor"));
-    command.args(["audit", "--cluster", "--output", "json"]).args(args).current_dir(&folder).stdin(Stdio::null());
-    command.env("KUBECONFIG", &kubeconfig).env_remove("REVISOR_FAIL_ON").env_remove("KUBERNETES_SERVICE_HOST");
+    command
+        .args(["audit", "--cluster", "--output", "json"])
+        .args(args)
+        .current_dir(&folder)
+        .stdin(Stdio::null());
+    command
+        .env("KUBECONFIG", &kubeconfig)
+        .env_remove("REVISOR_FAIL_ON")
+        .env_remove("KUBERNETES_SERVICE_HOST");
     let output = command.output().unwrap();
     let report = serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default();
-    let text = |value: &Value, path: &str| value.pointer(path).and_then(Value::as_str).unwrap_or("-").to_owned();
+    let text =
+        |value: &Value, path: &str| value.pointer(path).and_then(Value::as_str).unwrap_or("-").to_owned();
     let finding = |value: &Value| {
-        let [verdict, rule, namespace, name] = ["/verdict", "/rule", "/namespace", "/subject/name"].map(|path| text(value, path));
+        let [verdict, rule, namespace, name] =
+            ["/verdict", "/rule", "/namespace", "/subject/name"].map(|path| text(value, path));
         format!("{verdict} {rule} {namespace} {name}")
     };
     let mut findings = report["results"].as_array().into_iter().flatten().map(finding).collect::<Vec<_>>();
@@ -74,7 +85,11 @@ async fn the_whole_cluster_is_judged_by_its_own_policies() {
     server.apply(POLICY);
     let ran = audit(&server, "whole", &["-A"]);
     let images = ran.findings.iter().filter(|found| found.contains("TrustedRegistry")).collect::<Vec<_>>();
-    let expected = ["fail TrustedRegistry team-a job", "fail TrustedRegistry team-a web", "fail TrustedRegistry team-b db"];
+    let expected = [
+        "fail TrustedRegistry team-a job",
+        "fail TrustedRegistry team-a web",
+        "fail TrustedRegistry team-b db",
+    ];
     assert_eq!(images, expected, "{}", ran.err);
     assert!(ran.findings.contains(&"fail DefaultDenyIngress team-b team-b".to_owned()), "{:?}", ran.findings);
     assert_eq!((ran.code, &*ran.err), (Some(1), ""));
@@ -84,7 +99,12 @@ async fn the_whole_cluster_is_judged_by_its_own_policies() {
 async fn one_namespace_and_a_selector_narrow_the_look() {
     let server = cluster().await;
     let ran = audit(&server, "narrow", &["-n", "team-a", "-l", "app=web", "--policy", "policy.yaml"]);
-    assert_eq!(ran.findings, ["fail DefaultDenyIngress team-a team-a", "fail TrustedRegistry team-a web"], "{}", ran.err);
+    assert_eq!(
+        ran.findings,
+        ["fail DefaultDenyIngress team-a team-a", "fail TrustedRegistry team-a web"],
+        "{}",
+        ran.err
+    );
     assert!(server.count("list", "imagepolicies") == 0, "with --policy the cluster's own are not read");
 }
 
@@ -94,7 +114,11 @@ async fn what_may_not_be_read_is_unknown_and_said() {
     server.deny(Denial::new("list", "networking.k8s.io", "networkpolicies"));
     server.deny(Denial::new("list", "revisor.dev", "imagepolicies"));
     let ran = audit(&server, "denied", &["-n", "team-a", "--policy", "policy.yaml"]);
-    assert!(ran.findings.contains(&"unknown DefaultDenyIngress team-a team-a".to_owned()), "{:?}", ran.findings);
+    assert!(
+        ran.findings.contains(&"unknown DefaultDenyIngress team-a team-a".to_owned()),
+        "{:?}",
+        ran.findings
+    );
     assert!(ran.err.contains("listing networkpolicies.networking.k8s.io is not permitted"), "{}", ran.err);
     let without = audit(&server, "denied", &["-n", "team-a"]);
     assert!(without.err.contains("the profile Baseline judges"), "{}", without.err);
@@ -164,7 +188,11 @@ async fn a_list_that_is_refused_is_an_error_that_names_it() {
     let server = cluster().await;
     server.fault(Fault::answer(500).on("networkpolicies").verb("list").always());
     let ran = audit(&server, "refused", &["-A"]);
-    assert!(ran.code == Some(2) && ran.err.contains("listing networkpolicies.networking.k8s.io: "), "{}", ran.err);
+    assert!(
+        ran.code == Some(2) && ran.err.contains("listing networkpolicies.networking.k8s.io: "),
+        "{}",
+        ran.err
+    );
 }
 
 #[tokio::test]
