@@ -4,6 +4,8 @@
 //! `# expect: Rule=verdict ...`; `# params:` JSON by rule id (the rule's settings), with `scope` for the
 //! policy's scope and `now` for the instant; `# canonical:` the canonical reference of its image.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends where it fails")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! `revisor` as a program: arguments, files, messages and exit codes.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

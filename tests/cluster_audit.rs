@@ -1,5 +1,7 @@
 //! `revisor audit --cluster` against the in-memory API server: what the user may read, and what he may not.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

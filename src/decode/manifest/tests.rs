@@ -318,3 +318,26 @@ fn errors_are_kept_up_to_a_bound_and_counted_beyond() {
     let (_, reader) = read(&"---\nkind: Pod\n".repeat(250));
     assert_eq!((reader.errors.len(), reader.more_errors), (200, 50));
 }
+
+mod hostile {
+    use proptest::prelude::*;
+
+    use super::read_file;
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(
+            pieces in prop::collection::vec(
+                prop::sample::select(vec![
+                    "---", "...", "\n", "\r\n", "  ", "- ", "a: ", "kind: Pod", "apiVersion: v1", "metadata:", "{", "}",
+                    "[", "]", "\"", "'", "|\n", "&a ", "*a", "<<: ", "? ", "# x", "%YAML 1.2", "\t", "\u{feff}", "é", "!!binary ",
+                    "items", "List", ": ", ",", "null", "1e999", "{{", "\0",
+                ]),
+                0..40,
+            ),
+            json in any::<bool>(),
+        ) {
+            read_file(if json { "x.json" } else { "x.yaml" }, &pieces.concat());
+        }
+    }
+}
