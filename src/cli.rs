@@ -9,11 +9,12 @@ mod crd;
 mod rules;
 mod run;
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::report::columns::Colour;
 use crate::report::escape::visible;
 
 /// Audits the container images and namespaces of a whole Kubernetes cluster, continuously.
@@ -99,6 +100,16 @@ impl Streams<'_> {
         let lines = message.lines().map(visible).collect::<Vec<_>>().join("\n");
         // There is no place left to say that this cannot be said.
         let _ = writeln!(self.err, "{prefix}{lines}");
+    }
+}
+
+/// Colour for results: on a terminal that can, unless `NO_COLOR` is set to anything.
+fn colour() -> Colour {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+    match io::stdout().is_terminal() && !is_dumb && !is_set("NO_COLOR") {
+        true => Colour::Always,
+        false => Colour::Never,
     }
 }
 

@@ -4,6 +4,7 @@ pub mod columns;
 mod conditions;
 pub mod escape;
 pub mod event;
+pub mod gather;
 pub mod json;
 pub mod log;
 pub mod metrics;

@@ -2,7 +2,9 @@
 
 use clap::ValueEnum;
 
-use super::{Exit, Failure, Streams};
+use super::{Exit, Failure, Streams, colour};
+use crate::report::json::json;
+use crate::report::rules::{RuleDoc, rule_markdown, rule_text, rules_markdown, rules_table};
 use crate::rules::{RuleId, nearest};
 
 /// Shows the rules: what each demands, why, and what to do about a violation.
@@ -29,7 +31,8 @@ enum Output {
 /// Writes them.
 pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
     let rule = args.id.as_deref().map(named).transpose()?;
-    streams.out.write_all(render(rule, args.output).as_bytes())?;
+    let text = render(rule, args.output).map_err(std::io::Error::from)?;
+    streams.out.write_all(text.as_bytes())?;
     Ok(Exit::Clean)
 }
 
@@ -44,14 +47,13 @@ fn named(id: &str) -> Result<RuleId, Failure> {
 }
 
 /// The only place that names the report's functions.
-fn render(rule: Option<RuleId>, output: Output) -> String {
-    // STAND-IN until report::rules is there.
-    let rules =
-        RuleId::all().filter(|id| rule.is_none_or(|rule| rule == *id)).map(RuleId::info).collect::<Vec<_>>();
-    match output {
-        Output::Json => format!("{:#}\n", serde_json::json!(rules)),
-        Output::Table | Output::Markdown => {
-            rules.iter().map(|info| format!("{:32} {:9} {}\n", info.id, info.severity, info.title)).collect()
-        }
-    }
+fn render(rule: Option<RuleId>, output: Output) -> Result<String, serde_json::Error> {
+    Ok(match (rule.map(RuleDoc::of), output) {
+        (Some(rule), Output::Json) => json(&rule)?,
+        (Some(rule), Output::Table) => rule_text(&rule, colour()),
+        (Some(rule), Output::Markdown) => rule_markdown(&rule),
+        (None, Output::Json) => json(&RuleDoc::all())?,
+        (None, Output::Table) => rules_table(&RuleDoc::all(), colour()),
+        (None, Output::Markdown) => rules_markdown(&RuleDoc::all()),
+    })
 }

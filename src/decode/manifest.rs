@@ -172,7 +172,8 @@ impl Reader {
         let (api_version, kind) = match type_meta(&value) {
             Ok(Some((api_version, kind))) => (api_version.to_owned(), kind.to_owned()),
             Ok(None) => {
-                return self.error(place.error("expected apiVersion and kind in every item of a List".into()));
+                return self
+                    .error(place.error("expected apiVersion and kind in every item of a List".into()));
             }
             Err(message) => return self.error(place.error(message)),
         };

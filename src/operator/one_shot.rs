@@ -16,6 +16,7 @@ use crate::decode::network_policy::NetworkPolicyRecord;
 use crate::decode::pod::PodRecord;
 use crate::decode::wire::Lean;
 use crate::decode::{Change, PolicyRecord};
+use crate::policy::compile::take_spec;
 use crate::subject::Resource;
 
 const PAGE: u32 = 500;
@@ -279,7 +280,7 @@ struct Policy(Change);
 impl<'de> Deserialize<'de> for Policy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut object = Value::deserialize(deserializer)?;
-        let spec = object.get_mut("spec").map(Value::take).unwrap_or_default();
+        let spec = take_spec(&mut object);
         let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default();
         let number = |path: &str| object.pointer(path).and_then(Value::as_i64).unwrap_or_default();
         if text("/metadata/name").is_empty() {

@@ -84,10 +84,7 @@ pub(super) fn line<const N: usize>(
     tones: [Tone; N],
     colour: Colour,
 ) -> String {
-    let last = cells
-        .iter()
-        .rposition(|cell| !cell.is_empty())
-        .unwrap_or_default();
+    let last = cells.iter().rposition(|cell| !cell.is_empty()).unwrap_or_default();
     let mut line = String::new();
     for (index, cell) in cells.iter().enumerate().take(last + 1) {
         line.push_str(&tones[index].paint(cell, colour));
@@ -104,26 +101,17 @@ mod tests {
 
     #[test]
     fn columns_align_by_display_width_and_colour_takes_none() {
-        let rows =
-            [["ab", "x"], ["日本", "y"], ["averylongname", "z"]].map(|row| row.map(str::to_owned));
+        let rows = [["ab", "x"], ["日本", "y"], ["averylongname", "z"]].map(|row| row.map(str::to_owned));
         let widths = widths(&rows, [6, 9]);
-        let lines = |colour| {
-            rows.each_ref()
-                .map(|row| line(row, widths, 2, [Tone::Red, Tone::Plain], colour))
-        };
-        assert_eq!(
-            lines(Colour::Never),
-            ["ab      x", "日本    y", "averylongname  z"]
-        );
+        let lines =
+            |colour| rows.each_ref().map(|row| line(row, widths, 2, [Tone::Red, Tone::Plain], colour));
+        assert_eq!(lines(Colour::Never), ["ab      x", "日本    y", "averylongname  z"]);
         assert_eq!(lines(Colour::Always)[1], "\u{1b}[31m日本\u{1b}[0m    y");
     }
 
     #[test]
     fn nothing_trails_a_line() {
         let row = ["a", "", ""].map(str::to_owned);
-        assert_eq!(
-            line(&row, [5, 5, 5], 2, [Tone::Plain; 3], Colour::Never),
-            "a"
-        );
+        assert_eq!(line(&row, [5, 5, 5], 2, [Tone::Plain; 3], Colour::Never), "a");
     }
 }

@@ -44,50 +44,24 @@ pub fn transition_event(transition: &Transition) -> EventText {
         TransitionKind::Exempted => ("Normal", "Exempted"),
     };
     // Uids, since a policy that is deleted and made anew tells its own story.
-    let mut sequence: Vec<u64> = transition
-        .policies
-        .iter()
-        .map(|(_, uid)| text_hash(uid))
-        .collect();
+    let mut sequence: Vec<u64> = transition.policies.iter().map(|(_, uid)| text_hash(uid)).collect();
     sequence.push(bytes_hash(&transition.at.as_nanosecond().to_le_bytes()));
     let reason = rule.as_str();
-    let name = format!(
-        "{}.{id}.{}.{:016x}",
-        reason.to_ascii_lowercase(),
-        kind.as_str(),
-        combine(&sequence)
-    );
-    EventText {
-        name,
-        type_,
-        reason,
-        action,
-        note: note(transition),
-    }
+    let name = format!("{}.{id}.{}.{:016x}", reason.to_ascii_lowercase(), kind.as_str(), combine(&sequence));
+    EventText { name, type_, reason, action, note: note(transition) }
 }
 
 /// What happened, to what, why, under which policies, what to do: the parts are bounded, so that none pushes
 /// another out.
 fn note(transition: &Transition) -> String {
-    let Transition {
-        kind,
-        rule,
-        severity,
-        subject,
-        message,
-        ..
-    } = transition;
+    let Transition { kind, rule, severity, subject, message, .. } = transition;
     let mut note = match kind {
         TransitionKind::Opened => format!("{} violation: ", capitalized(severity.as_str())),
         TransitionKind::Resolved => "Resolved: ".to_owned(),
         TransitionKind::Exempted => "Permitted by an exemption: ".to_owned(),
     };
     // The Event may regard the ReplicaSet or the Job, so the subject is always named.
-    note.push_str(&format!(
-        "{}/{}",
-        subject.kind(),
-        visible_within(subject.name(), 160)
-    ));
+    note.push_str(&format!("{}/{}", subject.kind(), visible_within(subject.name(), 160)));
     if let Some(image_use) = subject.image_use() {
         note.push_str(&format!(
             ", {} {}, image {}",
@@ -99,16 +73,8 @@ fn note(transition: &Transition) -> String {
     if *kind != TransitionKind::Resolved && !message.is_empty() {
         note.push_str(&format!(": {}", visible_within(message, 300)));
     }
-    let names: Vec<_> = transition
-        .policies
-        .iter()
-        .map(|(name, _)| visible_within(name, 40))
-        .collect();
-    let word = if names.len() == 1 {
-        "policy"
-    } else {
-        "policies"
-    };
+    let names: Vec<_> = transition.policies.iter().map(|(name, _)| visible_within(name, 40)).collect();
+    let word = if names.len() == 1 { "policy" } else { "policies" };
     if !names.is_empty() {
         note.push_str(&format!(" ({word} {})", list(&names, POLICIES_NAMED)));
     }
@@ -140,31 +106,15 @@ pub fn event_namespace(subject: &Subject) -> &str {
 
 /// The one Event of a policy's first audit, which regards the ImagePolicy.
 pub fn first_audit_event(audit: &FirstAudit) -> EventText {
-    let FirstAudit {
-        policy,
-        uid,
-        generation,
-        violations,
-        unknown,
-        namespaces,
-        ..
-    } = audit;
+    let FirstAudit { policy, uid, generation, violations, unknown, namespaces, .. } = audit;
     let found = match (violations, namespaces) {
         (0, _) => "no violations".to_owned(),
         (violations, 0) => Counted(*violations, "violation").to_string(),
         (violations, namespaces) => {
-            format!(
-                "{} in {}",
-                Counted(*violations, "violation"),
-                Counted(*namespaces, "namespace")
-            )
+            format!("{} in {}", Counted(*violations, "violation"), Counted(*namespaces, "namespace"))
         }
     };
-    let undecided = if *unknown > 0 {
-        format!(", {unknown} undecided")
-    } else {
-        String::new()
-    };
+    let undecided = if *unknown > 0 { format!(", {unknown} undecided") } else { String::new() };
     let details = match violations + unknown {
         0 => String::new(),
         _ => "; from here on every change is an Event of its own, what is open now is in status and in each \
@@ -172,16 +122,12 @@ pub fn first_audit_event(audit: &FirstAudit) -> EventText {
             .to_owned(),
     };
     let shown = visible_within(policy, NAME_LIMIT);
-    let mut note = format!(
-        "First audit of policy {shown}, generation {generation}: {found}{undecided}{details}"
-    );
+    let mut note =
+        format!("First audit of policy {shown}, generation {generation}: {found}{undecided}{details}");
     cut(&mut note, NOTE_LIMIT);
     EventText {
         // Not of its time: a restart before the status is written audits the same generation again.
-        name: format!(
-            "firstaudit.{:016x}.{generation}",
-            combine(&[text_hash(uid), text_hash(policy)])
-        ),
+        name: format!("firstaudit.{:016x}.{generation}", combine(&[text_hash(uid), text_hash(policy)])),
         type_: if *violations > 0 { "Warning" } else { "Normal" },
         reason: "Audited",
         action: "FirstAudit",
@@ -209,10 +155,7 @@ mod tests {
     #[test]
     fn an_opened_finding_reads_as_what_where_why_who_and_what_to_do() {
         let event = transition_event(&transition(TransitionKind::Opened));
-        assert_eq!(
-            (event.type_, event.reason, event.action),
-            ("Warning", "TrustedRegistry", "Opened")
-        );
+        assert_eq!((event.type_, event.reason, event.action), ("Warning", "TrustedRegistry", "Opened"));
         assert_eq!(
             event.note,
             "Critical violation: Deployment/web, container app, image evil.test/x:1: evil.test/x is in none of the \
@@ -231,26 +174,16 @@ mod tests {
         );
         let event = transition_event(&transition(TransitionKind::Exempted));
         assert_eq!((event.type_, event.action), ("Normal", "Exempted"));
-        assert!(
-            event
-                .note
-                .starts_with("Permitted by an exemption: Deployment/web, container app")
-        );
+        assert!(event.note.starts_with("Permitted by an exemption: Deployment/web, container app"));
     }
 
     #[test]
     fn a_namespace_finding_lies_in_its_namespace_and_a_reference_in_default() {
         let mut of_namespace = transition(TransitionKind::Opened);
         of_namespace.subject = namespace_subject("team-a");
-        assert!(
-            transition_event(&of_namespace)
-                .note
-                .starts_with("Critical violation: Namespace/team-a: ")
-        );
+        assert!(transition_event(&of_namespace).note.starts_with("Critical violation: Namespace/team-a: "));
         assert_eq!(event_namespace(&of_namespace.subject), "team-a");
-        let snapshot = super::super::testing::World::baseline()
-            .skew("nginx:1", &[("a", 1)])
-            .snapshot();
+        let snapshot = super::super::testing::World::baseline().skew("nginx:1", &[("a", 1)]).snapshot();
         assert_eq!(event_namespace(&snapshot.references[0].subject), "default");
     }
 
@@ -262,21 +195,17 @@ mod tests {
             let name = transition_event(&transition).name;
             assert!(name.len() <= 253, "{name}");
             for label in name.split('.') {
+                assert!(!label.is_empty() && !label.starts_with('-') && !label.ends_with('-'), "{name}");
                 assert!(
-                    !label.is_empty() && !label.starts_with('-') && !label.ends_with('-'),
-                    "{name}"
+                    label
+                        .bytes()
+                        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
                 );
-                assert!(label.bytes().all(|byte| byte.is_ascii_lowercase()
-                    || byte.is_ascii_digit()
-                    || byte == b'-'));
             }
             name
         };
         let same = name(|_| {});
-        assert!(
-            same.starts_with("trustedregistry.5f2c9a4100000001.opened."),
-            "{same}"
-        );
+        assert!(same.starts_with("trustedregistry.5f2c9a4100000001.opened."), "{same}");
         assert_eq!(same, name(|it| it.message = "told otherwise".into()));
         let others = [
             name(|it| it.kind = TransitionKind::Resolved),
@@ -293,35 +222,21 @@ mod tests {
     fn a_hostile_and_endless_text_is_data_and_bounded() {
         let mut hostile = transition(TransitionKind::Opened);
         let image = format!("Evil.test/\u{1b}[31m\n{}", "é".repeat(5_000));
-        hostile.subject = image_subject(
-            "team-a",
-            &format!("Deployment/{}", "w".repeat(253)),
-            &"c".repeat(63),
-            &image,
-        );
+        hostile.subject =
+            image_subject("team-a", &format!("Deployment/{}", "w".repeat(253)), &"c".repeat(63), &image);
         hostile.message = format!("\u{202e}{}", "m".repeat(9_000));
-        hostile.policies = (0..40)
-            .map(|index| (format!("{index}{}", "p".repeat(250)).into(), "uid".into()))
-            .collect();
+        hostile.policies =
+            (0..40).map(|index| (format!("{index}{}", "p".repeat(250)).into(), "uid".into())).collect();
         let note = transition_event(&hostile).note;
         assert!(note.len() <= 1_024, "{}", note.len());
-        assert!(
-            !note.contains(['\u{1b}', '\n', '\u{202e}'])
-                && note.contains("Evil.test/\\u{1b}[31m\\u{a}")
-        );
-        assert!(
-            note.contains(" and 36 more)") && note.contains("To do: Copy"),
-            "{note}"
-        );
+        assert!(!note.contains(['\u{1b}', '\n', '\u{202e}']) && note.contains("Evil.test/\\u{1b}[31m\\u{a}"));
+        assert!(note.contains(" and 36 more)") && note.contains("To do: Copy"), "{note}");
     }
 
     #[test]
     fn a_first_audit_is_one_event_for_one_generation_of_a_policy() {
         let event = first_audit_event(&first_audit(37, 2, 9));
-        assert_eq!(
-            (event.type_, event.reason, event.action),
-            ("Warning", "Audited", "FirstAudit")
-        );
+        assert_eq!((event.type_, event.reason, event.action), ("Warning", "Audited", "FirstAudit"));
         assert_eq!(
             event.note,
             "First audit of policy baseline, generation 4: 37 violations in 9 namespaces, 2 undecided; from here on \
@@ -330,16 +245,10 @@ mod tests {
         let clean = first_audit_event(&first_audit(0, 0, 0));
         assert_eq!(
             (clean.type_, &*clean.note),
-            (
-                "Normal",
-                "First audit of policy baseline, generation 4: no violations"
-            )
+            ("Normal", "First audit of policy baseline, generation 4: no violations")
         );
         assert_eq!(clean.name, event.name, "a retry finds the Event there");
-        let next = FirstAudit {
-            generation: 5,
-            ..first_audit(0, 0, 0)
-        };
+        let next = FirstAudit { generation: 5, ..first_audit(0, 0, 0) };
         assert_ne!(first_audit_event(&next).name, clean.name);
     }
 }

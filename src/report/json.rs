@@ -11,10 +11,7 @@ use super::escape::acts;
 /// Pretty JSON, with a line feed at the end.
 pub fn json(value: &impl Serialize) -> Result<String, serde_json::Error> {
     let mut bytes = Vec::new();
-    value.serialize(&mut Serializer::with_formatter(
-        &mut bytes,
-        Visible(PrettyFormatter::new()),
-    ))?;
+    value.serialize(&mut Serializer::with_formatter(&mut bytes, Visible(PrettyFormatter::new())))?;
     bytes.push(b'\n');
     // serde_json writes UTF-8, and so does the formatter below.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -45,11 +42,7 @@ impl Formatter for Visible {
         end_object_value();
     }
 
-    fn write_string_fragment<W: ?Sized + Write>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
         let mut rest = fragment;
         while let Some(at) = rest.find(acts) {
             let (plain, tail) = rest.split_at(at);
@@ -68,36 +61,20 @@ impl Formatter for Visible {
 
 #[cfg(test)]
 mod tests {
-    use super::super::result::{AuditReport, Place};
-    use super::super::testing::{World, image_subject, namespace_subject};
+    use super::super::gather::Listed;
+    use super::super::testing::{World, image_subject, report};
     use super::*;
     use crate::auditor::findings::State;
-    use crate::verdict::Severity;
-
-    fn report(world: World) -> AuditReport {
-        AuditReport::of_snapshot(&world.snapshot(), |finding| {
-            finding.subject.image_use().map(|_| Place {
-                file: "deploy/web.yaml".into(),
-                line: 12,
-            })
-        })
-    }
 
     #[test]
     fn a_row_reads_as_the_contract_says() {
-        let world = World::baseline()
-            .fail("team-a", "Deployment/web", "evil.test/x:1")
-            .on(
-                0,
-                image_subject("team-a", "Deployment/old", "app", "evil.test/x:1"),
-                State::Exempt(0),
-            );
-        let mut report = report(world);
-        assert_eq!(
-            report.results.len(),
-            1,
-            "an exempt row is counted and not listed"
+        let world = World::baseline().fail("team-a", "Deployment/web", "evil.test/x:1").on(
+            0,
+            image_subject("team-a", "Deployment/old", "app", "evil.test/x:1"),
+            State::Exempt(0),
         );
+        let mut report = report(&world.snapshot(), Listed::Findings, &[], |_, _| {});
+        assert_eq!(report.results.len(), 1, "an exempt row is counted and not listed");
         report.results[0].controls = &report.results[0].controls[..1];
         report.results[0].remedy = Some("r");
         assert_eq!(
@@ -173,52 +150,10 @@ mod tests {
     }
 
     #[test]
-    fn rows_stand_in_a_fixed_order_whatever_order_they_came_in() {
-        let subjects = [
-            namespace_subject("team-b"),
-            image_subject("team-b", "Deployment/web", "b", "evil.test/x:1"),
-            image_subject("team-b", "Deployment/web", "a", "evil.test/x:1"),
-            image_subject("team-a", "Pod/web", "a", "evil.test/x:1"),
-        ];
-        let order = |subjects: &mut dyn Iterator<Item = &crate::auditor::findings::Subject>| {
-            let world = subjects.fold(World::baseline(), |world, it| {
-                world.on(0, it.clone(), State::Fail)
-            });
-            let row = |row: crate::report::result::AuditResult| {
-                (row.namespace, row.subject.name, row.container)
-            };
-            report(world)
-                .results
-                .into_iter()
-                .map(row)
-                .collect::<Vec<_>>()
-        };
-        let sorted = order(&mut subjects.iter());
-        assert_eq!(sorted, order(&mut subjects.iter().rev()));
-        assert_eq!(sorted[0].0.as_deref(), Some("team-a"));
-        assert_eq!(sorted[1].2.as_deref(), Some("a"));
-    }
-
-    #[test]
-    fn a_dormant_finding_is_no_row_and_a_severity_is_a_threshold() {
-        let report = report(
-            World::baseline()
-                .fail("team-a", "CronJob/etl", "evil.test/x:1")
-                .dormant("team-a"),
-        );
-        assert!(report.results.is_empty() && !report.has_fail(Severity::Info));
-        let report = self::report(World::baseline().fail("team-a", "CronJob/etl", "evil.test/x:1"));
-        assert!(report.has_fail(Severity::Low) && report.has_fail(Severity::Critical));
-    }
-
-    #[test]
     fn terminal_escapes_are_data_on_the_screen_and_the_same_when_parsed() {
         let hostile = "\u{1b}[31m \u{9b}2J \u{7f} \u{202e}gpj \u{e0041} \" \\ é\n";
         let text = json(&hostile).unwrap();
-        assert_eq!(
-            text,
-            "\"\\u001b[31m \\u009b2J \\u007f \\u202egpj \\udb40\\udc41 \\\" \\\\ é\\n\"\n"
-        );
+        assert_eq!(text, "\"\\u001b[31m \\u009b2J \\u007f \\u202egpj \\udb40\\udc41 \\\" \\\\ é\\n\"\n");
         assert_eq!(serde_json::from_str::<String>(&text).unwrap(), hostile);
         assert_eq!(
             json(&serde_json::json!({"a\u{9b}": [1, {}]})).unwrap(),

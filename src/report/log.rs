@@ -46,18 +46,8 @@ pub struct TransitionRecord {
 
 impl From<&Transition> for TransitionRecord {
     fn from(transition: &Transition) -> Self {
-        let Transition {
-            kind,
-            id,
-            rule,
-            severity,
-            policies,
-            subject,
-            reason,
-            message,
-            since,
-            at,
-        } = transition;
+        let Transition { kind, id, rule, severity, policies, subject, reason, message, since, at } =
+            transition;
         let text = |text: &str, limit| visible_within(text, limit).into_owned();
         let image_use = subject.image_use();
         Self {
@@ -66,17 +56,9 @@ impl From<&Transition> for TransitionRecord {
             rule: rule.as_str(),
             severity: severity.as_str(),
             reason,
-            policies: policies
-                .iter()
-                .take(POLICIES_NAMED)
-                .map(|(name, _)| text(name, NAME_LIMIT))
-                .collect(),
+            policies: policies.iter().take(POLICIES_NAMED).map(|(name, _)| text(name, NAME_LIMIT)).collect(),
             namespace: subject.namespace().map(|name| text(name, NAME_LIMIT)),
-            subject: format!(
-                "{}/{}",
-                text(subject.kind(), NAME_LIMIT),
-                text(subject.name(), IMAGE_LIMIT)
-            ),
+            subject: format!("{}/{}", text(subject.kind(), NAME_LIMIT), text(subject.name(), IMAGE_LIMIT)),
             container: image_use.map(|image_use| text(&image_use.name, NAME_LIMIT)),
             image: image_use.map(|image_use| text(image_use.image.display(), IMAGE_LIMIT)),
             message: text(message, MESSAGE_LIMIT),
@@ -112,35 +94,18 @@ mod tests {
         let mut of_namespace = transition(TransitionKind::Resolved);
         of_namespace.subject = namespace_subject("team-a");
         let record = TransitionRecord::from(&of_namespace);
-        assert_eq!(
-            (&*record.subject, record.container, record.image),
-            ("Namespace/team-a", None, None)
-        );
+        assert_eq!((&*record.subject, record.container, record.image), ("Namespace/team-a", None, None));
     }
 
     #[test]
     fn no_text_forges_a_line_or_fills_the_log() {
         let mut hostile = transition(TransitionKind::Opened);
         hostile.message = format!("\n{{\"level\":\"INFO\"}}\u{9b}{}", "m".repeat(99_999));
-        hostile.subject = image_subject(
-            "team-a",
-            "Pod/x",
-            "c",
-            &format!("Evil\n\u{202e}{}", "i".repeat(99_999)),
-        );
+        hostile.subject =
+            image_subject("team-a", "Pod/x", "c", &format!("Evil\n\u{202e}{}", "i".repeat(99_999)));
         let record = TransitionRecord::from(&hostile);
-        assert!(
-            record
-                .message
-                .starts_with("\\u{a}{\"level\":\"INFO\"}\\u{9b}m")
-        );
-        assert!(
-            record
-                .image
-                .as_deref()
-                .unwrap()
-                .starts_with("Evil\\u{a}\\u{202e}i")
-        );
+        assert!(record.message.starts_with("\\u{a}{\"level\":\"INFO\"}\\u{9b}m"));
+        assert!(record.image.as_deref().unwrap().starts_with("Evil\\u{a}\\u{202e}i"));
         assert!(serde_json::to_string(&record).unwrap().len() < 3_000);
     }
 }

@@ -18,16 +18,7 @@ pub struct PolicyRow<'a> {
     pub age: Option<Duration>,
 }
 
-const HEADER: [&str; 8] = [
-    "NAME",
-    "READY",
-    "COMPLIANT",
-    "VIOLATIONS",
-    "CRITICAL",
-    "UNKNOWN",
-    "RULES",
-    "AGE",
-];
+const HEADER: [&str; 8] = ["NAME", "READY", "COMPLIANT", "VIOLATIONS", "CRITICAL", "UNKNOWN", "RULES", "AGE"];
 
 /// The table, with its header.
 pub fn policies_table(policies: &[PolicyRow<'_>], colour: Colour) -> String {
@@ -56,11 +47,7 @@ fn tone(status: &str) -> Tone {
 
 fn cells(row: &PolicyRow<'_>) -> [String; HEADER.len()] {
     let condition = |type_: &str| {
-        let condition = row
-            .status?
-            .conditions
-            .iter()
-            .find(|condition| condition.type_ == type_)?;
+        let condition = row.status?.conditions.iter().find(|condition| condition.type_ == type_)?;
         Some(match condition.status {
             ConditionStatus::True => "True",
             ConditionStatus::False => "False",
@@ -111,21 +98,11 @@ mod tests {
 
     #[test]
     fn policies_read_as_kubectl_prints_them() {
-        let snapshot = World::baseline()
-            .fail("team-a", "Deployment/web", "evil.test/x:1")
-            .snapshot();
+        let snapshot = World::baseline().fail("team-a", "Deployment/web", "evil.test/x:1").snapshot();
         let status = policy_status(&snapshot, 0).unwrap();
         let rows = [
-            PolicyRow {
-                name: "baseline",
-                status: Some(&status),
-                age: Some(Duration::from_secs(330)),
-            },
-            PolicyRow {
-                name: "new",
-                status: None,
-                age: None,
-            },
+            PolicyRow { name: "baseline", status: Some(&status), age: Some(Duration::from_secs(330)) },
+            PolicyRow { name: "new", status: None, age: None },
         ];
         assert_eq!(
             policies_table(&rows, Colour::Never),

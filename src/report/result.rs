@@ -4,12 +4,12 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::auditor::findings::{Finding, FindingId, State, Subject};
-use crate::auditor::snapshot::{Seen, Snapshot};
-use crate::decode::Source;
+use crate::auditor::audit::Judgement;
+use crate::auditor::findings::{State, Subject};
+use crate::decode::{Source, UnsupportedObject};
 use crate::policy::compile::CompiledPolicy;
 use crate::policy::exemption::Exemption;
-use crate::rules::{Control, RuleId};
+use crate::rules::Control;
 use crate::verdict::{Reason, Severity, Verdict};
 
 /// A verdict as it is shown.
@@ -29,6 +29,17 @@ pub enum Shown {
 }
 
 impl Shown {
+    /// How a judgement is shown.
+    pub fn of(judgement: &Judgement<'_>) -> Self {
+        match (judgement.state(), judgement.verdict) {
+            (Some(State::Exempt(_)), _) => Self::Exempt,
+            (_, Verdict::Fail(_)) => Self::Fail,
+            (_, Verdict::Unknown(_)) => Self::Unknown,
+            (_, Verdict::Pass) => Self::Pass,
+            (_, Verdict::NotApplicable(_)) => Self::Na,
+        }
+    }
+
     /// The word used in every output.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -56,7 +67,7 @@ pub struct SubjectName {
 }
 
 /// Where the object stands in the input.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Place {
     /// The file, `-` for standard input.
     pub file: String,
@@ -66,10 +77,7 @@ pub struct Place {
 
 impl From<&Source> for Place {
     fn from(source: &Source) -> Self {
-        Self {
-            file: source.file.to_string(),
-            line: source.line,
-        }
+        Self { file: source.file.to_string(), line: source.line }
     }
 }
 
@@ -154,89 +162,65 @@ pub struct AuditResult {
     pub exemption: Option<Permission>,
 }
 
-impl AuditResult {
-    /// A row of any verdict. `message` is empty where the rule says nothing.
-    pub fn new(
-        policy: &CompiledPolicy,
-        rule: RuleId,
-        id: FindingId,
-        verdict: Verdict,
-        subject: &Subject,
-        message: String,
-    ) -> Self {
-        let info = rule.info();
+impl From<&Judgement<'_>> for AuditResult {
+    fn from(judgement: &Judgement<'_>) -> Self {
+        let Judgement { policy, rule, id, verdict, subject, exemption, message, pods, source } = *judgement;
+        let info = rule.id.info();
         let image_use = subject.image_use();
         let (written, canonical) = match subject {
             Subject::Reference(spread) => (None, Some(spread.facts.canonical.to_string())),
             _ => {
                 let image = image_use.map(|image_use| &image_use.image);
                 let canonical = image.and_then(|image| image.reference.as_ref().ok());
-                (
-                    image.map(|image| image.written.to_string()),
-                    canonical.map(|it| it.canonical().to_owned()),
-                )
+                (image.map(|image| image.written.to_string()), canonical.map(|it| it.canonical().to_owned()))
             }
         };
         Self {
             id: id.to_string(),
             policy: policy.name.to_string(),
             rule: info.id,
-            verdict: match verdict {
-                Verdict::Pass => Shown::Pass,
-                Verdict::Fail(_) => Shown::Fail,
-                Verdict::Unknown(_) => Shown::Unknown,
-                Verdict::NotApplicable(_) => Shown::Na,
-            },
+            verdict: Shown::of(judgement),
             reason: verdict.reason(),
-            severity: policy
-                .rule(rule)
-                .map_or(info.severity, |prepared| prepared.severity),
+            severity: rule.severity,
             namespace: subject.namespace().map(ToString::to_string),
-            subject: SubjectName {
-                kind: subject.kind().to_owned(),
-                name: subject.name().to_owned(),
-            },
+            subject: SubjectName { kind: subject.kind().to_owned(), name: subject.name().to_owned() },
             slot: image_use.map(|image_use| image_use.slot.as_str()),
             container: image_use.map(|image_use| image_use.name.to_string()),
             image: written,
             canonical,
-            message: Some(message).filter(|message| !message.is_empty()),
+            message: Some(message).filter(|message| !message.is_empty()).map(str::to_owned),
             remedy: verdict.is_finding().then_some(info.remedy),
             controls: info.controls,
-            pods: None,
-            source: None,
-            exemption: None,
+            pods: Some(pods).filter(|pods| *pods > 0),
+            source: source.map(Place::from),
+            exemption: exemption.and_then(|index| Some(policy.exemptions.get(usize::from(index))?.into())),
         }
     }
+}
 
-    /// The row of a finding. None for a dormant one: no live pod shows it.
-    pub fn of_finding(snapshot: &Snapshot, finding: &Finding) -> Option<Self> {
-        if finding.dormant_since.is_some() {
-            return None;
+/// An object of an unknown kind that names an image: nothing can be said of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Unsupported {
+    /// Its namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The object.
+    pub subject: SubjectName,
+    /// What stands in its field `image`.
+    pub image: String,
+    /// Where it stands in the input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Place>,
+}
+
+impl From<&UnsupportedObject> for Unsupported {
+    fn from(object: &UnsupportedObject) -> Self {
+        Self {
+            namespace: Some(object.namespace.to_string()).filter(|namespace| !namespace.is_empty()),
+            subject: SubjectName { kind: object.kind.to_string(), name: object.name.to_string() },
+            image: object.image.to_string(),
+            source: object.source.as_ref().map(Place::from),
         }
-        let policy = &snapshot.policies.get(usize::from(finding.policy))?.policy;
-        let verdict = match finding.state {
-            State::Unknown => Verdict::Unknown(finding.reason),
-            State::Fail | State::Exempt(_) => Verdict::Fail(finding.reason),
-        };
-        let message = finding.explain(policy);
-        let mut row = Self::new(
-            policy,
-            finding.rule,
-            finding.id,
-            verdict,
-            &finding.subject,
-            message,
-        );
-        row.pods = Some(finding.pods).filter(|pods| *pods > 0);
-        if let State::Exempt(index) = finding.state {
-            row.verdict = Shown::Exempt;
-            row.exemption = policy
-                .exemptions
-                .get(usize::from(index))
-                .map(Permission::from);
-        }
-        Some(row)
     }
 }
 
@@ -281,7 +265,7 @@ pub struct BySeverity {
 }
 
 impl BySeverity {
-    fn count(&mut self, severity: Severity) {
+    pub(super) fn count(&mut self, severity: Severity) {
         *match severity {
             Severity::Critical => &mut self.critical,
             Severity::High => &mut self.high,
@@ -318,17 +302,8 @@ pub struct Summary {
     pub images: u32,
     /// Objects that could not be decoded.
     pub malformed: u64,
-    /// Objects of unknown kinds that name an image.
-    pub unsupported: u32,
-}
-
-/// Which rows are listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listed {
-    /// `fail` and `unknown`.
-    Findings,
-    /// Every verdict.
-    All,
+    /// Objects of unknown kinds that name an image: `unknown`, and counted here only.
+    pub unsupported: usize,
 }
 
 /// The report.
@@ -347,96 +322,19 @@ pub struct AuditReport {
     pub summary: Summary,
     /// The rows, in a fixed order: namespace, subject, container, image, rule, policy.
     pub results: Vec<AuditResult>,
+    /// Objects that could not be judged at all, reason `UnsupportedKind`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unsupported: Vec<Unsupported>,
 }
 
 impl AuditReport {
-    /// Counts the rows, drops those that are not listed, and sorts.
-    pub fn new(
-        observed_at: Timestamp,
-        policies: Vec<AppliedPolicy>,
-        seen: &Seen,
-        mut results: Vec<AuditResult>,
-        listed: Listed,
-    ) -> Self {
-        let mut summary = Summary {
-            namespaces: seen.namespaces,
-            image_uses: seen.image_uses,
-            images: seen.images,
-            malformed: seen.malformed,
-            unsupported: seen.unsupported,
-            ..Summary::default()
-        };
-        let (mut pass, mut na) = (0, 0);
-        for row in &results {
-            match row.verdict {
-                Shown::Fail => {
-                    summary.fail += 1;
-                    summary.fail_by_severity.count(row.severity);
-                }
-                Shown::Unknown => summary.unknown += 1,
-                Shown::Exempt => summary.exempt += 1,
-                Shown::Pass => pass += 1,
-                Shown::Na => na += 1,
-            }
-        }
-        match listed {
-            Listed::All => (summary.pass, summary.na) = (Some(pass), Some(na)),
-            Listed::Findings => results.retain(|row| row.verdict.is_finding()),
-        }
-        results.sort_by(|left, right| key(left).cmp(&key(right)));
-        let tool = Tool {
-            version: env!("CARGO_PKG_VERSION"),
-        };
-        Self {
-            version: "v1",
-            tool,
-            observed_at,
-            policies,
-            summary,
-            results,
-        }
-    }
-
-    /// The report of all findings of a Snapshot. `place` knows where objects stand.
-    pub fn of_snapshot(snapshot: &Snapshot, place: impl Fn(&Finding) -> Option<Place>) -> Self {
-        let row = |finding| {
-            let row = AuditResult::of_finding(snapshot, finding)?;
-            Some(AuditResult {
-                source: place(finding),
-                ..row
-            })
-        };
-        let policies = snapshot
-            .policies
-            .iter()
-            .map(|part| AppliedPolicy::from(&*part.policy))
-            .collect();
-        let rows = snapshot.findings().filter_map(row).collect();
-        Self::new(
-            snapshot.observed_at,
-            policies,
-            &snapshot.seen,
-            rows,
-            Listed::Findings,
-        )
-    }
-
     /// Whether there is a violation of at least this severity.
     pub fn has_fail(&self, at_least: Severity) -> bool {
-        self.results
-            .iter()
-            .any(|row| row.verdict == Shown::Fail && row.severity >= at_least)
+        self.results.iter().any(|row| row.verdict == Shown::Fail && row.severity >= at_least)
     }
-}
 
-/// The fixed order of rows.
-fn key(row: &AuditResult) -> impl Ord + '_ {
-    let place = (
-        &row.namespace,
-        &row.subject,
-        row.slot,
-        &row.container,
-        &row.image,
-    );
-    (place, row.rule, &row.policy, row.verdict, &row.id)
+    /// Whether anything could not be decided.
+    pub fn has_unknown(&self) -> bool {
+        self.summary.unknown > 0 || self.summary.unsupported > 0
+    }
 }

@@ -14,6 +14,9 @@ use super::words::{Counted, list};
 /// Widest column of a rule, of a container, of an image: what is wider pushes its own line only.
 const LIMITS: [usize; 5] = [8, 32, 32, 64, usize::MAX];
 
+/// How many objects of unknown kinds are shown.
+const UNSUPPORTED_SHOWN: usize = 10;
+
 /// Rows that say the same under several policies.
 struct Line<'a> {
     /// Of the highest severity, the first by policy.
@@ -70,20 +73,13 @@ impl Line<'_> {
                 .map(|at| format!(" until {}", at.strftime("%Y-%m-%d")))
                 .unwrap_or_default();
             let name = visible_within(&permission.name, NAME_LIMIT);
-            add(&format!(
-                "permitted{end} by {name}: {}",
-                visible_within(&permission.reason, MESSAGE_LIMIT)
-            ));
+            add(&format!("permitted{end} by {name}: {}", visible_within(&permission.reason, MESSAGE_LIMIT)));
         }
         if let Some(pods @ 2..) = row.pods {
             add(&format!(" ({pods} pods)"));
         }
         if name_policies {
-            let names: Vec<_> = self
-                .policies
-                .iter()
-                .map(|name| visible_within(name, NAME_LIMIT))
-                .collect();
+            let names: Vec<_> = self.policies.iter().map(|name| visible_within(name, NAME_LIMIT)).collect();
             add(&format!(" [{}]", names.join(", ")));
         }
         text
@@ -97,12 +93,8 @@ type Place<'a> = (Option<&'a str>, &'a str, &'a str);
 fn grouped(report: &AuditReport) -> Vec<(Place<'_>, Vec<Line<'_>>)> {
     let mut merged: BTreeMap<_, Line<'_>> = BTreeMap::new();
     for row in &report.results {
-        let line = merged
-            .entry((&*row.id, row.verdict))
-            .or_insert_with(|| Line {
-                row,
-                policies: Vec::new(),
-            });
+        let line =
+            merged.entry((&*row.id, row.verdict)).or_insert_with(|| Line { row, policies: Vec::new() });
         line.policies.push(&row.policy);
         if row.severity > line.row.severity {
             line.row = row;
@@ -110,37 +102,23 @@ fn grouped(report: &AuditReport) -> Vec<(Place<'_>, Vec<Line<'_>>)> {
     }
     let mut by_subject: BTreeMap<Place<'_>, Vec<Line<'_>>> = BTreeMap::new();
     for line in merged.into_values() {
-        let place = (
-            line.row.namespace.as_deref(),
-            &*line.row.subject.kind,
-            &*line.row.subject.name,
-        );
+        let place = (line.row.namespace.as_deref(), &*line.row.subject.kind, &*line.row.subject.name);
         by_subject.entry(place).or_default().push(line);
     }
     let mut worst_of_namespace = BTreeMap::new();
     for (place, lines) in &mut by_subject {
         lines.sort_by(|left, right| {
             let key = |line: &Line<'_>| (line.badness(), line.row.rule);
-            let place = |line: &Line<'_>| {
-                (
-                    line.row.container.clone(),
-                    line.row.image.clone(),
-                    line.row.id.clone(),
-                )
-            };
-            key(left)
-                .cmp(&key(right))
-                .then_with(|| place(left).cmp(&place(right)))
+            let place =
+                |line: &Line<'_>| (line.row.container.clone(), line.row.image.clone(), line.row.id.clone());
+            key(left).cmp(&key(right)).then_with(|| place(left).cmp(&place(right)))
         });
-        let worst = worst_of_namespace
-            .entry(place.0)
-            .or_insert(lines[0].badness());
+        let worst = worst_of_namespace.entry(place.0).or_insert(lines[0].badness());
         *worst = (*worst).min(lines[0].badness());
     }
     let mut groups: Vec<_> = by_subject.into_iter().collect();
     // Stable: subjects of equal badness stay in the order of their names.
-    groups
-        .sort_by_key(|(place, lines)| (worst_of_namespace[&place.0], place.0, lines[0].badness()));
+    groups.sort_by_key(|(place, lines)| (worst_of_namespace[&place.0], place.0, lines[0].badness()));
     groups
 }
 
@@ -149,30 +127,21 @@ pub fn table(report: &AuditReport, colour: Colour) -> String {
     let groups = grouped(report);
     let name_policies = report.policies.len() > 1;
     let cells = |line: &Line<'_>| line.cells(name_policies);
-    let rows: Vec<_> = groups
-        .iter()
-        .flat_map(|(_, lines)| lines)
-        .map(cells)
-        .collect();
+    let rows: Vec<_> = groups.iter().flat_map(|(_, lines)| lines).map(cells).collect();
     let widths = widths(&rows, LIMITS);
     let mut text = String::new();
     let mut rows = rows.iter();
     let mut namespace = None;
     for ((in_namespace, kind, name), lines) in &groups {
         if namespace != Some(in_namespace) {
-            let title =
-                in_namespace.map_or("Cluster".into(), |name| visible_within(name, NAME_LIMIT));
+            let title = in_namespace.map_or("Cluster".into(), |name| visible_within(name, NAME_LIMIT));
             text.push_str(&format!("{}\n", Tone::Bold.paint(&title, colour)));
             namespace = Some(in_namespace);
         }
         let subject = format!("{kind}/{name}");
         text.push_str(&format!("  {}", visible_within(&subject, IMAGE_LIMIT)));
         if let Some(source) = lines.iter().find_map(|line| line.row.source.as_ref()) {
-            let source = format!(
-                "{}:{}",
-                visible_within(&source.file, IMAGE_LIMIT),
-                source.line
-            );
+            let source = format!("{}:{}", visible_within(&source.file, IMAGE_LIMIT), source.line);
             text.push_str(&format!("  {}", Tone::Dim.paint(&source, colour)));
         }
         text.push('\n');
@@ -185,24 +154,34 @@ pub fn table(report: &AuditReport, colour: Colour) -> String {
     if !groups.is_empty() {
         text.push('\n');
     }
+    unsupported(report, &mut text);
     text.push_str(&last_line(report, &groups, colour));
     text
 }
 
+/// Objects of unknown kinds, one line each.
+fn unsupported(report: &AuditReport, text: &mut String) {
+    for object in report.unsupported.iter().take(UNSUPPORTED_SHOWN) {
+        let name = format!("{}/{}", object.subject.kind, object.subject.name);
+        let place = object.source.as_ref().map(|source| format!(" ({}:{})", source.file, source.line));
+        let line = format!("{name} names the image {}{}", object.image, place.unwrap_or_default());
+        text.push_str(&format!("Not judged, its kind is not known: {}\n", visible_within(&line, MESSAGE_LIMIT)));
+    }
+    match report.unsupported.len() {
+        0 => {}
+        ..=UNSUPPORTED_SHOWN => text.push('\n'),
+        all => text.push_str(&format!("Not judged: {} more\n\n", all - UNSUPPORTED_SHOWN)),
+    }
+}
+
 /// `3 violations (1 critical, 2 high), 1 unknown, 1 exempt in 2 namespaces`, or that there is nothing.
-fn last_line(
-    report: &AuditReport,
-    groups: &[(Place<'_>, Vec<Line<'_>>)],
-    colour: Colour,
-) -> String {
+fn last_line(report: &AuditReport, groups: &[(Place<'_>, Vec<Line<'_>>)], colour: Colour) -> String {
     let lines = || groups.iter().flat_map(|(_, lines)| lines);
     let fails = || lines().filter(|line| line.row.verdict == Shown::Fail);
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let summary = &report.summary;
     let mut more = Vec::new();
-    let unknown = lines()
-        .filter(|line| line.row.verdict == Shown::Unknown)
-        .count();
+    let unknown = lines().filter(|line| line.row.verdict == Shown::Unknown).count();
     if unknown > 0 {
         more.push(format!("{unknown} unknown"));
     }
@@ -222,26 +201,15 @@ fn last_line(
             (count > 0).then(|| format!("{count} {severity}"))
         });
         let severities: Vec<_> = severities.collect();
-        parts.push(format!(
-            "{} ({})",
-            Counted(number(fails().count()), "violation"),
-            severities.join(", ")
-        ));
+        parts.push(format!("{} ({})", Counted(number(fails().count()), "violation"), severities.join(", ")));
         Tone::BoldRed
     } else {
         parts.push("No violations".to_owned());
-        if more.is_empty() {
-            Tone::Green
-        } else {
-            Tone::Bold
-        }
+        if more.is_empty() { Tone::Green } else { Tone::Bold }
     };
     parts.extend(more);
-    let policies: Vec<_> = report
-        .policies
-        .iter()
-        .map(|policy| visible_within(&policy.name, NAME_LIMIT))
-        .collect();
+    let policies: Vec<_> =
+        report.policies.iter().map(|policy| visible_within(&policy.name, NAME_LIMIT)).collect();
     let policies = match &*policies {
         [] => "no policy".to_owned(),
         [one] => format!("policy {one}"),
@@ -253,38 +221,30 @@ fn last_line(
         Counted(summary.image_uses, "image use"),
         Counted(summary.namespaces, "namespace"),
     );
-    let mut rules: Vec<_> = lines()
-        .filter(|line| line.row.verdict.is_finding())
-        .map(|line| line.row.rule)
-        .collect();
+    let mut rules: Vec<_> =
+        lines().filter(|line| line.row.verdict.is_finding()).map(|line| line.row.rule).collect();
     rules.sort_unstable();
     rules.dedup();
     if let Some(first) = rules.first() {
-        text.push_str(&format!(
-            "Why a rule matters and what to do: revisor rules {first}\n"
-        ));
+        text.push_str(&format!("Why a rule matters and what to do: revisor rules {first}\n"));
     }
     text
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::result::Place;
-    use super::super::testing::{World, image_subject, policy};
+    use super::super::gather::Listed;
+    use super::super::testing::{self, World, image_subject, policy};
     use super::*;
     use crate::auditor::findings::State;
+    use crate::decode::{Source, UnsupportedObject};
 
-    fn report(world: World) -> AuditReport {
-        AuditReport::of_snapshot(&world.snapshot(), |finding| {
-            finding.subject.image_use().map(|_| Place {
-                file: "web.yaml".into(),
-                line: 12,
-            })
-        })
+    fn report(world: World, listed: Listed) -> AuditReport {
+        testing::report(&world.snapshot(), listed, &[], |_, _| {})
     }
 
     fn plain(world: World) -> String {
-        table(&report(world), Colour::Never)
+        table(&report(world, Listed::Findings), Colour::Never)
             .replace("1 malformed, ", "")
             .replace(", 1 malformed", "")
     }
@@ -293,42 +253,22 @@ mod tests {
     fn findings_stand_by_namespace_and_subject_worst_first() {
         let [a, b] = [policy("a", Severity::Low), policy("b", Severity::Critical)];
         let world = World::new([a, b])
-            .on(
-                0,
-                image_subject("alpha", "Deployment/web", "app", "evil.test/x:1"),
-                State::Fail,
-            )
-            .on(
-                0,
-                image_subject("beta", "Deployment/web", "sidecar", "evil.test/proxy:2"),
-                State::Unknown,
-            )
-            .on(
-                0,
-                image_subject("beta", "Deployment/web", "app", "evil.test/x:1"),
-                State::Fail,
-            )
-            .on(
-                1,
-                image_subject("beta", "Deployment/web", "app", "evil.test/x:1"),
-                State::Fail,
-            )
-            .on(
-                0,
-                image_subject("beta", "CronJob/etl", "app", "evil.test/x:1"),
-                State::Fail,
-            );
+            .on(0, image_subject("alpha", "Deployment/web", "app", "evil.test/x:1"), State::Fail)
+            .on(0, image_subject("beta", "Deployment/web", "sidecar", "evil.test/proxy:2"), State::Unknown)
+            .on(0, image_subject("beta", "Deployment/web", "app", "evil.test/x:1"), State::Fail)
+            .on(1, image_subject("beta", "Deployment/web", "app", "evil.test/x:1"), State::Fail)
+            .on(0, image_subject("beta", "CronJob/etl", "app", "evil.test/x:1"), State::Fail);
         assert_eq!(
             plain(world),
             "\
 beta
-  Deployment/web  web.yaml:12
+  Deployment/web  deploy/web.yaml:12
     critical  TrustedRegistry  app      evil.test/x:1      evil.test/x is in none of the trusted repositories (3 pods) [a, b]
     unknown   TrustedRegistry  sidecar  evil.test/proxy:2  the object could not be decoded: a field has another type than its API says (3 pods) [a]
-  CronJob/etl  web.yaml:12
+  CronJob/etl  deploy/web.yaml:12
     low       TrustedRegistry  app      evil.test/x:1      evil.test/x is in none of the trusted repositories (3 pods) [a]
 alpha
-  Deployment/web  web.yaml:12
+  Deployment/web  deploy/web.yaml:12
     low       TrustedRegistry  app      evil.test/x:1      evil.test/x is in none of the trusted repositories (3 pods) [a]
 
 3 violations (1 critical, 2 low), 1 unknown in 7 image uses and 2 namespaces (policies a and b)
@@ -346,33 +286,34 @@ Why a rule matters and what to do: revisor rules TrustedRegistry
     }
 
     #[test]
+    fn what_cannot_be_judged_is_never_silent() {
+        let object = |index: usize| UnsupportedObject {
+            namespace: "vm".into(),
+            kind: "VirtualMachine".into(),
+            name: format!("vm\u{1b}{index:02}").into(),
+            image: "disk:1".into(),
+            source: Some(Source { file: "vm.yaml".into(), line: 3 }),
+        };
+        let objects: Vec<_> = (0..12).map(object).collect();
+        let text =
+            table(&testing::report(&World::baseline().snapshot(), Listed::Findings, &objects, |_, _| {}), Colour::Never);
+        assert!(text.starts_with(
+            "Not judged, its kind is not known: VirtualMachine/vm\\u{1b}00 names the image disk:1 (vm.yaml:3)\n"
+        ));
+        assert!(text.contains("Not judged: 2 more\n\nNo violations, 1 malformed, 12 of unsupported kinds in "), "{text}");
+    }
+
+    #[test]
     fn what_is_permitted_is_never_silent() {
-        let world = World::baseline().on(
-            0,
-            image_subject("a", "Pod/x", "c", "evil.test/x:1"),
-            State::Exempt(0),
-        );
+        let world =
+            World::baseline().on(0, image_subject("a", "Pod/x", "c", "evil.test/x:1"), State::Exempt(0));
         assert_eq!(
             plain(world),
             "No violations, 1 exempt in 7 image uses and 1 namespace (policy baseline)\n"
         );
-        let world = World::baseline().on(
-            0,
-            image_subject("a", "Pod/x", "c", "evil.test/x:1"),
-            State::Exempt(0),
-        );
-        let snapshot = world.snapshot();
-        let row = snapshot
-            .findings()
-            .filter_map(|finding| AuditResult::of_finding(&snapshot, finding))
-            .collect();
-        let all = AuditReport::new(
-            snapshot.observed_at,
-            vec![],
-            &snapshot.seen,
-            row,
-            super::super::result::Listed::All,
-        );
+        let world =
+            World::baseline().on(0, image_subject("a", "Pod/x", "c", "evil.test/x:1"), State::Exempt(0));
+        let all = report(world, Listed::All);
         let text = table(&all, Colour::Never);
         assert!(text.contains("exempt  TrustedRegistry  c  evil.test/x:1  evil.test/x is in none of the trusted repositories; permitted until 2027-01-31 by legacy-etl: nodes are preloaded (3 pods)\n"), "{text}");
     }
@@ -380,7 +321,7 @@ Why a rule matters and what to do: revisor rules TrustedRegistry
     #[test]
     fn a_hostile_image_name_is_data_with_and_without_colour() {
         let hostile = format!("Evil\u{1b}[2J\u{202e}\n{}", "x".repeat(9_000));
-        let report = report(World::baseline().fail("a", "Pod/x", &hostile));
+        let report = report(World::baseline().fail("a", "Pod/x", &hostile), Listed::Findings);
         let text = table(&report, Colour::Never);
         assert!(
             !text.contains('\u{1b}')
@@ -389,9 +330,7 @@ Why a rule matters and what to do: revisor rules TrustedRegistry
         );
         assert_eq!(text.lines().count(), 6, "{text}");
         let coloured = table(&report, Colour::Always);
-        assert!(
-            coloured.contains("\u{1b}[1;31mcritical\u{1b}[0m") && !coloured.contains("\u{1b}[2J")
-        );
+        assert!(coloured.contains("\u{1b}[1;31mcritical\u{1b}[0m") && !coloured.contains("\u{1b}[2J"));
     }
 
     #[test]

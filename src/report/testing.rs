@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::auditor::audit::Judgement;
 use crate::auditor::findings::{
     Finding, FindingId, Judged, ReferenceSpread, State, Subject, Workload, WorkloadUse,
 };
@@ -12,6 +13,7 @@ use crate::auditor::snapshot::{
     Count, NamespaceSnapshot, PolicySnapshot, RuleCount, RuleTotal, Seen, Snapshot,
 };
 use crate::auditor::transitions::{Transition, TransitionKind};
+use crate::decode::{Source, UnsupportedObject};
 use crate::policy::compile::{CompiledPolicy, Problem};
 use crate::policy::exemption::Exemption;
 use crate::policy::scope::Scope;
@@ -22,7 +24,10 @@ use crate::subject::namespace::NamespaceFacts;
 use crate::subject::pod::{Image, ImageUse, PodShape, Slot};
 use crate::subject::reference::{ReferenceFacts, RunningContent};
 use crate::subject::running::{Lasted, RunningState};
-use crate::verdict::Severity;
+use crate::verdict::{Severity, Verdict};
+
+use super::gather::{Gathering, Listed};
+use super::result::AuditReport;
 
 /// A fixed instant, `seconds` into the story.
 pub(super) fn at(seconds: i64) -> Timestamp {
@@ -337,4 +342,42 @@ pub(super) fn many_namespaces(namespaces: usize, policies: u16) -> Snapshot {
     };
     snapshot.namespaces = (0..namespaces).map(part).collect();
     snapshot
+}
+
+/// The report of a Snapshot's findings, each told as the one-shot audit tells it, after `change`.
+pub(super) fn report(
+    snapshot: &Snapshot,
+    listed: Listed,
+    unsupported: &[UnsupportedObject],
+    change: impl Fn(usize, &mut Judgement<'_>),
+) -> AuditReport {
+    let mut gathering = Gathering::new(listed);
+    let place = Source { file: "deploy/web.yaml".into(), line: 12 };
+    for (index, finding) in snapshot.findings().enumerate() {
+        let policy = &snapshot.policies[usize::from(finding.policy)].policy;
+        let message = finding.explain(policy);
+        let verdict = match finding.state {
+            State::Unknown => Verdict::Unknown(finding.reason),
+            State::Fail | State::Exempt(_) => Verdict::Fail(finding.reason),
+        };
+        let exemption = match finding.state {
+            State::Exempt(exemption) => Some(exemption),
+            _ => None,
+        };
+        let mut judgement = Judgement {
+            id: finding.id,
+            policy,
+            rule: policy.rule(finding.rule).unwrap(),
+            subject: &finding.subject,
+            verdict,
+            exemption,
+            message: &message,
+            pods: finding.pods,
+            source: finding.subject.image_use().map(|_| &place),
+        };
+        change(index, &mut judgement);
+        gathering.tell(&judgement);
+    }
+    let policies: Vec<_> = snapshot.policies.iter().map(|part| part.policy.clone()).collect();
+    gathering.report(snapshot.observed_at, &policies, &snapshot.seen, unsupported)
 }

@@ -1,2 +1,4 @@
 pub mod apiserver;
 pub mod controlplane;
+pub mod generate;
+pub mod memory;

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::tree::{Limits, Node, Tree};
+use super::tree::{Limits, Node};
 
 /// An item of a List.
 #[derive(Debug)]
@@ -186,15 +186,5 @@ impl<'de, E: Element> DeserializeSeed<'de> for ReadElement<E> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(u32, Value), D::Error> {
         self.0.read(deserializer)
-    }
-}
-
-/// An element of which no line is known.
-#[derive(Clone, Copy)]
-pub(super) struct Unlocated;
-
-impl Element for Unlocated {
-    fn read<'de, D: Deserializer<'de>>(self, deserializer: D) -> Result<(u32, Value), D::Error> {
-        serde::Deserialize::deserialize(deserializer).map(|Tree(value)| (0, value))
     }
 }
