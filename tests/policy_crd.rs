@@ -335,9 +335,7 @@ fn what_the_operator_writes_is_stored_in_full_and_shown_in_columns() {
         slot: Some("ephemeralContainer".into()),
         container: Some("c".repeat(NAME_MAX)),
         image: Some("i".repeat(REFERENCE_MAX)),
-        pods: Some(3),
         since: time(),
-        dormant_since: Some(time()),
         message: "m".repeat(TEXT_MAX),
         remedy: "r".repeat(TEXT_MAX),
         exemption: Some(FindingExemption {

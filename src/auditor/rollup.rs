@@ -424,19 +424,27 @@ pub(super) fn exemption(
     u16::try_from(covers).ok()
 }
 
-/// Counts by policy and rule. Dormant findings are not counted: metrics follow at once.
+/// Counts by policy and rule.
 pub(super) fn counts(findings: &[Finding]) -> Box<[RuleCount]> {
     let mut counts: Vec<RuleCount> = Vec::new();
-    for finding in findings.iter().filter(|finding| finding.dormant_since.is_none()) {
+    for finding in findings {
         let key = (finding.policy, finding.rule);
         let at = counts.binary_search_by_key(&key, |count| (count.policy, count.rule)).unwrap_or_else(|at| {
             counts.insert(
                 at,
-                RuleCount { policy: finding.policy, rule: finding.rule, count: Count::default() },
+                RuleCount {
+                    policy: finding.policy,
+                    rule: finding.rule,
+                    count: Count::default(),
+                    live: Count::default(),
+                },
             );
             at
         });
         add(&mut counts[at].count, finding.state);
+        if finding.dormant_since.is_none() {
+            add(&mut counts[at].live, finding.state);
+        }
     }
     counts.into()
 }
@@ -450,19 +458,12 @@ pub(super) fn add(count: &mut Count, state: State) {
     }
 }
 
-/// Whether two lists of findings would be shown alike (numbers of pods aside, which are not shown there).
+/// Whether two lists of findings would be shown alike. Numbers of pods and dormancy are not shown: they change
+/// while no verdict does.
 pub(super) fn shown_alike(before: &NamespaceSnapshot, findings: &[Finding]) -> bool {
     let alike = |(left, right): (&Finding, &Finding)| {
-        (left.id, left.policy, left.rule, left.state, left.reason, left.since, left.dormant_since)
-            == (
-                right.id,
-                right.policy,
-                right.rule,
-                right.state,
-                right.reason,
-                right.since,
-                right.dormant_since,
-            )
+        (left.id, left.policy, left.rule, left.state, left.reason, left.since)
+            == (right.id, right.policy, right.rule, right.state, right.reason, right.since)
             && alike_subject(&left.subject, &right.subject)
     };
     before.findings.len() == findings.len() && before.findings.iter().zip(findings).all(alike)

@@ -290,7 +290,6 @@ fn content_hash(content: &NamespaceAuditContent) -> u64 {
 fn timeless_hash(mut content: NamespaceAuditContent) -> u64 {
     for finding in &mut content.findings {
         finding.since = Time(Timestamp::UNIX_EPOCH);
-        finding.dormant_since = None;
     }
     content_hash(&content)
 }

@@ -249,7 +249,7 @@ fn policies(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Re
 /// Every effective rule and state, zeros included.
 fn findings(family: &mut MetricEncoder<'_>, part: &PolicySnapshot) -> fmt::Result {
     for line in &part.rules {
-        let Count { fail, unknown, exempt } = line.count;
+        let Count { fail, unknown, exempt } = line.live;
         for (state, count) in [("fail", fail), ("unknown", unknown), ("exempt", exempt)] {
             let labels = [
                 ("policy", &*part.policy.name),

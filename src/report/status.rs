@@ -240,11 +240,11 @@ mod tests {
     }
 
     #[test]
-    fn a_dormant_finding_is_not_counted() {
+    fn a_dormant_finding_is_counted_since_it_is_not_over() {
         let status =
             status(World::baseline().fail("team-a", "CronJob/etl", "evil.test/x:1").dormant("team-a"));
-        assert_eq!(status.summary.unwrap().violations, 0);
-        assert!(status.namespaces.is_empty());
+        assert_eq!(status.summary.unwrap().violations, 1);
+        assert_eq!(status.namespaces.len(), 1);
     }
 
     #[test]

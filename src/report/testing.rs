@@ -257,8 +257,13 @@ impl World {
             }
             let violating =
                 u32::try_from(namespaces.iter().filter(|part| of_policy(part).fail > 0).count()).unwrap();
-            let rules =
-                policy.rules.iter().map(|rule| RuleTotal { rule: rule.id, count, namespaces: violating });
+            let live = count;
+            let rules = policy.rules.iter().map(|rule| RuleTotal {
+                rule: rule.id,
+                count,
+                live,
+                namespaces: violating,
+            });
             PolicySnapshot {
                 rules: rules.collect(),
                 policy: Arc::new(policy),
@@ -289,7 +294,6 @@ impl World {
 fn count_of(finding: &Finding) -> Count {
     let mut count = Count::default();
     match finding.state {
-        _ if finding.dormant_since.is_some() => {}
         State::Fail => count.fail = 1,
         State::Unknown => count.unknown = 1,
         State::Exempt(_) => count.exempt = 1,
@@ -302,9 +306,13 @@ fn namespace(name: String, mut findings: Vec<Finding>) -> Arc<NamespaceSnapshot>
     let mut counts: Vec<RuleCount> = Vec::new();
     for finding in &findings {
         let count = count_of(finding);
+        let live = if finding.dormant_since.is_some() { Count::default() } else { count };
         match counts.iter_mut().find(|line| (line.policy, line.rule) == (finding.policy, finding.rule)) {
-            Some(line) => line.count += count,
-            None => counts.push(RuleCount { policy: finding.policy, rule: finding.rule, count }),
+            Some(line) => {
+                line.count += count;
+                line.live += live;
+            }
+            None => counts.push(RuleCount { policy: finding.policy, rule: finding.rule, count, live }),
         }
     }
     counts.retain(|line| !line.count.is_zero());
@@ -334,7 +342,9 @@ pub(super) fn many_namespaces(namespaces: usize, policies: u16) -> Snapshot {
             terminating: false,
             exists: true,
             findings: Box::default(),
-            counts: (0..policies).map(|policy| RuleCount { policy, rule: trusted(), count }).collect(),
+            counts: (0..policies)
+                .map(|policy| RuleCount { policy, rule: trusted(), count, live: count })
+                .collect(),
             pods: 0,
             image_uses: 0,
             revision: 0,
