@@ -4,6 +4,7 @@ pub mod columns;
 mod conditions;
 pub mod escape;
 pub mod event;
+mod exposition;
 pub mod gather;
 pub mod json;
 pub mod log;

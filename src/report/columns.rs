@@ -66,7 +66,10 @@ impl Tone {
 }
 
 /// Widths of the columns of some rows, each at most its limit: a cell that is wider pushes its own line only.
-pub(super) fn widths<const N: usize>(rows: &[[String; N]], limits: [usize; N]) -> [usize; N] {
+pub(super) fn widths<'a, const N: usize>(
+    rows: impl IntoIterator<Item = &'a [String; N]>,
+    limits: [usize; N],
+) -> [usize; N] {
     let mut widths = [0; N];
     for row in rows {
         for ((width, cell), limit) in widths.iter_mut().zip(row).zip(limits) {
@@ -95,6 +98,29 @@ pub(super) fn line<const N: usize>(
     line
 }
 
+/// Prose broken into lines of at most `width`; lines that begin with two spaces are code and stay.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        if line.is_empty() || line.starts_with("  ") {
+            lines.push(line.to_owned());
+            continue;
+        }
+        let mut shown = String::new();
+        for word in line.split(' ') {
+            if !shown.is_empty() && shown.width() + 1 + word.width() > width {
+                lines.push(std::mem::take(&mut shown));
+            }
+            if !shown.is_empty() {
+                shown.push(' ');
+            }
+            shown.push_str(word);
+        }
+        lines.push(shown);
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,5 +139,13 @@ mod tests {
     fn nothing_trails_a_line() {
         let row = ["a", "", ""].map(str::to_owned);
         assert_eq!(line(&row, [5, 5, 5], 2, [Tone::Plain; 3], Colour::Never), "a");
+    }
+
+    #[test]
+    fn prose_is_wrapped_and_code_is_not() {
+        assert_eq!(
+            wrap("one two three\n\n  a long line of code\nunbreakablelongword x", 8),
+            ["one two", "three", "", "  a long line of code", "unbreakablelongword", "x"]
+        );
     }
 }

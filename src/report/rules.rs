@@ -8,7 +8,10 @@ use crate::rules::{Control, RuleId};
 use crate::subject::Resource;
 use crate::verdict::Severity;
 
-use super::columns::{Colour, Tone, line, widths};
+use super::columns::{Colour, Tone, line, widths, wrap};
+
+/// How wide prose is set for a terminal.
+const WIDTH: usize = 96;
 
 /// A setting of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -162,25 +165,21 @@ pub fn rule_text(rule: &RuleDoc, colour: Colour) -> String {
     text.push_str(&format!("Judges each {subject}. Severity {} unless set otherwise.\n", rule.severity));
     let mut section = |title: &str, body: &str| {
         text.push_str(&format!("\n{}\n", Tone::Bold.paint(title, colour)));
-        for line in body.lines() {
+        for line in wrap(body, WIDTH) {
             text.push_str(format!("  {line}").trim_end());
             text.push('\n');
         }
     };
     section("Why", rule.rationale);
     section("What to do", rule.remedy);
-    let rows: Vec<_> = rule
-        .settings
-        .iter()
-        .map(|setting| [setting.name.clone(), setting.type_.clone(), setting.description.clone()])
-        .collect();
-    let widths = widths(&rows, [24, 48, usize::MAX]);
-    let settings: Vec<_> =
-        rows.iter().map(|row| line(row, widths, 2, [Tone::Plain; 3], Colour::Never)).collect();
-    section(
-        &format!("Settings under spec.rules.{}", rule.key),
-        &format!("{}\n\n{}", rule.about, settings.join("\n")),
-    );
+    let mut settings = format!("{}\n", rule.about);
+    for SettingDoc { name, type_, description } in &rule.settings {
+        settings.push_str(&format!("\n{name}: {type_}\n"));
+        for line in wrap(description, WIDTH - 2) {
+            settings.push_str(&format!("  {line}\n"));
+        }
+    }
+    section(&format!("Settings under spec.rules.{}", rule.key), &settings);
     section("False positives and limits", rule.false_positives);
     if !rule.reads.is_empty() {
         section("Reads, beyond pods and namespaces", &rule.reads.join("\n"));
@@ -405,8 +404,11 @@ What to do
 Settings under spec.rules.trustedRegistry
   At least one of allow and deny.
 
-  allow    list of text   Patterns a|b, `x/**`.
-  enabled  true or false  Default: true.
+  allow: list of text
+    Patterns a|b, `x/**`.
+
+  enabled: true or false
+    Default: true.
 
 False positives and limits
   Mirrors.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::verdict::Severity;
 
-use super::columns::{Colour, Tone, line, widths};
+use super::columns::{self, Colour, Tone, line};
 use super::escape::{IMAGE_LIMIT, MESSAGE_LIMIT, NAME_LIMIT, visible_within};
 use super::result::{AuditReport, AuditResult, Shown};
 use super::words::{Counted, list};
@@ -48,6 +48,11 @@ impl Line<'_> {
             _ => {}
         }
         let image = row.image.as_deref().unwrap_or_default();
+        if container.is_empty() && image.is_empty() {
+            // Nothing stands between: the sentence begins where the container would.
+            let sentence = self.message(name_policies);
+            return [self.word().to_owned(), row.rule.to_owned(), sentence, String::new(), String::new()];
+        }
         [
             self.word().to_owned(),
             row.rule.to_owned(),
@@ -128,7 +133,9 @@ pub fn table(report: &AuditReport, colour: Colour) -> String {
     let name_policies = report.policies.len() > 1;
     let cells = |line: &Line<'_>| line.cells(name_policies);
     let rows: Vec<_> = groups.iter().flat_map(|(_, lines)| lines).map(cells).collect();
-    let widths = widths(&rows, LIMITS);
+    let mut widths = columns::widths(&rows, LIMITS);
+    let placed = columns::widths(rows.iter().filter(|[.., message]| !message.is_empty()), LIMITS);
+    (widths[2], widths[3]) = (placed[2], placed[3]);
     let mut text = String::new();
     let mut rows = rows.iter();
     let mut namespace = None;
@@ -227,12 +234,8 @@ fn last_line(report: &AuditReport, groups: &[(Place<'_>, Vec<Line<'_>>)], colour
         Counted(summary.image_uses, "image use"),
         Counted(summary.namespaces, "namespace"),
     );
-    let mut rules: Vec<_> =
-        lines().filter(|line| line.row.verdict.is_finding()).map(|line| line.row.rule).collect();
-    rules.sort_unstable();
-    rules.dedup();
-    if let Some(first) = rules.first() {
-        text.push_str(&format!("Why a rule matters and what to do: revisor rules {first}\n"));
+    if let Some(worst) = lines().find(|line| line.row.verdict.is_finding()) {
+        text.push_str(&format!("Why a rule matters and what to do: revisor rules {}\n", worst.row.rule));
     }
     text
 }
@@ -360,6 +363,6 @@ Why a rule matters and what to do: revisor rules TrustedRegistry
     #[test]
     fn references_across_the_cluster_stand_first_under_their_own_title() {
         let text = plain(World::baseline().skew("nginx:1", &[("a", 1), ("b", 2)]));
-        assert!(text.starts_with("Cluster\n  Image/nginx:1\n    critical  TrustedRegistry      nginx:1 runs as 2 contents (3 pods)\n"), "{text}");
+        assert!(text.starts_with("Cluster\n  Image/nginx:1\n    critical  TrustedRegistry  nginx:1 runs as 2 contents (3 pods)\n"), "{text}");
     }
 }
