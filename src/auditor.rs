@@ -8,6 +8,7 @@ mod groups;
 mod intern;
 mod inventory;
 mod jobs;
+mod kinds;
 mod labels;
 mod marks;
 mod namespaces;
@@ -33,6 +34,7 @@ use crate::decode::{Change, UnsupportedObject};
 use crate::subject::Resource;
 use findings::{Finding, Subject};
 use inventory::{Applied, Inventory};
+use kinds::Kinds;
 use marks::{Marks, Telling};
 use namespaces::Namespaces;
 use plan::{Plan, Told};
@@ -44,7 +46,7 @@ use transitions::{FirstAudit, Transition, WantedOwner};
 /// What the changes come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Feed {
-    /// Watches: complete once every kind was told or refused.
+    /// Watches: complete while every kind that is needed was told or refused.
     Live,
     /// A given set of objects; whether it is the whole cluster.
     Input(bool),
@@ -57,8 +59,7 @@ pub struct Auditor {
     inventory: Inventory,
     namespaces: Namespaces,
     plan: Plan,
-    told: BTreeSet<Resource>,
-    denied: BTreeSet<Resource>,
+    kinds: Kinds,
     unsupported: Vec<UnsupportedObject>,
     unusable: u64,
     reference_marks: Marks,
@@ -82,7 +83,7 @@ impl Default for Auditor {
 }
 
 impl Auditor {
-    /// An auditor of a live cluster that has seen nothing. It is complete once every kind was told or refused.
+    /// An auditor of a live cluster that has seen nothing: it waits for every kind that is always read.
     pub fn new() -> Self {
         Self::fed_by(Feed::Live)
     }
@@ -99,8 +100,7 @@ impl Auditor {
             inventory: Inventory::default(),
             namespaces: Namespaces::default(),
             plan: Plan::default(),
-            told: BTreeSet::new(),
-            denied: BTreeSet::new(),
+            kinds: Kinds::default(),
             unsupported: Vec::new(),
             unusable: 0,
             reference_marks: Marks::default(),
@@ -117,13 +117,18 @@ impl Auditor {
         }
     }
 
-    /// Every kind was told or refused.
+    /// The kinds that must be told: those that are always read, and those that a rule of some policy reads. Of
+    /// a live cluster, others are not kept: what is told of them is ignored, what was told is dropped, and one
+    /// that is needed again must be told again from the beginning.
+    pub fn needed(&self) -> &BTreeSet<Resource> {
+        self.kinds.needed()
+    }
+
+    /// Every kind that is needed was told or refused.
     pub fn is_complete(&self) -> bool {
         match self.feed {
             Feed::Input(_) => true,
-            Feed::Live => {
-                Resource::ALL.iter().all(|kind| self.told.contains(kind) || self.denied.contains(kind))
-            }
+            Feed::Live => self.kinds.are_known(),
         }
     }
 
@@ -148,6 +153,9 @@ impl Auditor {
     }
 
     fn apply_rare(&mut self, change: Change, now: Timestamp) {
+        if self.feed == Feed::Live && !self.kinds.count(&change) {
+            return;
+        }
         match change {
             Change::Pod(_) => {}
             Change::PodGone(uid) => self.inventory.remove(uid, &mut self.namespaces),
@@ -170,14 +178,14 @@ impl Auditor {
                 let name = record.name.clone();
                 if self.plan.apply(record) == Told::New {
                     self.new_policies.insert(name);
+                    self.drop_unneeded(now);
                 }
             }
             Change::PolicyGone(name) => self.policy_gone(&name, now),
             Change::RelistStarted(kind) => self.relist_started(kind),
             Change::RelistFinished(kind) => self.relist_finished(kind, now),
             Change::Access(kind, granted) => {
-                let changed = if granted { self.denied.remove(&kind) } else { self.denied.insert(kind) };
-                if changed {
+                if self.kinds.access(kind, granted) {
                     self.namespaces.mark_all();
                 }
             }
@@ -200,6 +208,17 @@ impl Auditor {
             self.settle(now);
             self.plan.remove(name);
             self.new_policies.remove(name);
+            self.drop_unneeded(now);
+        }
+    }
+
+    /// Drops what no policy needs any more, as if it were listed and nothing told.
+    fn drop_unneeded(&mut self, now: Timestamp) {
+        for kind in self.kinds.need(self.plan.needs()) {
+            if self.feed == Feed::Live {
+                self.relist_started(kind);
+                self.forget_untold(kind, now);
+            }
         }
     }
 
@@ -214,6 +233,11 @@ impl Auditor {
     }
 
     fn relist_finished(&mut self, kind: Resource, now: Timestamp) {
+        self.forget_untold(kind, now);
+        self.kinds.finished(kind);
+    }
+
+    fn forget_untold(&mut self, kind: Resource, now: Timestamp) {
         match kind {
             Resource::Pods => self.inventory.relist_finished(&mut self.namespaces),
             Resource::Namespaces => self.namespaces.relist_finished(),
@@ -227,7 +251,6 @@ impl Auditor {
                 self.plan.not_told().iter().for_each(|name| self.policy_gone(name, now));
             }
         }
-        self.told.insert(kind);
     }
 
     /// Rolls up what waits under the plan as it is, before the plan changes: what happened until now is told.
@@ -253,8 +276,11 @@ impl Auditor {
         }
     }
 
-    /// When the next grace, exemption, hold-down or dormancy ends.
+    /// When the next grace, exemption, hold-down or dormancy ends; none while nothing is judged.
     pub fn next_deadline(&self) -> Option<Timestamp> {
+        if !self.is_complete() {
+            return None;
+        }
         let clocks =
             self.inventory.clocks.next_deadline().and_then(|second| Timestamp::from_second(second).ok());
         [clocks, self.namespaces.next_deadline(), self.reference_deadline, self.next_expiry]
@@ -263,8 +289,8 @@ impl Auditor {
             .min()
     }
 
-    /// Judges what changed and returns what is found now; the same one when nothing changed. Before
-    /// everything was told once it is empty: partial counts would only alarm.
+    /// Judges what changed and returns what is found now; the same one when nothing changed, and while a kind
+    /// that is needed is not known yet (an empty one at first): partial counts would only alarm.
     pub fn snapshot(&mut self, now: Timestamp) -> Arc<Snapshot> {
         if !self.changed || !self.is_complete() {
             return self.snapshot.clone();
@@ -312,7 +338,7 @@ impl Auditor {
             let rolling = Rolling {
                 inventory: &self.inventory,
                 plan: &self.plan,
-                denied: &self.denied,
+                denied: &self.kinds.denied,
                 whole_input: self.feed == Feed::Input(true),
                 now,
                 renumbered,

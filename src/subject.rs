@@ -29,6 +29,9 @@ impl Resource {
     pub const ALL: [Self; 5] =
         [Self::Pods, Self::Namespaces, Self::NetworkPolicies, Self::Jobs, Self::ImagePolicies];
 
+    /// Those that are read whatever the policies ask; the others are if an active rule reads them.
+    pub const ALWAYS: [Self; 4] = [Self::Pods, Self::Namespaces, Self::Jobs, Self::ImagePolicies];
+
     /// The API group; empty for the core group.
     pub fn group(self) -> &'static str {
         match self {

@@ -73,7 +73,7 @@ impl Auditor {
         Rolling {
             inventory: &self.inventory,
             plan: &self.plan,
-            denied: &self.denied,
+            denied: &self.kinds.denied,
             whole_input: self.feed == super::Feed::Input(true),
             now,
             renumbered: None,

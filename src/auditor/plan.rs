@@ -1,6 +1,6 @@
 //! The plan: every policy, compiled, in the order in which Snapshots number them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::decode::PolicyRecord;
 use crate::policy::compile::CompiledPolicy;
+use crate::subject::Resource;
 
 #[derive(Debug)]
 struct Entry {
@@ -69,6 +70,13 @@ impl Plan {
     /// A policy is gone.
     pub(super) fn remove(&mut self, name: &str) {
         self.stale |= self.entries.remove(name).is_some();
+    }
+
+    /// The kinds that are read: always, or by a rule of some policy.
+    pub(super) fn needs(&self) -> BTreeSet<Resource> {
+        let rules = self.entries.values().flat_map(|entry| entry.compiled.rules.iter());
+        let reads = rules.flat_map(|rule| rule.id.info().reads.iter().copied());
+        Resource::ALWAYS.into_iter().chain(reads).collect()
     }
 
     /// From now on policies are told again.

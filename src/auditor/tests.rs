@@ -65,15 +65,24 @@ impl Cluster {
     /// A cluster with namespace `team-a` and these policies, complete.
     fn with_policies(policies: &[PolicyRecord]) -> Self {
         let mut cluster = Self { auditor: Auditor::new(), now: "2026-01-01T12:00:00Z".parse().unwrap() };
-        cluster.tell(namespace("team-a", json!({})));
-        policies.iter().for_each(|policy| cluster.tell(Change::Policy(policy.clone())));
-        Resource::ALL.into_iter().for_each(|kind| cluster.tell(Change::RelistFinished(kind)));
+        cluster.list(Resource::ImagePolicies, policies.iter().cloned().map(Change::Policy));
+        cluster.list(Resource::Namespaces, [namespace("team-a", json!({}))]);
+        for kind in [Resource::Pods, Resource::Jobs, Resource::NetworkPolicies] {
+            cluster.list(kind, []);
+        }
         cluster.auditor.snapshot(cluster.now);
         cluster
     }
 
     fn tell(&mut self, change: Change) {
         self.auditor.apply(change, self.now);
+    }
+
+    /// Tells all objects of a kind.
+    fn list(&mut self, kind: Resource, objects: impl IntoIterator<Item = Change>) {
+        self.tell(Change::RelistStarted(kind));
+        objects.into_iter().for_each(|object| self.tell(object));
+        self.tell(Change::RelistFinished(kind));
     }
 
     fn put(&mut self, pod: &Value) {
@@ -155,7 +164,8 @@ fn nothing_is_found_before_everything_was_told_and_then_only_a_summary() {
     let mut auditor = Auditor::new();
     let now = Timestamp::UNIX_EPOCH;
     auditor.apply(namespace("team-a", json!({})), now);
-    auditor.apply(Change::Policy(baseline()), now);
+    let spec = json!({"rules": {"noMutableTag": {}, "defaultDenyIngress": {}}});
+    auditor.apply(Change::Policy(policy("p", spec)), now);
     auditor.apply(Change::Pod(PodRecord::from_value(&web(1, "nginx"))), now);
     assert!(!auditor.snapshot(now).complete);
     for kind in [Resource::Pods, Resource::Namespaces, Resource::Jobs, Resource::ImagePolicies] {
@@ -164,7 +174,7 @@ fn nothing_is_found_before_everything_was_told_and_then_only_a_summary() {
     assert!(!auditor.snapshot(now).complete);
     auditor.apply(Change::Access(Resource::NetworkPolicies, false), now);
     let snapshot = auditor.snapshot(now);
-    assert!(snapshot.complete && snapshot.findings().count() == 1);
+    assert!(snapshot.complete && snapshot.findings().count() == 2);
     assert!(auditor.drain_transitions().is_empty());
     let summary = auditor.drain_first_audits();
     assert_eq!((summary.len(), summary[0].violations, summary[0].namespaces), (1, 1, 1));
@@ -342,6 +352,68 @@ fn a_permission_that_is_missing_is_unknown_and_comes_back_without_a_storm() {
     cluster.tell(Change::Access(Resource::NetworkPolicies, true));
     assert_eq!(cluster.found(), ["DefaultDenyIngress fail Namespace/team-a"]);
     assert!(cluster.told().is_empty(), "it was open all the time");
+}
+
+fn default_deny(name: &str) -> Change {
+    let object = json!({
+        "metadata": {"name": name, "namespace": "team-a"},
+        "spec": {"podSelector": {}, "policyTypes": ["Ingress"]},
+    });
+    let (namespace, facts) = crate::decode::network_policy::read(&object).unwrap();
+    Change::NetworkPolicy(namespace, facts)
+}
+
+fn reads_network_policies() -> PolicyRecord {
+    policy("reader", json!({"rules": {"defaultDenyIngress": {}}}))
+}
+
+#[test]
+fn a_policy_that_reads_another_kind_takes_effect_when_that_kind_was_told_and_nothing_false_shows_before() {
+    let mut cluster = Cluster::with_policies(&[baseline()]);
+    assert_eq!(*cluster.auditor.needed(), Resource::ALWAYS.into());
+    let before = cluster.snapshot();
+    cluster.tell(Change::Policy(reads_network_policies()));
+    assert!(cluster.auditor.needed().contains(&Resource::NetworkPolicies));
+    cluster.tell(Change::RelistStarted(Resource::NetworkPolicies));
+    cluster.put(&web(1, "nginx:1.27"));
+    cluster.pass(3600);
+    assert!(!cluster.auditor.is_complete() && std::sync::Arc::ptr_eq(&before, &cluster.snapshot()));
+    assert_eq!(cluster.auditor.next_deadline(), None);
+    cluster.tell(default_deny("deny"));
+    cluster.tell(Change::RelistFinished(Resource::NetworkPolicies));
+    assert!(cluster.snapshot().complete && cluster.snapshot().policies.len() == 2);
+    assert!(cluster.found().is_empty());
+    let first_audits = cluster.auditor.drain_first_audits();
+    assert_eq!(first_audits.last().map(|first| &*first.policy), Some("reader"));
+}
+
+#[test]
+fn a_kind_that_no_policy_reads_any_more_is_dropped_and_told_anew_when_one_does_again() {
+    let mut cluster = Cluster::with_policies(&[]);
+    cluster.tell(Change::Policy(reads_network_policies()));
+    cluster.list(Resource::NetworkPolicies, [default_deny("deny")]);
+    assert!(cluster.found().is_empty());
+    cluster.tell(Change::PolicyGone("reader".into()));
+    assert_eq!(*cluster.auditor.needed(), Resource::ALWAYS.into());
+    cluster.tell(default_deny("left over"));
+    cluster.list(Resource::NetworkPolicies, [default_deny("left over")]);
+    assert!(cluster.snapshot().complete && cluster.snapshot().policies.is_empty());
+    cluster.tell(Change::Policy(reads_network_policies()));
+    cluster.tell(default_deny("left over"));
+    cluster.tell(Change::RelistFinished(Resource::NetworkPolicies));
+    assert!(!cluster.auditor.is_complete(), "the end of a list that began before");
+    cluster.list(Resource::NetworkPolicies, []);
+    assert_eq!(cluster.found(), ["DefaultDenyIngress fail Namespace/team-a"]);
+}
+
+#[test]
+fn what_is_told_of_an_input_is_kept_before_a_policy_reads_it() {
+    let mut auditor = Auditor::over_input(true);
+    let now = Timestamp::UNIX_EPOCH;
+    let changes =
+        [namespace("team-a", json!({})), default_deny("deny"), Change::Policy(reads_network_policies())];
+    changes.into_iter().for_each(|change| auditor.apply(change, now));
+    assert_eq!(auditor.snapshot(now).findings().count(), 0);
 }
 
 #[test]

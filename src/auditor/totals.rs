@@ -94,7 +94,7 @@ impl Auditor {
                 .rules
                 .iter()
                 .flat_map(|rule| rule.id.info().reads.iter().map(move |read| (rule.id, *read)))
-                .filter(|(_, read): &(_, Resource)| self.denied.contains(read))
+                .filter(|(_, read): &(_, Resource)| self.kinds.denied.contains(read))
                 .collect(),
             violating_namespaces: sums.violating_namespaces,
         });
