@@ -111,11 +111,13 @@ fn policy_change(index: u8, variant: u8) -> Change {
         2 => json!({"namespaceSelector": {"matchLabels": {"tier": "1"}}}),
         _ => json!({"excludeNamespaces": ["team-2"], "includeTerminated": true}),
     };
-    let rules = json!({
+    let mut rules = json!({
         "noMutableTag": {}, "validReference": {}, "imagePullFailing": {"for": format!("{}m", 1 + variant % 3)}, "runningDigestMatches": {},
         "digestSkew": {}, "defaultDenyIngress": {}, "podSecurityEnforced": {}, "podSecurityLabelsValid": {},
         "trustedRegistry": {"allow": ["docker.io/**"]},
     });
+    // A policy that reads no network policies: they are dropped when it is the only one.
+    rules["defaultDenyIngress"]["enabled"] = json!(variant % 3 != 0);
     let exemptions = if variant.is_multiple_of(2) {
         json!([{"name": "e", "rules": ["NoMutableTag"], "namespaces": ["team-1"], "reason": "r", "expiresAt": "2026-01-01T12:30:00Z"}])
     } else {
@@ -267,7 +269,8 @@ fn facts(snapshot: &Snapshot) -> Vec<String> {
     let mut facts: Vec<String> =
         snapshot.findings().filter(|finding| finding.dormant_since.is_none()).map(show).collect();
     for policy in snapshot.policies.iter() {
-        facts.push(format!("{} {:?} {}", policy.policy.name, policy.rules, policy.violating_namespaces));
+        let live = policy.rules.iter().map(|rule| (rule.rule, rule.live));
+        facts.push(format!("{} {:?}", policy.policy.name, live.collect::<Vec<_>>()));
     }
     facts
 }
@@ -275,6 +278,7 @@ fn facts(snapshot: &Snapshot) -> Vec<String> {
 fn from_scratch(state: &State, now: Timestamp) -> Auditor {
     let mut auditor = Auditor::new();
     for kind in Resource::ALL.into_iter().rev() {
+        auditor.apply(Change::RelistStarted(kind), now);
         for change in state.objects(kind).into_iter().rev() {
             auditor.apply(change, now);
         }
@@ -284,6 +288,31 @@ fn from_scratch(state: &State, now: Timestamp) -> Auditor {
     auditor
 }
 
+/// The watch of a kind that is read only if a policy asks for it.
+#[derive(Default)]
+struct Watch {
+    running: bool,
+}
+
+impl Watch {
+    const KIND: Resource = Resource::NetworkPolicies;
+
+    /// Ends when the kind is not needed any more.
+    fn end(&mut self, auditor: &Auditor) {
+        self.running &= auditor.needed().contains(&Self::KIND);
+    }
+
+    /// Begins when the kind is needed.
+    fn begin(&mut self, auditor: &mut Auditor, state: &mut State, now: Timestamp) {
+        if !self.running && auditor.needed().contains(&Self::KIND) {
+            let place = Resource::ALL.iter().position(|kind| *kind == Self::KIND).unwrap();
+            let told = state.take(&Step::Relist(u8::try_from(place).unwrap()));
+            told.into_iter().for_each(|change| auditor.apply(change, now));
+            self.running = true;
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
@@ -291,6 +320,7 @@ proptest! {
     fn any_history_ends_where_an_audit_from_scratch_begins(steps in steps()) {
         let (mut state, mut now) = (State::default(), Timestamp::from_second(START).unwrap());
         let mut auditor = from_scratch(&state, now);
+        let mut watch = Watch::default();
         let mut told: BTreeMap<FindingId, TransitionKind> = BTreeMap::new();
         let last = [Step::Wait(3600), Step::Look, Step::Wait(20), Step::Look];
         for step in steps.iter().chain(&last) {
@@ -302,6 +332,7 @@ proptest! {
             }
             for change in state.take(step) {
                 auditor.apply(change, now);
+                watch.end(&auditor);
             }
             if let Step::Wait(seconds) = step {
                 now += SignedDuration::from_secs((*seconds).into());
@@ -314,6 +345,7 @@ proptest! {
                     prop_assert!(transition.kind != TransitionKind::Opened || before != Some(TransitionKind::Opened), "opened twice in a row");
                     prop_assert!(transition.kind != TransitionKind::Resolved || before != Some(TransitionKind::Resolved), "resolved twice in a row");
                 }
+                watch.begin(&mut auditor, &mut state, now);
             }
         }
         let snapshot = auditor.snapshot(now);
