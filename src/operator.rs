@@ -12,6 +12,7 @@ mod engine;
 mod events;
 mod health;
 mod lookup;
+mod needs;
 mod observed;
 mod owners;
 mod process;
@@ -45,6 +46,7 @@ use audits::AuditWriter;
 use engine::{Engine, Notice, Outlets};
 use events::EventWriter;
 use health::Health;
+use needs::Needs;
 use observed::Observed;
 use pace::Rate;
 use status::StatusWriter;
@@ -172,9 +174,10 @@ pub async fn run_on(
         namespace_series: settings.namespace_series,
     };
     tasks.start(|stop| admin::serve(listener, admin, stop));
-    let outlets = Outlets { snapshots, notices, owners };
+    let needs = Arc::new(Needs::default());
+    let outlets = Outlets { snapshots, notices, owners, needs: Arc::clone(&needs) };
     tasks.start(|stop| Engine::new(inbox, outlets, Arc::clone(&health)).run(stop));
-    let watches = (Arc::clone(&observed), Arc::clone(&health));
+    let watches = (Arc::clone(&observed), Arc::clone(&health), needs);
     tasks.watches(clients.watches.clone(), &settings, changes.clone(), watches);
     tasks.writers(&clients, &settings, observed, &health, Inputs { newest, due, wanted, changes });
 
@@ -209,7 +212,7 @@ impl Tasks {
         client: kube::Client,
         settings: &Settings,
         changes: mpsc::Sender<Received>,
-        (observed, health): (Arc<Observed>, Arc<Health>),
+        (observed, health, needs): (Arc<Observed>, Arc<Health>, Arc<Needs>),
     ) {
         let lists = settings.streaming_lists;
         let manner = Manner {
@@ -220,7 +223,7 @@ impl Tasks {
         };
         self.start(|mut stop| async move {
             let mut context =
-                watch::Context { client, changes, observed, health, stop: stop.clone(), manner };
+                watch::Context { client, changes, observed, health, needs, stop: stop.clone(), manner };
             if lists == StreamingLists::Auto {
                 let probe = watch::probe_streaming(&context.client);
                 let Some(works) = stop.unless(probe).await else { return };

@@ -2,6 +2,8 @@
 
 #[path = "operator/findings.rs"]
 mod findings;
+#[path = "operator/needs.rs"]
+mod needs;
 #[path = "operator/outages.rs"]
 mod outages;
 #[path = "operator/rights.rs"]

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::health::Health;
+use super::needs::Needs;
 use super::pace::Pacing;
 use super::stop::Stop;
 use super::watch::Received;
@@ -18,6 +19,7 @@ use crate::auditor::transitions::{FirstAudit, Transition, WantedOwner};
 use crate::decode::Change;
 use crate::report::log::TransitionRecord;
 use crate::report::operational::EventResult;
+use crate::subject::Resource;
 
 /// How many changes are applied before a Snapshot may be made.
 const BATCH: usize = 1024;
@@ -47,6 +49,8 @@ pub(crate) struct Outlets {
     pub(crate) notices: mpsc::Sender<Notice>,
     /// Owners to look for.
     pub(crate) owners: mpsc::Sender<WantedOwner>,
+    /// Kinds to watch.
+    pub(crate) needs: Arc<Needs>,
 }
 
 /// The engine.
@@ -113,7 +117,11 @@ impl Engine {
         for Received { change, at } in batch.drain(..) {
             turning_point |= matches!(change, Change::RelistFinished(_) | Change::Access(..));
             self.waiting.extend(at);
+            let is_about_policies = is_about_policies(&change);
             self.auditor.apply(change, now);
+            if is_about_policies {
+                self.outlets.needs.publish(self.auditor.needed());
+            }
         }
         self.dirty = true;
         if !self.complete && !turning_point {
@@ -153,8 +161,13 @@ impl Engine {
         });
         let ended = Instant::now();
         self.pacing.made(begun, ended);
-        for at in self.waiting.drain(..) {
-            self.health.operational.detected(ended.saturating_duration_since(at));
+        if self.auditor.is_complete() {
+            for at in self.waiting.drain(..) {
+                self.health.operational.detected(ended.saturating_duration_since(at));
+            }
+        } else {
+            // Nothing new is shown while a kind is waited for; the oldest of the changes stand for all.
+            self.waiting.truncate(BATCH);
         }
         self.hand_on();
     }
@@ -193,6 +206,14 @@ impl Engine {
             tracing::warn!(dropped, "too many Events at once; the log has every transition");
         }
     }
+}
+
+/// Whether a change may change what is needed.
+fn is_about_policies(change: &Change) -> bool {
+    matches!(
+        change,
+        Change::Policy(_) | Change::PolicyGone(_) | Change::RelistFinished(Resource::ImagePolicies)
+    )
 }
 
 /// How long to sleep until the auditor's `deadline`, by the wall clock.

@@ -19,6 +19,8 @@ const WATCH_RATE: Rate = Rate::new(1.0, 10);
 /// Where the watch of one kind stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WatchState {
+    /// No policy needs it.
+    Unneeded,
     /// Everything has not been told yet.
     Starting,
     /// Everything has been told, changes follow.
@@ -58,8 +60,12 @@ pub(crate) struct Health {
 impl Health {
     /// Nothing is known yet.
     pub(crate) fn new(operational: Arc<Operational>, now: Instant) -> Self {
-        let watch = |_| Watch {
-            state: WatchState::Starting,
+        let state = |resource| match Resource::ALWAYS.contains(resource) {
+            true => WatchState::Starting,
+            false => WatchState::Unneeded,
+        };
+        let watch = |place: usize| Watch {
+            state: state(&Resource::ALL[place]),
             synced_once: false,
             away: false,
             opening: TokenBucket::new(WATCH_RATE, now),
@@ -82,7 +88,10 @@ impl Health {
             WatchState::Starting | WatchState::Synced => {
                 self.operational.watch_synced(resource, state == WatchState::Synced);
             }
-            WatchState::Forbidden(_) | WatchState::Missing => self.operational.watch_ended(resource),
+            WatchState::Unneeded | WatchState::Forbidden(_) | WatchState::Missing => {
+                watch.away = false;
+                self.operational.watch_ended(resource);
+            }
         }
     }
 
@@ -138,8 +147,10 @@ impl Status {
     fn watch_not_ready(&self, resource: Resource) -> Option<String> {
         let watch = &self.watches[resource as usize];
         match watch.state {
-            WatchState::Synced => None,
+            WatchState::Synced | WatchState::Unneeded => None,
             WatchState::Starting if watch.synced_once => None,
+            // A new policy or a new permission: the audit as it was goes on.
+            WatchState::Starting if self.first_audit && is_optional(resource) => None,
             WatchState::Starting if watch.away => Some(format!("{resource}: the API server does not answer")),
             WatchState::Starting => Some(format!("{resource}: not all objects have been told yet")),
             WatchState::Forbidden(_) if is_optional(resource) => None,
@@ -166,7 +177,8 @@ mod tests {
     #[tokio::test]
     async fn readiness_waits_for_every_watch_and_the_first_audit() {
         let health = health();
-        assert_eq!(health.not_ready().len(), 6);
+        assert_eq!(health.not_ready().len(), 5, "a kind that nobody needs is not waited for");
+        health.set_state(Resource::NetworkPolicies, WatchState::Starting);
         for resource in Resource::ALL {
             assert!(health.not_ready().iter().any(|line| line.starts_with(&resource.to_string())));
             health.set_state(resource, WatchState::Synced);
@@ -191,6 +203,21 @@ mod tests {
         let missing = health.not_ready();
         assert_eq!(missing[0], "pods: no permission to watch");
         assert!(missing[1].contains("revisor crd | kubectl apply -f -"), "{missing:?}");
+    }
+
+    #[tokio::test]
+    async fn a_kind_that_a_new_policy_needs_leaves_a_ready_operator_ready() {
+        let health = health();
+        for resource in Resource::ALWAYS {
+            health.set_state(resource, WatchState::Synced);
+        }
+        health.set_state(Resource::NetworkPolicies, WatchState::Starting);
+        assert_eq!(health.not_ready().len(), 2);
+        health.set_state(Resource::NetworkPolicies, WatchState::Unneeded);
+        health.first_audit_done();
+        assert!(health.not_ready().is_empty());
+        health.set_state(Resource::NetworkPolicies, WatchState::Starting);
+        assert!(health.not_ready().is_empty());
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::access::{self, Access};
 use super::health::{Health, WatchState, is_optional};
+use super::needs::Needs;
 use super::observed::Observed;
 use super::start::{Start, Trouble};
 use super::stop::Stop;
@@ -63,6 +64,7 @@ pub(crate) struct Context {
     pub(crate) changes: mpsc::Sender<Received>,
     pub(crate) observed: Arc<Observed>,
     pub(crate) health: Arc<Health>,
+    pub(crate) needs: Arc<Needs>,
     pub(crate) stop: Stop,
     pub(crate) manner: Manner,
 }
@@ -91,26 +93,19 @@ enum Phase {
     Synced,
 }
 
-/// Watches `K` until the operator ends.
+/// Watches `K` whenever it is needed, until the operator ends.
 pub(crate) async fn watch<K: Told>(context: Context) {
+    let mut need = context.needs.of(K::RESOURCE);
+    let mut stop = context.stop.clone();
     let start = Start::new(context.manner.streaming);
     let mut watch = Watch { context, start, resource: K::RESOURCE, phase: Phase::Idle, shut: false };
-    let mut ask_first = is_optional(K::RESOURCE);
-    loop {
-        let ended = match ask_first {
-            true => watch.ask_and_follow::<K>().await,
-            false => watch.follow::<K>().await,
-        };
-        ask_first = true;
-        let resumed = match ended {
-            Err(End::Pages(why)) => {
-                tracing::warn!(resource = %K::RESOURCE, why, "streaming lists do not work here; listing in pages from now on");
-                Ok(())
-            }
-            Err(End::Shut(state)) => watch.shut(state).await,
-            Ok(()) | Err(End::Stopped) => return,
-        };
-        if resumed.is_err() {
+    while stop.unless(need.begins()).await.is_some() {
+        tokio::select! {
+            biased;
+            () = need.ends() => {}
+            () = watch.run::<K>() => return,
+        }
+        if watch.give_up().await.is_err() {
             return;
         }
     }
@@ -126,6 +121,40 @@ struct Watch {
 }
 
 impl Watch {
+    /// Watches until the operator ends.
+    async fn run<K: Told>(&mut self) {
+        let mut ask_first = is_optional(K::RESOURCE);
+        loop {
+            let ended = match ask_first {
+                true => self.ask_and_follow::<K>().await,
+                false => self.follow::<K>().await,
+            };
+            ask_first = true;
+            let resumed = match ended {
+                Err(End::Pages(why)) => {
+                    tracing::warn!(resource = %K::RESOURCE, why, "streaming lists do not work here; listing in pages from now on");
+                    Ok(())
+                }
+                Err(End::Shut(state)) => self.shut(state).await,
+                Ok(()) | Err(End::Stopped) => return,
+            };
+            if resumed.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The kind is not needed any more. When it is again, all is asked anew, the permission too.
+    async fn give_up(&mut self) -> Result<(), End> {
+        tracing::info!(resource = %self.resource, "no policy needs this kind any more; it is not watched");
+        self.context.health.set_state(self.resource, WatchState::Unneeded);
+        if self.shut {
+            self.send(Change::Access(self.resource, true), None).await?;
+            self.shut = false;
+        }
+        Ok(())
+    }
+
     /// Follows the watch unless the API server says that it is not permitted: asking keeps refusals out of
     /// its audit log.
     async fn ask_and_follow<K: Told>(&mut self) -> Result<(), End> {
@@ -254,9 +283,10 @@ impl Watch {
         }
         self.phase = Phase::Telling;
         let resource = self.resource;
-        if std::mem::take(&mut self.shut) {
+        if self.shut {
             tracing::info!(%resource, "can be read now");
             self.send(Change::Access(resource, true), None).await?;
+            self.shut = false;
         }
         self.send(Change::RelistStarted(resource), None).await
     }

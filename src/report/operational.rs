@@ -145,7 +145,10 @@ impl Operational {
 
     /// A watch is not wanted any more: no policy reads the resource, or it may not be read.
     pub fn watch_ended(&self, resource: Resource) {
-        self.watch(resource).started.store(false, Relaxed);
+        let watch = self.watch(resource);
+        watch.started.store(false, Relaxed);
+        // One that is wanted again is not stale from the start.
+        watch.last_event_milliseconds.store(0, Relaxed);
     }
 
     /// A watch began anew.
