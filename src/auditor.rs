@@ -4,8 +4,10 @@
 pub mod audit;
 mod clock;
 pub mod findings;
+mod groups;
 mod intern;
 mod inventory;
+mod jobs;
 mod labels;
 mod marks;
 mod namespaces;
@@ -13,6 +15,7 @@ mod pairs;
 mod plan;
 mod references;
 mod rollup;
+mod shared;
 mod skew;
 pub mod snapshot;
 #[cfg(test)]
@@ -357,7 +360,7 @@ impl Auditor {
     ) -> Arc<[Finding]> {
         let moved = |running: &references::Running| {
             let mut groups = running.contents.values().flatten();
-            groups.any(|&group| self.namespaces.is_dirty(self.inventory.groups[group as usize].namespace))
+            groups.any(|&group| self.namespaces.is_dirty(self.inventory.groups.get(group).key.namespace))
         };
         let moved: Vec<Arc<str>> = self
             .inventory

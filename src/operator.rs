@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod log;
+pub mod one_shot;
 pub mod pace;
 
 mod access;
@@ -27,6 +28,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -144,6 +146,16 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let listener = admin::bind(settings.listen).await?;
+    run_on(listener, config, settings, shutdown).await
+}
+
+/// [`run`] with a listener that is there already, instead of [`Settings::listen`].
+pub async fn run_on(
+    listener: TcpListener,
+    config: kube::Config,
+    settings: Settings,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Error> {
     let health = Arc::new(Health::new(Arc::default(), Instant::now()));
     let clients = Clients::new(&config, &health).map_err(|error| Error::Client(Box::new(error)))?;
     let observed = Arc::new(Observed::default());

@@ -1,14 +1,18 @@
 //! What is shown: pure renderings of a Snapshot and of transitions. No clock, no client.
 
+pub mod columns;
 mod conditions;
 pub mod escape;
 pub mod event;
+mod exposition;
+pub mod gather;
 pub mod json;
 pub mod log;
 pub mod metrics;
 pub mod namespace_audit;
 mod namespace_series;
 pub mod operational;
+pub mod policies;
 pub mod result;
 pub mod rules;
 pub mod status;

@@ -1,6 +1,8 @@
 //! The engine's promise: whatever happened, in whatever order, what is found is what an audit from scratch of
 //! the final state finds; and what was told adds up to what is open.
 
+#![expect(clippy::unwrap_used, reason = "fixtures are right")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
@@ -93,7 +95,7 @@ fn namespace_change(index: u8, variant: u8) -> Change {
 }
 
 fn network_policy_change(index: u8, variant: u8) -> Change {
-    let rules = if variant % 2 == 0 { json!([]) } else { json!([{}]) };
+    let rules = if variant.is_multiple_of(2) { json!([]) } else { json!([{}]) };
     let object = json!({
         "metadata": {"name": format!("np-{}", index % 2), "namespace": format!("team-{}", index % 3)},
         "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": rules},
@@ -114,7 +116,7 @@ fn policy_change(index: u8, variant: u8) -> Change {
         "digestSkew": {}, "defaultDenyIngress": {}, "podSecurityEnforced": {}, "podSecurityLabelsValid": {},
         "trustedRegistry": {"allow": ["docker.io/**"]},
     });
-    let exemptions = if variant % 2 == 0 {
+    let exemptions = if variant.is_multiple_of(2) {
         json!([{"name": "e", "rules": ["NoMutableTag"], "namespaces": ["team-1"], "reason": "r", "expiresAt": "2026-01-01T12:30:00Z"}])
     } else {
         json!([])
@@ -217,9 +219,14 @@ impl State {
             Step::Job(index, false) => {
                 // The garbage collector takes a Job's pods with it; until then they keep their attribution.
                 self.jobs.remove(&index);
-                let pods: Vec<u8> = self.pods.keys().copied().filter(|pod| pod % 4 == 2 && pod % 3 == index).collect();
-                let gone = pods.into_iter().flat_map(|pod| self.take(&Step::Pod(pod, None))).collect::<Vec<_>>();
-                [vec![Change::JobGone(revisor::decode::pod::parse_uid(&job_uid(index)))], gone].into_iter().flatten().collect()
+                let pods: Vec<u8> =
+                    self.pods.keys().copied().filter(|pod| pod % 4 == 2 && pod % 3 == index).collect();
+                let gone =
+                    pods.into_iter().flat_map(|pod| self.take(&Step::Pod(pod, None))).collect::<Vec<_>>();
+                [vec![Change::JobGone(revisor::decode::pod::parse_uid(&job_uid(index)))], gone]
+                    .into_iter()
+                    .flatten()
+                    .collect()
             }
             Step::Policy(index, Some(variant)) => {
                 self.policies.insert(index, variant);

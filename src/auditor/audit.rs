@@ -83,7 +83,7 @@ impl Auditor {
     fn audit_uses(&self, now: Timestamp, tell: &mut dyn FnMut(&Judgement<'_>)) {
         let mut text = String::new();
         for (group, source) in self.inventory.each_row() {
-            let namespace = self.namespaces.get(group.namespace);
+            let namespace = self.namespaces.get(group.key.namespace);
             let judged = self.inventory.judged(group);
             let Some(workload) = self.inventory.workload(group) else { continue };
             let labels = namespace.object.as_deref().map(|object| &*object.labels);
@@ -96,7 +96,9 @@ impl Auditor {
             };
             for (index, policy) in self.plan.policies.iter().enumerate() {
                 let membership = match policy.scope.namespace(&namespace.name, labels) {
-                    Membership::In if !self.inventory.labels.covers(group.class, index) => Membership::Out,
+                    Membership::In if !self.inventory.labels.covers(group.key.class, index) => {
+                        Membership::Out
+                    }
                     membership => membership,
                 };
                 let ended = judged.running.phase == Phase::Terminated && !policy.scope.include_terminated;

@@ -12,41 +12,19 @@ use jiff::Timestamp;
 
 use super::clock::{Clock, Clocks};
 use super::findings::{Judged, Workload};
+use super::groups::{Group, GroupKey, Groups, Left};
 use super::intern::{Interner, NONE, place};
 use super::labels::LabelSets;
 use super::namespaces::Namespaces;
 use super::pairs::{PairKey, Pairs};
 use super::references::References;
+use super::shared::Distinct;
 use super::workload::{put_key, workload};
 use crate::decode::pod::{PodRecord, Section, parse_uid};
 use crate::decode::{JobRecord, Source};
 use crate::policy::compile::CompiledPolicy;
 use crate::subject::pod::{Image, PodShape};
 use crate::subject::running::RunningState;
-
-/// Pods of one namespace that agree in owner, shape, running state, graces and selector class.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Group {
-    /// Index of the namespace.
-    pub(super) namespace: u32,
-    /// Id of the workload.
-    pub(super) owner: u32,
-    /// Id of the pair of shape and running state.
-    pub(super) pair: u32,
-    /// Selector class.
-    pub(super) class: u32,
-    /// How many pods.
-    pub(super) count: u32,
-    previous: u32,
-    /// The next group of the namespace.
-    pub(super) next: u32,
-}
-
-impl Group {
-    fn is(&self, namespace: u32, owner: u32, pair: u32, class: u32) -> bool {
-        (self.namespace, self.owner, self.pair, self.class) == (namespace, owner, pair, class)
-    }
-}
 
 #[derive(Debug)]
 struct Row {
@@ -70,25 +48,22 @@ pub(super) enum Applied {
 #[derive(Debug, Default)]
 pub(super) struct Inventory {
     hasher: RandomState,
-    names: HashTable<Arc<str>>,
-    images: HashTable<Arc<Image>>,
-    swept_at: usize,
+    names: Distinct<str>,
+    images: Distinct<Image>,
     pub(super) shapes: Interner<Arc<PodShape>>,
     pub(super) runnings: Interner<Arc<RunningState>>,
     pub(super) pairs: Pairs,
-    owners: Interner<Arc<Workload>>,
+    pub(super) owners: Interner<Arc<Workload>>,
     owner_key: Vec<u8>,
-    job_owners: HashMap<u128, Vec<u32>>,
-    jobs: HashMap<u128, (JobRecord, u32)>,
+    pub(super) job_owners: HashMap<u128, Vec<u32>>,
+    pub(super) jobs: HashMap<u128, (JobRecord, u32)>,
     pub(super) labels: LabelSets,
-    group_index: HashTable<u32>,
-    pub(super) groups: Vec<Group>,
-    free_groups: Vec<u32>,
+    pub(super) groups: Groups,
     row_index: HashTable<u32>,
     rows: Vec<Row>,
     free_rows: Vec<u32>,
     generation: u32,
-    job_generation: u32,
+    pub(super) job_generation: u32,
     pub(super) clocks: Clocks,
     sources: HashMap<u32, Source>,
     pub(super) references: References,
@@ -109,12 +84,12 @@ impl Inventory {
 
     /// The workload of a group.
     pub(super) fn workload(&self, group: &Group) -> Option<&Arc<Workload>> {
-        self.owners.value(group.owner)
+        self.owners.value(group.key.owner)
     }
 
     /// What was judged of a group.
     pub(super) fn judged(&self, group: &Group) -> &Arc<Judged> {
-        self.pairs.judged(group.pair)
+        self.pairs.judged(group.key.pair)
     }
 
     /// All that is read of a pod, in 64 keyed bits: two records with the same fingerprint are the same.
@@ -170,16 +145,18 @@ impl Inventory {
         let running = self.acquire_running(record);
         let mut clock = Clock { unready_since: record.unready_since, changed_at: 0 };
         if let Some(row) = row {
-            let before = self.groups[self.rows[row as usize].group as usize];
-            clock.changed_at = match self.pairs.key(before.pair).shape == shape {
+            let before = *self.groups.get(self.rows[row as usize].group);
+            clock.changed_at = match self.pairs.key(before.key.pair).shape == shape {
                 true => self.clocks.changed_at(row),
                 false => now.as_second(),
             };
         }
         let key = PairKey::new(shape, running, clock, graces, now);
-        let group = self.acquire_group(record, namespaces, policies, key);
+        let pair = self.acquire_pair(key, policies);
+        let (namespace, owner) = (namespaces.acquire(record.namespace()), self.acquire_owner(record));
         let labels = self.labels.acquire(record.section(Section::Labels), policies);
-        let group = self.put_class(group, labels, namespaces);
+        let class = self.labels.class(labels);
+        let group = self.join_group(GroupKey { namespace, owner, pair, class }, namespaces);
         let row = match row {
             Some(row) => {
                 let old = &mut self.rows[row as usize];
@@ -211,19 +188,20 @@ impl Inventory {
     }
 
     fn acquire_shape(&mut self, record: &PodRecord) -> u32 {
-        let Self { shapes, names, images, hasher, .. } = self;
+        let Self { shapes, names, images, .. } = self;
         shapes.acquire(record.section(Section::Shape), record.flags, || {
-            let name = |text: &str| shared_name(names, hasher, text);
-            let image = |text: &str| shared_image(images, hasher, text);
+            let name = |text: &str| names.get(text, |text| text.into());
+            let image = |text: &str| images.get(text, |text| Arc::new(Image::new(text)));
             Arc::new(PodShape::read(record.section(Section::Shape), record.flags, name, image))
         })
     }
 
     fn acquire_running(&mut self, record: &PodRecord) -> u32 {
-        let Self { runnings, names, hasher, .. } = self;
+        let Self { runnings, names, .. } = self;
         runnings.acquire(record.section(Section::Running), 0, || {
-            let name = |text: &str| shared_name(names, hasher, text);
-            Arc::new(RunningState::read(record.section(Section::Running), name))
+            Arc::new(RunningState::read(record.section(Section::Running), |text| {
+                names.get(text, |text| text.into())
+            }))
         })
     }
 
@@ -247,17 +225,6 @@ impl Inventory {
         id
     }
 
-    fn acquire_group(
-        &mut self,
-        record: &PodRecord,
-        namespaces: &mut Namespaces,
-        policies: &[Arc<CompiledPolicy>],
-        key: PairKey,
-    ) -> (u32, u32, u32) {
-        let pair = self.acquire_pair(key, policies);
-        (namespaces.acquire(record.namespace()), self.acquire_owner(record), pair)
-    }
-
     /// The pair of a key whose shape and running state are already referred to once: those references go
     /// over to the pair, or are given back when the pair exists.
     fn acquire_pair(&mut self, key: PairKey, policies: &[Arc<CompiledPolicy>]) -> u32 {
@@ -274,101 +241,39 @@ impl Inventory {
         pair
     }
 
-    fn put_class(
-        &mut self,
-        (namespace, owner, pair): (u32, u32, u32),
-        labels: u32,
-        namespaces: &mut Namespaces,
-    ) -> u32 {
-        self.join_group(namespace, owner, pair, self.labels.class(labels), namespaces)
-    }
-
-    /// The group of these ids with one more pod. Each id has been acquired once by the caller; what the group
-    /// already refers to is given back.
-    fn join_group(
-        &mut self,
-        namespace: u32,
-        owner: u32,
-        pair: u32,
-        class: u32,
-        namespaces: &mut Namespaces,
-    ) -> u32 {
-        let hash = self.group_hash(namespace, owner, pair, class);
-        let groups = &self.groups;
-        namespaces.changed_pods(namespace, 1);
-        let found =
-            self.group_index.find(hash, |&id| groups[id as usize].is(namespace, owner, pair, class)).copied();
-        if let Some(id) = found {
-            self.groups[id as usize].count += 1;
-            namespaces.release(namespace);
-            self.owners.release(owner);
-            self.pairs.release_shared(pair);
+    /// The group of this key with one more pod. Each id in the key has been acquired once by the caller; what
+    /// the group already refers to is given back.
+    fn join_group(&mut self, key: GroupKey, namespaces: &mut Namespaces) -> u32 {
+        namespaces.changed_pods(key.namespace, 1);
+        if let Some(id) = self.groups.join(&key) {
+            namespaces.release(key.namespace);
+            self.owners.release(key.owner);
+            self.pairs.release_shared(key.pair);
             return id;
         }
-        let next = namespaces.first_group(namespace);
-        let group = Group { namespace, owner, pair, class, count: 1, previous: NONE, next };
-        let id = place(&mut self.groups, &mut self.free_groups, group);
-        namespaces.set_first_group(namespace, id);
-        if next != NONE {
-            self.groups[next as usize].previous = id;
-        }
-        let Self { group_index, groups, hasher, .. } = self;
-        group_index.insert_unique(hash, id, |&other| hash_group(hasher, &groups[other as usize]));
-        self.references.add(id, self.pairs.judged(pair));
+        let id = self.groups.insert(key, namespaces.first_group(key.namespace));
+        namespaces.set_first_group(key.namespace, id);
+        self.references.add(id, self.pairs.judged(key.pair));
         id
-    }
-
-    fn group_hash(&self, namespace: u32, owner: u32, pair: u32, class: u32) -> u64 {
-        hash_group(
-            &self.hasher,
-            &Group { namespace, owner, pair, class, count: 0, previous: NONE, next: NONE },
-        )
     }
 
     /// One pod less in a group.
     fn release_group(&mut self, id: u32, namespaces: &mut Namespaces) {
-        let group = &mut self.groups[id as usize];
-        group.count -= 1;
-        let group = *group;
-        namespaces.changed_pods(group.namespace, -1);
-        if group.count > 0 {
-            return;
+        let key = self.groups.get(id).key;
+        namespaces.changed_pods(key.namespace, -1);
+        let Left::Nobody(first) = self.groups.leave(id) else { return };
+        if let Some(first) = first {
+            namespaces.set_first_group(key.namespace, first);
         }
-        self.references.remove(id, self.pairs.judged(group.pair));
-        let hash = hash_group(&self.hasher, &group);
-        if let Ok(entry) = self.group_index.find_entry(hash, |&other| other == id) {
-            entry.remove();
+        self.references.remove(id, self.pairs.judged(key.pair));
+        if let Some(pair) = self.pairs.release(key.pair) {
+            self.shapes.release(pair.shape);
+            self.runnings.release(pair.running);
         }
-        match group.previous {
-            NONE => namespaces.set_first_group(group.namespace, group.next),
-            previous => self.groups[previous as usize].next = group.next,
+        if let Some(workload) = self.owners.release(key.owner) {
+            self.forget_job_owner(key.owner, &workload);
         }
-        if group.next != NONE {
-            self.groups[group.next as usize].previous = group.previous;
-        }
-        self.free_groups.push(id);
-        if let Some(key) = self.pairs.release(group.pair) {
-            self.shapes.release(key.shape);
-            self.runnings.release(key.running);
-        }
-        if let Some(workload) = self.owners.release(group.owner) {
-            self.forget_job_owner(group.owner, &workload);
-        }
-        namespaces.release(group.namespace);
-    }
-
-    fn forget_job_owner(&mut self, owner: u32, workload: &Workload) {
-        let uid = match &workload.through {
-            Some(through) if through.kind.as_ref() == "Job" => parse_uid(&through.uid),
-            None if workload.kind.as_ref() == "Job" => parse_uid(&workload.uid),
-            _ => return,
-        };
-        if let Some(owners) = self.job_owners.get_mut(&uid) {
-            owners.retain(|other| *other != owner);
-            if owners.is_empty() {
-                self.job_owners.remove(&uid);
-            }
-        }
+        namespaces.release(key.namespace);
     }
 
     /// Forgets a pod.
@@ -409,14 +314,10 @@ impl Inventory {
         self.sweep();
     }
 
-    /// Forgets names and images that nothing refers to, when their number has doubled since the last time.
+    /// Forgets names and images that nothing refers to.
     pub(super) fn sweep(&mut self) {
-        let size = self.names.len() + self.images.len();
-        if size > 2 * self.swept_at + 1024 {
-            self.names.retain(|name| Arc::strong_count(name) > 1);
-            self.images.retain(|image| Arc::strong_count(image) > 1);
-            self.swept_at = self.names.len() + self.images.len();
-        }
+        self.names.sweep();
+        self.images.sweep();
     }
 
     /// Moves the pods whose grace is over to the group of the next threshold.
@@ -448,7 +349,7 @@ impl Inventory {
             if row.group == NONE {
                 continue;
             }
-            let class_moved = self.groups[row.group as usize].class != self.labels.class(row.labels);
+            let class_moved = self.groups.get(row.group).key.class != self.labels.class(row.labels);
             if class_moved || clocked.contains(&id) {
                 self.move_row(id, namespaces, policies, graces, now);
             }
@@ -465,7 +366,7 @@ impl Inventory {
         now: Timestamp,
     ) {
         let (old, labels) = (self.rows[id as usize].group, self.rows[id as usize].labels);
-        let group = self.groups[old as usize];
+        let group = self.groups.get(old).key;
         let clock = self.clocks.get(id);
         let before = *self.pairs.key(group.pair);
         let key = PairKey::new(before.shape, before.running, clock, graces, now);
@@ -479,67 +380,16 @@ impl Inventory {
         self.owners.retain(group.owner);
         namespaces.retain(group.namespace);
         let pair = self.acquire_pair(key, policies);
-        let joined = self.join_group(group.namespace, group.owner, pair, class, namespaces);
+        let joined = self.join_group(GroupKey { pair, class, ..group }, namespaces);
         self.rows[id as usize].group = joined;
         self.release_group(old, namespaces);
-    }
-
-    /// Takes in a Job: its pods are attributed to its CronJob, if one controls it.
-    pub(super) fn apply_job(&mut self, job: JobRecord, namespaces: &mut Namespaces) {
-        let (uid, generation) = (job.uid, self.job_generation);
-        let changed = self.jobs.get(&uid).is_none_or(|(known, _)| *known != job);
-        let namespace = job.namespace.clone();
-        self.jobs.insert(uid, (job, generation));
-        if changed {
-            self.attribute_again(uid, &namespace, namespaces);
-        }
-    }
-
-    /// Forgets a Job; returns it.
-    pub(super) fn remove_job(&mut self, uid: u128, namespaces: &mut Namespaces) -> Option<JobRecord> {
-        let (job, _) = self.jobs.remove(&uid)?;
-        // Its pods go with it. Until they do they keep the attribution they have.
-        namespaces.mark_named(&job.namespace);
-        Some(job)
-    }
-
-    fn attribute_again(&mut self, uid: u128, namespace: &str, namespaces: &mut Namespaces) {
-        for owner in self.job_owners.get(&uid).cloned().unwrap_or_default() {
-            let jobs = &self.jobs;
-            let attributed = workload(self.owners.key(owner), false, |_| jobs.get(&uid).map(|(job, _)| job));
-            self.owners.replace(owner, Arc::new(attributed));
-        }
-        namespaces.mark_named(namespace);
-    }
-
-    /// From now on Jobs are told again.
-    pub(super) fn jobs_relist_started(&mut self) {
-        self.job_generation = self.job_generation.wrapping_add(1);
-    }
-
-    /// Jobs that were not told again are gone; they are returned.
-    pub(super) fn jobs_relist_finished(&mut self, namespaces: &mut Namespaces) -> Vec<JobRecord> {
-        let generation = self.job_generation;
-        let gone: Vec<u128> =
-            self.jobs.iter().filter(|(_, (_, seen))| *seen != generation).map(|(uid, _)| *uid).collect();
-        gone.into_iter().filter_map(|uid| self.remove_job(uid, namespaces)).collect()
     }
 
     /// Every pod: its group, and where it stands in the input.
     pub(super) fn each_row(&self) -> impl Iterator<Item = (&Group, Option<&Source>)> {
         self.rows.iter().enumerate().filter(|(_, row)| row.group != NONE).map(|(id, row)| {
             let source = u32::try_from(id).ok().and_then(|id| self.sources.get(&id));
-            (&self.groups[row.group as usize], source)
-        })
-    }
-
-    /// The groups of a namespace, from its first one.
-    pub(super) fn groups_from(&self, first: u32) -> impl Iterator<Item = (u32, &Group)> {
-        let mut at = first;
-        std::iter::from_fn(move || {
-            let group = (at != NONE).then(|| &self.groups[at as usize])?;
-            let id = std::mem::replace(&mut at, group.next);
-            Some((id, group))
+            (self.groups.get(row.group), source)
         })
     }
 }
@@ -547,24 +397,4 @@ impl Inventory {
 fn split(uid: u128) -> [u64; 2] {
     #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
     [(uid >> 64) as u64, uid as u64]
-}
-
-fn hash_group(hasher: &RandomState, group: &Group) -> u64 {
-    let mut state = hasher.build_hasher();
-    for part in [group.namespace, group.owner, group.pair, group.class] {
-        state.write_u32(part);
-    }
-    state.finish()
-}
-
-fn shared_name(names: &mut HashTable<Arc<str>>, hasher: &RandomState, text: &str) -> Arc<str> {
-    let hash = hasher.hash_one(text);
-    let entry = names.entry(hash, |name| **name == *text, |name| hasher.hash_one(&**name));
-    entry.or_insert_with(|| text.into()).get().clone()
-}
-
-fn shared_image(images: &mut HashTable<Arc<Image>>, hasher: &RandomState, text: &str) -> Arc<Image> {
-    let hash = hasher.hash_one(text);
-    let entry = images.entry(hash, |image| *image.written == *text, |image| hasher.hash_one(&*image.written));
-    entry.or_insert_with(|| Arc::new(Image::new(text))).get().clone()
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::findings::{Finding, FindingId, State, Subject, Workload, WorkloadUse, judge, name_id, use_id};
-use super::inventory::{Group, Inventory};
+use super::groups::Group;
+use super::inventory::Inventory;
 use super::namespaces::Namespace;
 use super::plan::Plan;
 use super::snapshot::{Count, NamespaceSnapshot, RuleCount};
@@ -95,9 +96,9 @@ impl<'a> Rolling<'a> {
     }
 
     fn members(&self, namespace: &Namespace) -> Vec<Member<'a>> {
-        let groups = self.inventory.groups_from(namespace.first_group);
+        let groups = self.inventory.groups.from(namespace.first_group);
         let mut members: Vec<Member<'a>> = groups
-            .filter_map(|(_, group)| {
+            .filter_map(|group| {
                 let ended = self.inventory.judged(group).running.phase == Phase::Terminated;
                 Some(Member { group, workload: self.inventory.workload(group)?, ended })
             })
@@ -140,7 +141,7 @@ impl<'a> Rolling<'a> {
     ) {
         for (place, member) in members.iter().enumerate() {
             if member.ended && !policy.scope.include_terminated
-                || !self.inventory.labels.covers(member.group.class, usize::from(index))
+                || !self.inventory.labels.covers(member.group.key.class, usize::from(index))
             {
                 continue;
             }
@@ -167,7 +168,7 @@ impl<'a> Rolling<'a> {
                 }
                 continue;
             }
-            let bits = self.inventory.pairs.bits(member.group.pair, usize::from(index));
+            let bits = self.inventory.pairs.bits(member.group.key.pair, usize::from(index));
             for (image_use, (bits, hash)) in bits.iter().zip(&judged.shape.use_hashes).enumerate() {
                 each_bit(bits.fail, |rule| push(rule, State::Fail, image_use, *hash, None));
                 each_bit(bits.unknown, |rule| push(rule, State::Unknown, image_use, *hash, None));
@@ -423,19 +424,27 @@ pub(super) fn exemption(
     u16::try_from(covers).ok()
 }
 
-/// Counts by policy and rule. Dormant findings are not counted: metrics follow at once.
+/// Counts by policy and rule.
 pub(super) fn counts(findings: &[Finding]) -> Box<[RuleCount]> {
     let mut counts: Vec<RuleCount> = Vec::new();
-    for finding in findings.iter().filter(|finding| finding.dormant_since.is_none()) {
+    for finding in findings {
         let key = (finding.policy, finding.rule);
         let at = counts.binary_search_by_key(&key, |count| (count.policy, count.rule)).unwrap_or_else(|at| {
             counts.insert(
                 at,
-                RuleCount { policy: finding.policy, rule: finding.rule, count: Count::default() },
+                RuleCount {
+                    policy: finding.policy,
+                    rule: finding.rule,
+                    count: Count::default(),
+                    live: Count::default(),
+                },
             );
             at
         });
         add(&mut counts[at].count, finding.state);
+        if finding.dormant_since.is_none() {
+            add(&mut counts[at].live, finding.state);
+        }
     }
     counts.into()
 }
@@ -449,19 +458,12 @@ pub(super) fn add(count: &mut Count, state: State) {
     }
 }
 
-/// Whether two lists of findings would be shown alike (numbers of pods aside, which are not shown there).
+/// Whether two lists of findings would be shown alike. Numbers of pods and dormancy are not shown: they change
+/// while no verdict does.
 pub(super) fn shown_alike(before: &NamespaceSnapshot, findings: &[Finding]) -> bool {
     let alike = |(left, right): (&Finding, &Finding)| {
-        (left.id, left.policy, left.rule, left.state, left.reason, left.since, left.dormant_since)
-            == (
-                right.id,
-                right.policy,
-                right.rule,
-                right.state,
-                right.reason,
-                right.since,
-                right.dormant_since,
-            )
+        (left.id, left.policy, left.rule, left.state, left.reason, left.since)
+            == (right.id, right.policy, right.rule, right.state, right.reason, right.since)
             && alike_subject(&left.subject, &right.subject)
     };
     before.findings.len() == findings.len() && before.findings.iter().zip(findings).all(alike)

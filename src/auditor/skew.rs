@@ -33,9 +33,9 @@ impl Spreading<'_> {
         for (content, groups) in &running.contents {
             let mut pods = 0;
             for &group in groups {
-                let group = &self.inventory.groups[group as usize];
+                let group = self.inventory.groups.get(group);
                 pods += group.count;
-                *namespaces.entry(self.namespaces.get(group.namespace).name.clone()).or_default() +=
+                *namespaces.entry(self.namespaces.get(group.key.namespace).name.clone()).or_default() +=
                     group.count;
             }
             contents.push((content.clone(), pods));
@@ -50,11 +50,11 @@ impl Spreading<'_> {
     pub(super) fn in_scope(&self, index: usize, running: &Running) -> bool {
         let policy = &self.policies[index];
         running.contents.values().flatten().any(|&group| {
-            let group = &self.inventory.groups[group as usize];
-            let namespace = self.namespaces.get(group.namespace);
+            let group = self.inventory.groups.get(group);
+            let namespace = self.namespaces.get(group.key.namespace);
             let labels = namespace.object.as_deref().map(|object| &*object.labels);
             policy.scope.namespace(&namespace.name, labels) == Membership::In
-                && self.inventory.labels.covers(group.class, index)
+                && self.inventory.labels.covers(group.key.class, index)
         })
     }
 

@@ -44,8 +44,10 @@ pub struct RuleCount {
     pub policy: u16,
     /// The rule.
     pub rule: RuleId,
-    /// How many findings. Dormant ones are not counted: metrics follow at once.
+    /// How many findings, dormant ones included: what a status shows must not move with every nightly run.
     pub count: Count,
+    /// How many without the dormant ones: metrics follow at once.
+    pub live: Count,
 }
 
 /// What was found in one namespace.
@@ -93,8 +95,10 @@ impl NamespaceSnapshot {
 pub struct RuleTotal {
     /// The rule.
     pub rule: RuleId,
-    /// How many findings.
+    /// How many findings, dormant ones included.
     pub count: Count,
+    /// How many without the dormant ones.
+    pub live: Count,
     /// In how many namespaces there are violations.
     pub namespaces: u32,
 }
@@ -113,7 +117,7 @@ pub struct PolicySnapshot {
 }
 
 impl PolicySnapshot {
-    /// The sum over all rules.
+    /// The sum over all rules, dormant findings included.
     pub fn total(&self) -> Count {
         let mut total = Count::default();
         for rule in &self.rules {

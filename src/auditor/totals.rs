@@ -28,6 +28,7 @@ impl Snapshot {
 /// Counts of every rule of one policy, by the rule's place in the catalogue.
 struct Sums {
     counts: Vec<Count>,
+    live: Vec<Count>,
     namespaces: Vec<u32>,
     violating_namespaces: u32,
 }
@@ -39,6 +40,7 @@ fn number(length: usize) -> u32 {
 fn sum(policies: usize, parts: &[Arc<NamespaceSnapshot>], references: &[Finding]) -> Vec<Sums> {
     let none = || Sums {
         counts: vec![Count::default(); CATALOGUE.len()],
+        live: vec![Count::default(); CATALOGUE.len()],
         namespaces: vec![0; CATALOGUE.len()],
         violating_namespaces: 0,
     };
@@ -49,6 +51,7 @@ fn sum(policies: usize, parts: &[Arc<NamespaceSnapshot>], references: &[Finding]
             let sums = &mut sums[usize::from(count.policy)];
             let rule = count.rule.index();
             sums.counts[rule] += count.count;
+            sums.live[rule] += count.live;
             if count.count.fail > 0 {
                 sums.namespaces[rule] += 1;
                 if counted != Some(count.policy) {
@@ -61,6 +64,7 @@ fn sum(policies: usize, parts: &[Arc<NamespaceSnapshot>], references: &[Finding]
     for finding in references {
         let sums = &mut sums[usize::from(finding.policy)];
         add(&mut sums.counts[finding.rule.index()], finding.state);
+        add(&mut sums.live[finding.rule.index()], finding.state);
         if let (State::Fail, super::findings::Subject::Reference(spread)) = (finding.state, &finding.subject)
         {
             sums.namespaces[finding.rule.index()] += number(spread.namespaces.len());
@@ -82,6 +86,7 @@ impl Auditor {
                 .map(|rule| RuleTotal {
                     rule: rule.id,
                     count: sums.counts[rule.id.index()],
+                    live: sums.live[rule.id.index()],
                     namespaces: sums.namespaces[rule.id.index()],
                 })
                 .collect(),

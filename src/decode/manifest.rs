@@ -1,1 +1,250 @@
-//! stub
+//! Files to [`Change`]s: manifests, dumps of `kubectl get -o yaml|json`, policies. Pure: the text comes in, no
+//! file is opened here.
+//!
+//! Each document, and each item of a List, is decoded, told and dropped by itself. What is wrong with one stops
+//! no other: it becomes a [`ManifestError`] that says where and what was expected.
+
+mod json;
+mod kinds;
+mod object;
+mod root;
+mod search;
+mod split;
+mod tell;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod yaml;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Change;
+use object::type_meta;
+use root::Item;
+use tell::{Place, Telling, Told};
+use yaml::Problem;
+
+/// Something in a file that could not be audited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManifestError {
+    /// The file as given.
+    pub file: Arc<str>,
+    /// The document in it, counted from 1.
+    pub document: u32,
+    /// The line, counted from 1.
+    pub line: u32,
+    /// The column, where it is known.
+    pub column: Option<u32>,
+    /// What was expected.
+    pub message: String,
+}
+
+impl fmt::Display for ManifestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)?;
+        if let Some(column) = self.column {
+            write!(f, ":{column}")?;
+        }
+        write!(f, ": document {}: {}", self.document, self.message)
+    }
+}
+
+impl std::error::Error for ManifestError {}
+
+/// Errors that are kept one by one; the rest is counted.
+const MAX_ERRORS: usize = 200;
+/// Unknown kinds that are counted by name.
+const MAX_UNKNOWN_KINDS: usize = 500;
+/// How deep Lists may stand in Lists.
+const MAX_LISTS: u32 = 4;
+const HELM: &str =
+    "an unrendered Helm template: render it first, `helm template RELEASE CHART | revisor audit -`";
+
+/// Reads files and remembers what could not be read.
+#[derive(Debug)]
+pub struct Reader {
+    default_namespace: Arc<str>,
+    /// What could not be audited, in the order of reading; at most 200.
+    pub errors: Vec<ManifestError>,
+    /// How many more errors there were.
+    pub more_errors: usize,
+    /// Kinds that are not known and name no image, so were left out: `Kind.group`, and how many.
+    pub unknown_kinds: BTreeMap<String, usize>,
+    /// What the user may want to do instead, each said once.
+    pub hints: BTreeSet<String>,
+    /// Documents with content.
+    pub documents: usize,
+    /// Kubernetes objects, items of Lists one by one.
+    pub objects: usize,
+    /// Documents that are no Kubernetes objects: they have neither apiVersion nor kind.
+    pub foreign: usize,
+}
+
+impl Reader {
+    /// A reader that puts objects without a namespace into `default_namespace`.
+    pub fn new(default_namespace: &str) -> Self {
+        Self {
+            default_namespace: default_namespace.into(),
+            errors: Vec::new(),
+            more_errors: 0,
+            unknown_kinds: BTreeMap::new(),
+            hints: BTreeSet::new(),
+            documents: 0,
+            objects: 0,
+            foreign: 0,
+        }
+    }
+
+    /// Reads one file's text and tells what is in it.
+    pub fn read(&mut self, file: Arc<str>, text: &str, sink: &mut dyn FnMut(Change)) {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if json::is_json(&file, text) {
+            self.read_json(&file, text, sink);
+        } else {
+            self.read_yaml(&file, text, sink);
+        }
+    }
+
+    fn read_yaml(&mut self, file: &Arc<str>, text: &str, sink: &mut dyn FnMut(Change)) {
+        let mut is_helm = false;
+        for document in split::documents(text) {
+            self.documents += 1;
+            let above = document.first_line - 1;
+            let place = Place { file, document: document.number, line: document.content_line, item: None };
+            let root = yaml::read(document.text, &mut |item| self.item(place, above, item, sink));
+            let root = root.and_then(|root| match root {
+                // A policy must not lose one of two equal keys in silence.
+                Some(root) if is_policy(&root) => yaml::check_keys(document.text).map(|()| Some(root)),
+                root => Ok(root),
+            });
+            match root {
+                Ok(root) => self.root(place, root, sink),
+                Err(_) if document.text.contains("{{") => {
+                    // One hint a file: its other documents are riddles for the same reason.
+                    if !std::mem::replace(&mut is_helm, true) {
+                        self.error(place.error(HELM.to_owned()));
+                    }
+                }
+                Err(problem) => self.problem(place, above, problem),
+            }
+        }
+    }
+
+    fn read_json(&mut self, file: &Arc<str>, text: &str, sink: &mut dyn FnMut(Change)) {
+        let this = RefCell::new((self, sink));
+        let on_item = &mut |document, line, item| {
+            let (this, sink) = &mut *this.borrow_mut();
+            this.item(Place { file, document, line, item: None }, 0, item, &mut **sink);
+        };
+        let on_document = &mut |document: json::Document| {
+            let (this, sink) = &mut *this.borrow_mut();
+            this.documents += 1;
+            let place = Place { file, document: document.number, line: document.line, item: None };
+            match document.root {
+                Ok(root) => this.root(place, root, &mut **sink),
+                Err(problem) => this.problem(place, 0, problem),
+            }
+        };
+        json::read(text, on_item, on_document);
+    }
+
+    /// An item of a document's List. `above` is how many lines of the file stand above the document.
+    fn item(&mut self, place: Place<'_>, above: u32, item: Item, sink: &mut dyn FnMut(Change)) {
+        let line = if item.line == 0 { place.line } else { item.line + above };
+        self.object(Place { line, item: Some(item.index), ..place }, item.value, 1, sink);
+    }
+
+    /// A document's root; items that could be told already have been taken out of it.
+    fn root(&mut self, place: Place<'_>, root: Option<Value>, sink: &mut dyn FnMut(Change)) {
+        match root {
+            None => {}
+            Some(root) if matches!(type_meta(&root), Ok(None)) => self.foreign += 1,
+            Some(root) => self.object(place, root, 0, sink),
+        }
+    }
+
+    fn object(&mut self, place: Place<'_>, mut value: Value, depth: u32, sink: &mut dyn FnMut(Change)) {
+        let (api_version, kind) = match type_meta(&value) {
+            Ok(Some((api_version, kind))) => (api_version.to_owned(), kind.to_owned()),
+            Ok(None) => {
+                return self
+                    .error(place.error("expected apiVersion and kind in every item of a List".into()));
+            }
+            Err(message) => return self.error(place.error(message)),
+        };
+        if kind.ends_with("List")
+            && let Some(items) = value.get_mut("items").map(Value::take)
+        {
+            return self.list(place, (&api_version, &kind), items, depth, sink);
+        }
+        self.objects += 1;
+        let mut telling = Telling { default_namespace: &self.default_namespace, place, sink };
+        match telling.tell(value, &api_version, &kind) {
+            Ok(Told::Changes) => {}
+            Ok(Told::Unknown(kind)) => {
+                let full =
+                    self.unknown_kinds.len() >= MAX_UNKNOWN_KINDS && !self.unknown_kinds.contains_key(&kind);
+                *self.unknown_kinds.entry(if full { "others".to_owned() } else { kind }).or_default() += 1;
+            }
+            Ok(Told::Hint(hint)) => {
+                self.hints.insert(hint);
+            }
+            Err(message) => self.error(place.error(message)),
+        }
+    }
+
+    fn list(
+        &mut self,
+        place: Place<'_>,
+        (api_version, kind): (&str, &str),
+        items: Value,
+        depth: u32,
+        sink: &mut dyn FnMut(Change),
+    ) {
+        let items = match items {
+            Value::Array(items) if depth < MAX_LISTS => items,
+            Value::Array(_) => {
+                return self.error(place.error(format!("Lists stand in Lists, more than {MAX_LISTS} deep")));
+            }
+            Value::Null => return,
+            other => {
+                let found = tree::type_of(&other);
+                return self.error(place.error(format!("{kind}: expected a list at items, found {found}")));
+            }
+        };
+        let item_kind = kind.strip_suffix("List").filter(|kind| !kind.is_empty());
+        for (index, mut value) in items.into_iter().enumerate() {
+            if let (Value::Object(fields), Some(kind)) = (&mut value, item_kind) {
+                root::adopt(fields, kind, api_version);
+            }
+            // The place makes the uid, so items of an inner list must not stand where an outer list's do.
+            let item =
+                place.item.map_or(index, |outer| (outer + 1).wrapping_mul(1_000_003).wrapping_add(index));
+            self.object(Place { item: Some(item), ..place }, value, depth + 1, sink);
+        }
+    }
+
+    fn problem(&mut self, place: Place<'_>, above: u32, problem: Problem) {
+        let line = if problem.line == 0 { place.line } else { problem.line + above };
+        let column = Some(problem.column).filter(|column| *column > 0);
+        self.error(ManifestError { line, column, ..place.error(problem.message) });
+    }
+
+    fn error(&mut self, error: ManifestError) {
+        if self.errors.len() < MAX_ERRORS {
+            self.errors.push(error);
+        } else {
+            self.more_errors += 1;
+        }
+    }
+}
+
+fn is_policy(root: &Value) -> bool {
+    let role = |version, kind| kinds::role(kinds::group_of(version), kind);
+    matches!(type_meta(root), Ok(Some((version, kind))) if role(version, kind) == kinds::Role::ImagePolicy)
+}

@@ -5,6 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::{Client, Resource as _};
 use serde_json::{Value, json};
@@ -48,7 +50,8 @@ pub(crate) struct AuditWriter {
 struct Written {
     /// The namespace's uid when it was written; none for what was there at the start.
     namespace_uid: Option<Box<str>>,
-    /// Hash of the content; none for one that cannot be read.
+    /// Hash of the content, for what was there at the start without times ([`timeless_hash`]); none for one
+    /// that cannot be read.
     content: Option<u64>,
 }
 
@@ -132,7 +135,7 @@ impl AuditWriter {
                     continue;
                 }
                 let content = serde_json::from_value::<NamespaceAuditContent>(object.data).ok();
-                let content = content.map(|content| content_hash(&content));
+                let content = content.map(timeless_hash);
                 self.written.insert(namespace.into(), Written { namespace_uid: None, content });
             }
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
@@ -252,7 +255,7 @@ impl AuditWriter {
     /// Says once that audits cannot be listed or written; returns when to try again.
     fn complain(&mut self, what: &str, failure: &Failure) -> Duration {
         if self.complaints.is_new(what) {
-            let crd = if matches!(failure, Failure::NotFound(_)) { super::watch::INSTALL_CRDS } else { "" };
+            let crd = matches!(failure, Failure::NotFound(_)).then_some(super::watch::INSTALL_CRDS);
             tracing::warn!(error = %failure, crd, "NamespaceAudits cannot be {what}ed just now; auditing goes on");
         }
         match failure {
@@ -271,14 +274,24 @@ fn decide(
         return if written.is_some() { Step::Delete } else { Step::Nothing };
     };
     let hash = content_hash(&content);
-    let same = written.is_some_and(|written| {
-        written.content == Some(hash) && written.namespace_uid.as_ref().is_none_or(|uid| *uid == part.uid)
+    let same = written.is_some_and(|written| match &written.namespace_uid {
+        Some(uid) => *uid == part.uid && written.content == Some(hash),
+        None => written.content == Some(timeless_hash(content.clone())),
     });
     if same { Step::Nothing } else { Step::Write(content, hash) }
 }
 
 fn content_hash(content: &NamespaceAuditContent) -> u64 {
     bytes_hash(&serde_json::to_vec(content).unwrap_or_default())
+}
+
+/// The same without since-times. A restarted operator does not know since when a finding is open, and what
+/// stands there does: an unchanged cluster keeps it.
+fn timeless_hash(mut content: NamespaceAuditContent) -> u64 {
+    for finding in &mut content.findings {
+        finding.since = Time(Timestamp::UNIX_EPOCH);
+    }
+    content_hash(&content)
 }
 
 fn object(namespace: &str, content: &NamespaceAuditContent) -> Value {
@@ -353,7 +366,7 @@ mod tests {
 
     fn snapshot(parts: Vec<Arc<NamespaceSnapshot>>) -> Snapshot {
         Snapshot {
-            observed_at: jiff::Timestamp::UNIX_EPOCH,
+            observed_at: Timestamp::UNIX_EPOCH,
             complete: true,
             policies: Arc::new([]),
             namespaces: parts.into(),
@@ -390,7 +403,8 @@ mod tests {
         let hash = Some(content_hash(&content(1)));
         let there = |uid: Option<&str>, content| Written { namespace_uid: uid.map(Into::into), content };
         let decide = |content, written: Option<Written>| decide(&part, content, written.as_ref());
-        assert_eq!(decide(Some(content(1)), Some(there(None, hash))), Step::Nothing);
+        let timeless = Some(timeless_hash(content(1)));
+        assert_eq!(decide(Some(content(1)), Some(there(None, timeless))), Step::Nothing);
         assert_eq!(decide(Some(content(1)), Some(there(Some("uid"), hash))), Step::Nothing);
         assert!(matches!(decide(Some(content(2)), Some(there(None, hash))), Step::Write(..)));
         assert!(

@@ -16,6 +16,7 @@ use crate::auditor::Auditor;
 use crate::auditor::snapshot::Snapshot;
 use crate::auditor::transitions::{FirstAudit, Transition, WantedOwner};
 use crate::decode::Change;
+use crate::report::log::TransitionRecord;
 use crate::report::operational::EventResult;
 
 /// How many changes are applied before a Snapshot may be made.
@@ -209,22 +210,38 @@ pub(crate) async fn at(instant: Option<Instant>) {
     }
 }
 
+/// One line a transition; every text is bounded and has no control characters.
 fn log_transition(transition: &Transition) {
-    let policies = transition.policies.iter().map(|(name, _)| &**name).collect::<Vec<_>>().join(",");
-    tracing::info!(
-        finding = %transition.id,
-        transition = transition.kind.as_str(),
-        rule = %transition.rule,
-        severity = %transition.severity,
-        namespace = transition.subject.namespace().map_or("", |name| name),
-        subject_kind = transition.subject.kind(),
-        subject = transition.subject.name(),
-        reason = transition.reason,
+    let TransitionRecord {
+        finding,
+        kind,
+        rule,
+        severity,
+        reason,
         policies,
-        since = %transition.since,
-        detail = transition.message,
-        "finding {}",
-        transition.kind.as_str()
+        namespace,
+        subject,
+        container,
+        image,
+        message,
+        since,
+        at,
+    } = TransitionRecord::from(transition);
+    tracing::info!(
+        finding,
+        transition = kind,
+        rule,
+        severity,
+        reason,
+        policies = policies.join(","),
+        namespace,
+        subject,
+        container,
+        image,
+        detail = message,
+        since,
+        at,
+        "finding {kind}"
     );
 }
 

@@ -13,9 +13,9 @@ pub enum Format {
     Text,
 }
 
-/// What is logged unless a filter says otherwise. kube logs every failed try on its own, whole bodies at WARN
-/// included; what it says that matters is said here, once.
-pub const DEFAULT_FILTER: &str = "info,kube_client=off,kube_runtime=off,tower=off,hyper=off";
+/// Libraries that are not heard unless the filter names them. kube logs every failed try, whole bodies at WARN
+/// included; what matters of it is said by the operator, once.
+const QUIET: &str = "kube_client=off,kube_runtime=off,tower=off,hyper=off,hyper_util=off";
 
 /// Why the log could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -33,26 +33,31 @@ pub enum Error {
     Twice(#[from] TryInitError),
 }
 
-/// Begins the log. `filter` (as in `RUST_LOG`) comes on top of [`DEFAULT_FILTER`].
-pub fn init(format: Format, filter: Option<&str>) -> Result<(), Error> {
-    let filter = parse(filter.unwrap_or_default())?;
+/// Begins the log with a level or a filter, as `RUST_LOG` has it.
+pub fn init(format: Format, filter: &str) -> Result<(), Error> {
+    let filter = parse(filter)?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
-        Format::Json => builder
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .finish()
-            .try_init()?,
-        Format::Text => builder.with_target(false).finish().try_init()?,
+        Format::Json => {
+            builder
+                .json()
+                .flatten_event(true)
+                .with_current_span(false)
+                .with_span_list(false)
+                .finish()
+                .try_init()?;
+        }
+        Format::Text => {
+            let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            builder.with_target(false).with_ansi(colours).finish().try_init()?;
+        }
     }
     Ok(())
 }
 
 fn parse(filter: &str) -> Result<EnvFilter, Error> {
     EnvFilter::builder()
-        .parse(format!("{DEFAULT_FILTER},{filter}"))
+        .parse(format!("{QUIET},{filter}"))
         .map_err(|source| Error::Filter { filter: filter.to_owned(), source })
 }
 
@@ -61,9 +66,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_comes_on_top_of_the_default_and_a_bad_one_is_named() {
-        assert!(parse("").is_ok());
-        assert!(parse("revisor=debug,kube_client=debug").unwrap().to_string().contains("kube_client=debug"));
+    fn a_filter_comes_on_top_of_what_is_quiet_and_a_bad_one_is_named() {
+        assert!(parse("info").unwrap().to_string().contains("kube_client=off"));
+        let filter = parse("revisor=debug,kube_client=debug").unwrap().to_string();
+        assert!(filter.contains("kube_client=debug") && !filter.contains("kube_client=off"), "{filter}");
         let error = parse("revisor=loud").unwrap_err().to_string();
         assert!(error.contains("\"revisor=loud\"") && error.contains("info,revisor=debug"), "{error}");
     }

@@ -15,7 +15,7 @@ pub(crate) struct Plan {
     wanted: ObjectKey,
     /// Its uid, where it is known already.
     uid: Option<Box<str>>,
-    /// The owner in between, whose uid the pod itself names.
+    /// The owner in between, whose uid the pod itself names; the note always names the wanted one.
     through: Option<OwnerReference>,
 }
 
@@ -24,8 +24,6 @@ pub(crate) struct Plan {
 pub(crate) struct Regarding {
     object: ObjectKey,
     uid: Box<str>,
-    /// The wanted object as `Kind/name`, where another stands in for it.
-    pub(crate) on_behalf_of: Option<String>,
 }
 
 impl Plan {
@@ -79,15 +77,14 @@ impl Plan {
     pub(crate) fn decide(self, found: Found) -> Regarding {
         let Self { wanted, uid, through } = self;
         if let (Some(uid), _) | (None, Found::Uid(uid)) = (uid, found) {
-            return Regarding { object: wanted, uid, on_behalf_of: None };
+            return Regarding { object: wanted, uid };
         }
         match through {
             Some(OwnerReference { kind, name, api_version, uid }) => {
-                let on_behalf_of = Some(format!("{}/{}", wanted.kind, wanted.name));
                 let object = ObjectKey { kind, name, api_version, namespace: wanted.namespace };
-                Regarding { object, uid, on_behalf_of }
+                Regarding { object, uid }
             }
-            None => Regarding { object: wanted, uid: Box::default(), on_behalf_of: None },
+            None => Regarding { object: wanted, uid: Box::default() },
         }
     }
 }
@@ -138,16 +135,15 @@ mod tests {
         let regarding = plan.decide(Found::Uid("d-uid".into()));
         let involved = json!({"kind": "Deployment", "name": "web", "apiVersion": "apps/v1", "namespace": "team-a", "uid": "d-uid"});
         assert_eq!(regarding.involved_object(), involved);
-        assert_eq!((regarding.event_namespace(), &regarding.on_behalf_of), ("team-a", &None));
+        assert_eq!(regarding.event_namespace(), "team-a");
     }
 
     #[test]
-    fn without_that_right_or_when_it_is_gone_the_owner_in_between_stands_in_and_the_top_one_is_named() {
+    fn without_that_right_or_when_it_is_gone_the_owner_in_between_stands_in() {
         for found in [Found::Unknown, Found::Gone] {
             let regarding = deployment("", true).decide(found);
             assert_eq!(regarding.involved_object()["uid"], "rs-uid");
             assert_eq!(regarding.involved_object()["kind"], "ReplicaSet");
-            assert_eq!(regarding.on_behalf_of.as_deref(), Some("Deployment/web"));
         }
     }
 

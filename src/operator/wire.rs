@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::observed::Observed;
 use crate::decode::wire::{Lean, Wire};
 use crate::decode::{Change, PolicyRecord};
+use crate::policy::compile::take_spec;
 use crate::subject::Resource;
 
 /// An object of a watched kind.
@@ -48,7 +49,7 @@ where
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Policy {
     meta: ObjectMeta,
-    /// `spec`, untouched.
+    /// `spec`, as it was written.
     spec: Value,
     /// `status`, untouched.
     pub(crate) status: Value,
@@ -74,8 +75,9 @@ impl Policy {
 impl<'de> Deserialize<'de> for Policy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut object = Value::deserialize(deserializer)?;
+        let spec = take_spec(&mut object);
         let mut take = |key: &str| object.get_mut(key).map(Value::take).unwrap_or_default();
-        let (metadata, spec, status) = (take("metadata"), take("spec"), take("status"));
+        let (metadata, status) = (take("metadata"), take("status"));
         let text = |key: &str| metadata.get(key).and_then(Value::as_str).map(str::to_owned);
         let meta = ObjectMeta {
             name: text("name"),

@@ -5,9 +5,9 @@
 //! by what the policy sets. Null is refused everywhere, since an empty `pullPolicyAlways:` would silently switch a
 //! rule off and an empty `mode:` would silently undo a profile's setting.
 //!
-//! What the API server has already dropped cannot be seen here: it keeps unknown *rules* for us (see
-//! [`super::spec`]), but an unknown field elsewhere is refused or dropped depending on how the client asks.
-//! In files everything is seen.
+//! What the API server has already dropped cannot be seen here. Under `rules` it keeps everything for us (see
+//! [`super::spec`]); elsewhere an unknown field is refused or dropped depending on how the client asks, and an empty
+//! one is dropped. In files everything is seen.
 
 use std::sync::Arc;
 
@@ -130,27 +130,51 @@ pub fn builtin(profile: &str) -> PolicyRecord {
     }
 }
 
-/// Puts back the empty rules that client-side `kubectl apply` has taken out on the way to the server, so that they
-/// are told like any other mistake: when an existing policy is changed, kubectl sends a null as "remove this field".
-/// `last_applied` is the annotation `kubectl.kubernetes.io/last-applied-configuration`, the manifest as written.
-/// Only nulls come back, and only where `spec` has nothing: the annotation may be older than the spec.
+/// Takes the `spec` out of an ImagePolicy as the API server tells it, with the empty fields of the manifest that it
+/// was applied from: see [`restore_nulls`].
+pub fn take_spec(object: &mut Value) -> Value {
+    let mut spec = object.get_mut("spec").map(Value::take).unwrap_or_default();
+    let applied = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
+    if let Some(applied) = object.pointer(applied).and_then(Value::as_str) {
+        restore_nulls(&mut spec, applied);
+    }
+    spec
+}
+
+/// Puts back the empty fields that client-side `kubectl apply` has taken out on the way to the server, so that they
+/// are told like any other mistake: rules, and the lists of an exemption. `last_applied` is the annotation
+/// `kubectl.kubernetes.io/last-applied-configuration`, the manifest as written. Only nulls come back, and only where
+/// `spec` has nothing: the annotation may be older than the spec.
 pub fn restore_nulls(spec: &mut Value, last_applied: &str) {
-    let Ok(applied) = serde_json::from_str::<Value>(last_applied) else {
+    let Ok(applied) = serde_json::from_str::<Value>(last_applied) else { return };
+    let Some(spec) = spec.as_object_mut() else { return };
+    if let Some(rules) = applied.pointer("/spec/rules").filter(|rules| has_null(rules)) {
+        restore_nulls_of(spec.entry("rules").or_insert_with(|| Value::Object(Map::new())), rules);
+    }
+    let (Some(exemptions), Some(applied)) = (
+        spec.get_mut("exemptions").and_then(Value::as_array_mut),
+        applied.pointer("/spec/exemptions").and_then(Value::as_array),
+    ) else {
         return;
     };
-    let Some(applied) = applied.pointer("/spec/rules").and_then(Value::as_object) else {
-        return;
-    };
-    let empty = applied.iter().filter(|(_, settings)| settings.is_null()).map(|(key, _)| key);
-    for key in empty {
-        let Some(spec) = spec.as_object_mut() else {
-            return;
-        };
-        let rules = spec.entry("rules").or_insert_with(|| Value::Object(Map::new()));
-        let Some(rules) = rules.as_object_mut() else {
-            return;
-        };
-        rules.entry(key.as_str()).or_insert(Value::Null);
+    for exemption in exemptions {
+        let name = exemption.get("name").cloned();
+        if let Some(applied) =
+            applied.iter().find(|applied| name.is_some() && applied.get("name") == name.as_ref())
+        {
+            restore_nulls_of(exemption, applied);
+        }
+    }
+}
+
+fn has_null(object: &Value) -> bool {
+    object.as_object().is_some_and(|fields| fields.values().any(Value::is_null))
+}
+
+fn restore_nulls_of(object: &mut Value, applied: &Value) {
+    let (Some(object), Some(applied)) = (object.as_object_mut(), applied.as_object()) else { return };
+    for (name, _) in applied.iter().filter(|(_, field)| field.is_null()) {
+        object.entry(name.as_str()).or_insert(Value::Null);
     }
 }
 

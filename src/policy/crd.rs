@@ -1,8 +1,9 @@
 //! The CustomResourceDefinitions, as generated from the types and then tightened for the API server.
 //!
 //! kube's derive writes what a Rust type says; a few things must not get into the cluster. A `default` would be
-//! stored by the server, and a profile could never be overridden; a `nullable` field may be left empty, and an
-//! empty rule would silently be off; formats that Kubernetes does not know only earn a warning.
+//! stored by the server, and a profile could never be overridden; `nullable`, which stands on every optional field,
+//! would let null be stored; formats that Kubernetes does not know only earn a warning. And where an empty or
+//! unknown field would take away a check, it is kept or refused instead of dropped: [`super::spec`] tells why.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;
@@ -64,6 +65,7 @@ fn tightened(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
         // A schema goes through JSON and back without loss.
         if let Ok(mut value) = serde_json::to_value(&*schema) {
             tighten(&mut value);
+            lose_nothing(&mut value);
             if let Ok(tight) = serde_json::from_value(value) {
                 *schema = tight;
             }
@@ -99,6 +101,49 @@ fn tighten(schema: &mut Value) {
             schemas.iter_mut().for_each(tighten);
         }
     }
+}
+
+/// Where an unknown or empty field would take away a check, the server must not drop it.
+fn lose_nothing(root: &mut Value) {
+    if let Some(rules) = root.pointer_mut("/properties/spec/properties/rules").and_then(Value::as_object_mut)
+    {
+        for rule in properties(rules).into_iter().flat_map(|rules| rules.values_mut()) {
+            rule[KEEP_UNKNOWN] = true.into();
+        }
+        refuse_empty(rules, |_| true);
+    }
+    let exemption = root.pointer_mut("/properties/spec/properties/exemptions/items");
+    if let Some(exemption) = exemption.and_then(Value::as_object_mut) {
+        refuse_empty(exemption, |field| ["namespaces", "workloads", "images"].contains(&field));
+    }
+}
+
+const KEEP_UNKNOWN: &str = "x-kubernetes-preserve-unknown-fields";
+
+fn properties(schema: &mut Map<String, Value>) -> Option<&mut Map<String, Value>> {
+    schema.get_mut("properties").and_then(Value::as_object_mut)
+}
+
+/// Makes the server refuse null in the `chosen` fields of an object.
+///
+/// The fields become nullable, else the server drops null before it validates. Of null it then checks only type and
+/// enum: every other demand holds, even one that no object or list can meet. So `not` such a demand refuses null
+/// and nothing else.
+fn refuse_empty(schema: &mut Map<String, Value>, chosen: impl Fn(&str) -> bool) {
+    const IMPOSSIBLE: u32 = 1_000_000;
+    let mut empty = Vec::new();
+    for (name, field) in properties(schema).into_iter().flatten().filter(|(name, _)| chosen(name)) {
+        let demand = match field.get("type").and_then(Value::as_str) {
+            Some("object") => "minProperties",
+            Some("array") => "minItems",
+            _ => continue,
+        };
+        field["nullable"] = true.into();
+        let demand = Value::Object(Map::from_iter([(demand.to_owned(), IMPOSSIBLE.into())]));
+        let is_empty = Map::from_iter([(name.clone(), demand)]);
+        empty.push(serde_json::json!({ "properties": is_empty, "required": [name] }));
+    }
+    schema.insert("not".to_owned(), serde_json::json!({ "anyOf": empty }));
 }
 
 /// Kubernetes knows the formats int32 and int64 only.

@@ -141,16 +141,9 @@ pub struct NamespaceFinding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub image: Option<String>,
-    /// How many live pods of this namespace show it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pods: Option<u32>,
     /// Since when it has been open.
     #[schemars(schema_with = "date_time")]
     pub since: Time,
-    /// Since when the workload has had no live pod.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "date_time")]
-    pub dormant_since: Option<Time>,
     /// Why, in a sentence.
     #[schemars(length(max = 2048))]
     pub message: String,
@@ -223,9 +216,7 @@ mod tests {
                 slot: None,
                 container: Some("app".into()),
                 image: Some("evil.test/x:1".into()),
-                pods: Some(3),
                 since: Time("2026-11-23T10:00:00Z".parse().unwrap()),
-                dormant_since: None,
                 message: "m".into(),
                 remedy: "r".into(),
                 exemption: None,
@@ -240,7 +231,7 @@ mod tests {
                 r#""compliant":"False","summary":{"violations":1,"critical":0,"unknown":0,"exempt":0},"#,
                 r#""findings":[{"id":"5f2c9a41","policies":["baseline"],"rule":"TrustedRegistry","#,
                 r#""severity":"critical","state":"fail","reason":"NotAllowed","subject":"Deployment/web","#,
-                r#""container":"app","image":"evil.test/x:1","pods":3,"since":"2026-11-23T10:00:00Z","#,
+                r#""container":"app","image":"evil.test/x:1","since":"2026-11-23T10:00:00Z","#,
                 r#""message":"m","remedy":"r"}],"omitted":0}"#,
             )
         );

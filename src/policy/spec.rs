@@ -3,22 +3,32 @@
 //! These types exist for their schema. The operator does not read policies through them: it reads `spec` as raw
 //! JSON, field by field ([`super::compile`]), so that one bad field never costs the rest of the policy.
 //!
-//! # Unknown and empty rules
+//! # Nothing under `rules` is lost on the way
 //!
-//! By default the API server drops fields that a schema does not know, and whether it says so depends on the
-//! client: kubectl asks for strict validation, server-side apply always refuses, but a plain create or replace
-//! (client libraries, most GitOps tools) gets no more than a warning header. A misspelt rule, or a rule of a newer
-//! Revisor, would be gone without anybody noticing, and the policy would look healthy without it. So `rules`, and
-//! nothing else, keeps what it does not know (`x-kubernetes-preserve-unknown-fields`): every client can store such
-//! a rule, the operator sees it and answers `Ready=False`, reason `UnknownRule`, with the nearest known name.
+//! What follows was tried against kube-apiserver and kubectl 1.37.2.
 //!
-//! - CEL cannot help: it does not see the keys that a schema does not declare, and a structural schema has no
-//!   `propertyNames`. A ValidatingAdmissionPolicy sees them and can refuse them at once.
-//! - What a known rule contains is still checked by the server: its fields are declared, so wrong types and values
-//!   are refused, and unknown fields below it are refused or dropped as everywhere else.
-//! - An empty rule (`pullPolicyAlways:`, which is null) is refused, since no field is nullable. Client-side
-//!   `kubectl apply` of a *changed* policy sends null as "remove this field", though, and the server never sees
-//!   it: [`super::compile::restore_nulls`] finds it in kubectl's own annotation.
+//! *Unknown.* By default the API server drops fields that a schema does not know, and whether it says so depends
+//! on the client: kubectl asks for strict validation and server-side apply refuses, but a plain create or replace
+//! (client libraries, many GitOps tools) gets no more than a warning header. A misspelt rule, or a rule of a newer
+//! Revisor, would be gone without anybody noticing, and the policy would look healthy without it. So `rules` and
+//! each rule, and nothing else, keep what they do not know (`x-kubernetes-preserve-unknown-fields`): every client
+//! can store it, the operator sees it and answers `Ready=False`, reason `UnknownRule` or `BadSetting`, with the
+//! nearest known name. Each rule keeps it too, because below a preserving object even server-side apply drops
+//! unknown fields in silence. What is known is checked by the server as ever: types, words, bounds.
+//!
+//! - CEL cannot do this: it does not see keys that a schema does not declare. A ValidatingAdmissionPolicy does,
+//!   and with the action Warn it could tell the user at once.
+//!
+//! *Empty.* An empty rule (`pullPolicyAlways:`, which is null) would switch the rule off. A field that is not
+//! nullable does *not* refuse null: create, replace and client-side apply drop it in silence, only server-side
+//! apply refuses. So rules are nullable, which keeps the null, and then refused by a `not` on the object around
+//! them ([`super::crd`]): CEL cannot tell null from absent. The message is poor (`"spec.rules" must not validate the
+//! schema (not)`), and the description of `rules` explains it. The same for `namespaces`, `workloads` and `images`
+//! of an exemption, where an empty list would widen it. Elsewhere an empty field means its default, as everywhere
+//! in Kubernetes; that never takes away a check.
+//!
+//! - Client-side `kubectl apply` takes nulls out before the server sees them. They are still in the annotation
+//!   that it leaves, where [`super::compile::restore_nulls`] finds them.
 
 #![expect(unreachable_pub, reason = "KubeSchema repeats the structs inside a function")]
 #![expect(clippy::duplicated_attributes, reason = "each printer column has its own type")]
@@ -99,8 +109,10 @@ pub struct ImagePolicySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<ScopeSpec>,
     /// The rules, each under its name with a lower-case first letter. `{}` puts a rule in force with its defaults,
-    /// `{enabled: false}` switches off a rule of the profile. Every rule takes severity and enabled. A rule that
-    /// the operator does not know is reported in the condition Ready, and the others stay in force.
+    /// `{enabled: false}` switches off a rule of the profile. Every rule takes severity and enabled. A rule or a
+    /// setting that the operator does not know is reported in the condition Ready, and the other rules stay in
+    /// force. A rule must not be empty: write `{}`. If the server says that "spec.rules" must not validate the
+    /// schema (not), then a rule is empty.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
     pub rules: Rules,
@@ -242,7 +254,8 @@ pub enum LabelOperator {
 }
 
 /// A permitted violation. All of rules, namespaces, workloads and images that are given must match; within each of
-/// them one match is enough.
+/// them one match is enough. If the server says that an exemption must not validate the schema (not), then one of
+/// namespaces, workloads and images is empty: leave it out.
 #[derive(KubeSchema, Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(validation = Rule::new("has(self.namespaces) || has(self.workloads) || has(self.images)")

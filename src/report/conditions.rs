@@ -75,10 +75,7 @@ fn missing_permissions(part: &PolicySnapshot) -> Option<String> {
         let rules: Vec<RuleId> = of_one.iter().map(|(_, rule)| *rule).collect();
         let verb = if rules.len() == 1 { "is" } else { "are" };
         let resource = of_one[0].0;
-        format!(
-            "not permitted to list and watch {resource}, so {} {verb} unknown",
-            list(&rules, RULES_NAMED)
-        )
+        format!("not permitted to list and watch {resource}, so {} {verb} unknown", list(&rules, RULES_NAMED))
     });
     let told: Vec<_> = told.collect();
     (!told.is_empty()).then(|| told.join("; "))
@@ -194,9 +191,11 @@ mod tests {
 
     #[test]
     fn nothing_undecided_is_ever_compliant() {
-        let unknown =
-            World::baseline().on(0, image_subject("a", "Pod/x", "c", "i:1"), State::Unknown);
-        assert_eq!(told(unknown)[2], "Compliant=Unknown Undecided: no violations, but 1 verdict of 1 rule undecided");
+        let unknown = World::baseline().on(0, image_subject("a", "Pod/x", "c", "i:1"), State::Unknown);
+        assert_eq!(
+            told(unknown)[2],
+            "Compliant=Unknown Undecided: no violations, but 1 verdict of 1 rule undecided"
+        );
         assert_eq!(
             told(World::baseline().first_audit_running())[2],
             "Compliant=Unknown FirstAuditRunning: no violations so far; the first audit is running"
@@ -259,6 +258,9 @@ mod tests {
         let world = world.problem("BadSetting", &"f".repeat(9_999), &"m".repeat(9_999));
         let snapshot = world.snapshot();
         let message = &conditions(&snapshot, &snapshot.policies[0])[0].message;
-        assert!(message.len() <= MESSAGE_LIMIT && message.ends_with("(1 rule active: 0 from Baseline v1, 1 set here)"));
+        assert!(
+            message.len() <= MESSAGE_LIMIT
+                && message.ends_with("(1 rule active: 0 from Baseline v1, 1 set here)")
+        );
     }
 }

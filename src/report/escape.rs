@@ -14,7 +14,7 @@ pub const NAME_LIMIT: usize = 253;
 
 /// Whether a character does something instead of being seen: controls (C0, DEL, C1), line and paragraph
 /// separators, bidi marks and overrides, zero-width and other invisible characters, tags.
-fn acts(character: char) -> bool {
+pub(super) fn acts(character: char) -> bool {
     matches!(
         character,
         '\0'..='\u{1f}'
@@ -105,7 +105,10 @@ mod tests {
         assert_eq!(visible("x\ny\r\tz"), "x\\u{a}y\\u{d}\\u{9}z");
         assert_eq!(visible("c1 \u{9b}2J"), "c1 \\u{9b}2J");
         assert_eq!(visible("evil\u{202e}gpj.exe"), "evil\\u{202e}gpj.exe");
-        assert_eq!(visible("ngi\u{200b}nx\u{2028}\u{feff}\u{e0041}"), "ngi\\u{200b}nx\\u{2028}\\u{feff}\\u{e0041}");
+        assert_eq!(
+            visible("ngi\u{200b}nx\u{2028}\u{feff}\u{e0041}"),
+            "ngi\\u{200b}nx\\u{2028}\\u{feff}\\u{e0041}"
+        );
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, EncodeMetric as _, MetricEncoder, prometheus_text, text,
+    DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, EncodeMetric as _, MetricEncoder, prometheus_text,
+    text,
 };
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
@@ -17,6 +18,8 @@ use crate::auditor::snapshot::{Count, PolicySnapshot, Snapshot};
 use crate::policy::status::ConditionStatus;
 use crate::rules::SubjectKind;
 
+pub use super::exposition::Format;
+
 use super::conditions::conditions;
 use super::namespace_series::{HELP, NAME as NAMESPACE_FINDINGS, NamespaceSeries};
 use super::operational::{Operational, seconds};
@@ -24,51 +27,6 @@ use super::status::severity_of;
 
 /// How many series `revisor_namespace_findings` has at most, unless told otherwise.
 pub const NAMESPACE_SERIES_DEFAULT: usize = 50_000;
-
-/// A format of exposition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Prometheus text, version 0.0.4.
-    Text,
-    /// OpenMetrics text, version 1.0.0.
-    OpenMetrics,
-}
-
-impl Format {
-    /// The format that a scraper asks for in `Accept`: OpenMetrics only if it is named and liked best.
-    pub fn negotiate(accept: Option<&str>) -> Self {
-        let (mut text, mut open_metrics) = (0.0_f32, 0.0_f32);
-        for range in accept.unwrap_or_default().split(',') {
-            let mut parts = range.split(';').map(str::trim);
-            let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let mut quality = 1.0_f32;
-            let mut version = None;
-            for parameter in parts {
-                match parameter.split_once('=') {
-                    Some(("q", value)) => quality = value.parse().unwrap_or(0.0),
-                    Some(("version", value)) => version = Some(value.trim_matches('"')),
-                    _ => {}
-                }
-            }
-            match (&*media_type, version) {
-                ("application/openmetrics-text", None | Some("1.0.0" | "0.0.1")) => {
-                    open_metrics = quality.max(open_metrics);
-                }
-                ("text/plain", None | Some("0.0.4")) => text = quality.max(text),
-                _ => {}
-            }
-        }
-        if open_metrics > 0.0 && open_metrics >= text { Self::OpenMetrics } else { Self::Text }
-    }
-
-    /// The `Content-Type` of the answer. Prometheus 3 refuses an answer without one.
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Self::Text => prometheus_text::CONTENT_TYPE,
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        }
-    }
-}
 
 /// What the shell reads from `/proc`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -97,7 +55,8 @@ pub struct Scrape {
 impl Scrape {
     /// The body of the answer.
     pub fn render(self, format: Format) -> Result<String, fmt::Error> {
-        let series = self.snapshot.as_deref().map(|snapshot| NamespaceSeries::choose(snapshot, self.namespace_series));
+        let series =
+            self.snapshot.as_deref().map(|snapshot| NamespaceSeries::choose(snapshot, self.namespace_series));
         let mut body = String::with_capacity(16 * 1_024);
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Families { scrape: self, series }));
@@ -119,7 +78,8 @@ impl Collector for Families {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let encoder = &mut encoder;
         let complete = self.scrape.snapshot.as_ref().is_some_and(|snapshot| snapshot.complete);
-        let mut family = gauges(encoder, "revisor_snapshot_complete", "Whether every watched kind has been told once.")?;
+        let mut family =
+            gauges(encoder, "revisor_snapshot_complete", "Whether every watched kind has been told once.")?;
         ConstGauge::new(u32::from(complete)).encode(family.encode_family::<[(&str, &str); 0]>(&[])?)?;
         if let Some((snapshot, series)) = self.scrape.snapshot.as_ref().zip(self.series.as_ref()) {
             cluster(encoder, snapshot)?;
@@ -128,9 +88,16 @@ impl Collector for Families {
                 let mut family = gauges(encoder, NAMESPACE_FINDINGS, HELP)?;
                 series.encode(snapshot, &mut family)?;
             }
-            let mut family =
-                gauges(encoder, "revisor_metrics_series_dropped", "Series left out of a metric to keep it bounded.")?;
-            sample(&mut family, &[("metric", NAMESPACE_FINDINGS)], u64::try_from(series.dropped).unwrap_or(u64::MAX))?;
+            let mut family = gauges(
+                encoder,
+                "revisor_metrics_series_dropped",
+                "Series left out of a metric to keep it bounded.",
+            )?;
+            sample(
+                &mut family,
+                &[("metric", NAMESPACE_FINDINGS)],
+                u64::try_from(series.dropped).unwrap_or(u64::MAX),
+            )?;
         }
         self.scrape.operational.encode(encoder)?;
         if let Some(process) = &self.scrape.process {
@@ -150,11 +117,20 @@ fn gauges<'a>(
     encoder.encode_descriptor(name, help, None, MetricType::Gauge)
 }
 
-fn sample<V: EncodeGaugeValue>(family: &mut MetricEncoder<'_>, labels: &impl EncodeLabelSet, value: V) -> fmt::Result {
+fn sample<V: EncodeGaugeValue>(
+    family: &mut MetricEncoder<'_>,
+    labels: &impl EncodeLabelSet,
+    value: V,
+) -> fmt::Result {
     family.encode_family(labels)?.encode_gauge(&value)
 }
 
-fn gauge<V: EncodeGaugeValue>(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: V) -> fmt::Result {
+fn gauge<V: EncodeGaugeValue>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    value: V,
+) -> fmt::Result {
     gauges(encoder, name, help)?.encode_gauge(&value)
 }
 
@@ -162,8 +138,14 @@ fn gauge<V: EncodeGaugeValue>(encoder: &mut DescriptorEncoder<'_>, name: &str, h
 fn cluster(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
     let seen = &snapshot.seen;
     let at = seconds(snapshot.observed_at.as_millisecond());
-    gauge(encoder, "revisor_snapshot_timestamp_seconds", "When the last change in what is shown was applied.", at)?;
-    let mut family = gauges(encoder, "revisor_subjects", "What is judged, each once, whatever the policies.")?;
+    gauge(
+        encoder,
+        "revisor_snapshot_timestamp_seconds",
+        "When the last change in what is shown was applied.",
+        at,
+    )?;
+    let mut family =
+        gauges(encoder, "revisor_subjects", "What is judged, each once, whatever the policies.")?;
     for kind in SubjectKind::ALL {
         let count = match kind {
             SubjectKind::ImageUse => seen.image_uses,
@@ -188,7 +170,8 @@ fn policies(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Re
     if snapshot.policies.is_empty() {
         return Ok(());
     }
-    let mut family = gauges(encoder, "revisor_findings", "Findings by policy and rule; dormant ones are not counted.")?;
+    let mut family =
+        gauges(encoder, "revisor_findings", "Findings by policy and rule; dormant ones are not counted.")?;
     for part in snapshot.policies.iter() {
         findings(&mut family, part)?;
     }
@@ -211,7 +194,8 @@ fn policies(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Re
                 (ConditionStatus::False, "false"),
                 (ConditionStatus::Unknown, "unknown"),
             ] {
-                let labels = [("policy", &*part.policy.name), ("condition", condition.type_), ("status", word)];
+                let labels =
+                    [("policy", &*part.policy.name), ("condition", condition.type_), ("status", word)];
                 sample(&mut family, &labels, u32::from(condition.status == status))?;
             }
         }
@@ -222,7 +206,7 @@ fn policies(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Re
 /// Every effective rule and state, zeros included.
 fn findings(family: &mut MetricEncoder<'_>, part: &PolicySnapshot) -> fmt::Result {
     for line in &part.rules {
-        let Count { fail, unknown, exempt } = line.count;
+        let Count { fail, unknown, exempt } = line.live;
         for (state, count) in [("fail", fail), ("unknown", unknown), ("exempt", exempt)] {
             let labels = [
                 ("policy", &*part.policy.name),
@@ -285,8 +269,14 @@ mod tests {
 
     #[test]
     fn a_scrape_reads_as_follows_in_prometheus_text() {
-        let process = Process { resident_memory_bytes: 33_000_000, cpu_seconds: 1.5, start_time_seconds: 1_795_000_000.25 };
-        let body = Scrape { process: Some(process), ..scrape(Some(world().snapshot())) }.render(Format::Text).unwrap();
+        let process = Process {
+            resident_memory_bytes: 33_000_000,
+            cpu_seconds: 1.5,
+            start_time_seconds: 1_795_000_000.25,
+        };
+        let body = Scrape { process: Some(process), ..scrape(Some(world().snapshot())) }
+            .render(Format::Text)
+            .unwrap();
         let state = body.split("# HELP revisor_detection").next().unwrap();
         assert_eq!(
             state,
@@ -343,18 +333,31 @@ revisor_namespace_findings{resource_namespace="team-b",policy="baseline",rule="T
 revisor_metrics_series_dropped{metric="revisor_namespace_findings"} 0
 "#
         );
-        assert_eq!(samples(&body, "process_"), ["resident_memory_bytes 33000000", "cpu_seconds_total 1.5", "start_time_seconds 1795000000.25"]);
-        assert_eq!(samples(&body, "revisor_build_info"), [format!("{{version=\"{}\",revision=\"unknown\"}} 1", env!("CARGO_PKG_VERSION"))]);
+        assert_eq!(
+            samples(&body, "process_"),
+            ["resident_memory_bytes 33000000", "cpu_seconds_total 1.5", "start_time_seconds 1795000000.25"]
+        );
+        assert_eq!(
+            samples(&body, "revisor_build_info"),
+            [format!("{{version=\"{}\",revision=\"unknown\"}} 1", env!("CARGO_PKG_VERSION"))]
+        );
     }
 
     #[test]
     fn what_the_operator_does_is_shown_from_zero_on() {
         let before = rendered(None, Format::Text);
         assert_eq!(samples(&before, "revisor_snapshot_complete "), ["0"]);
-        assert!(samples(&before, "revisor_findings").is_empty() && samples(&before, "revisor_watch").is_empty());
+        assert!(
+            samples(&before, "revisor_findings").is_empty() && samples(&before, "revisor_watch").is_empty()
+        );
         assert_eq!(
             samples(&before, "revisor_events_total"),
-            [r#"{result="created"} 0"#, r#"{result="exists"} 0"#, r#"{result="failed"} 0"#, r#"{result="dropped"} 0"#]
+            [
+                r#"{result="created"} 0"#,
+                r#"{result="exists"} 0"#,
+                r#"{result="failed"} 0"#,
+                r#"{result="dropped"} 0"#
+            ]
         );
         let scrape = scrape(None);
         let operational = scrape.operational.clone();
@@ -369,7 +372,8 @@ revisor_metrics_series_dropped{metric="revisor_namespace_findings"} 0
         operational.status_write(WriteResult::Conflict);
         operational.transition(TransitionKind::Resolved);
         let body = scrape.render(Format::OpenMetrics).unwrap();
-        let told: Vec<_> = body.lines().filter(|line| !line.starts_with('#') && !line.contains("build")).collect();
+        let told: Vec<_> =
+            body.lines().filter(|line| !line.starts_with('#') && !line.contains("build")).collect();
         assert_eq!(
             told.join("\n"),
             r#"revisor_snapshot_complete 0
@@ -416,7 +420,11 @@ revisor_transitions_total{kind="exempted"} 0"#
     fn open_metrics_names_families_without_suffix_and_ends() {
         let body = rendered(Some(world().snapshot()), Format::OpenMetrics);
         assert!(body.ends_with("# EOF\n") && body.matches("# EOF").count() == 1);
-        for line in ["# TYPE revisor_policy info", "# TYPE revisor_malformed_objects counter", "# TYPE revisor_build info"] {
+        for line in [
+            "# TYPE revisor_policy info",
+            "# TYPE revisor_malformed_objects counter",
+            "# TYPE revisor_build info",
+        ] {
             assert!(body.contains(line), "{line}");
         }
         assert!(!rendered(Some(world().snapshot()), Format::Text).contains("EOF"));
@@ -430,7 +438,8 @@ revisor_transitions_total{kind="exempted"} 0"#
             .on(1, image_subject("n-2", "Pod/x", "app", "evil.test/x:1"), State::Unknown)
             .on(1, image_subject("n-3", "Pod/x", "app", "evil.test/x:1"), State::Fail)
             .on(1, image_subject("n-1", "Pod/y", "app", "evil.test/x:1"), State::Exempt(0));
-        let body = Scrape { namespace_series: 2, ..scrape(Some(world.snapshot())) }.render(Format::Text).unwrap();
+        let body =
+            Scrape { namespace_series: 2, ..scrape(Some(world.snapshot())) }.render(Format::Text).unwrap();
         let kept = samples(&body, "revisor_namespace_findings{resource_namespace=");
         assert_eq!(
             kept,
@@ -439,37 +448,24 @@ revisor_transitions_total{kind="exempted"} 0"#
                 r#""n-3",policy="b",rule="TrustedRegistry",severity="critical",state="fail"} 1"#,
             ]
         );
-        assert_eq!(samples(&body, "revisor_metrics_series_dropped"), [r#"{metric="revisor_namespace_findings"} 3"#]);
-    }
-
-    #[test]
-    fn a_label_cannot_end_its_quotes() {
-        let body = rendered(Some(World::new([policy("a\"} 1\nevil{x=\"\\", Severity::Low)]).snapshot()), Format::Text);
         assert_eq!(
-            samples(&body, "revisor_policy_info"),
-            [r#"{policy="a\"} 1\nevil{x=\"\\",profile="Baseline",profile_version="v1",spec_hash="c0ffee"} 1"#]
+            samples(&body, "revisor_metrics_series_dropped"),
+            [r#"{metric="revisor_namespace_findings"} 3"#]
         );
     }
 
     #[test]
-    fn the_format_is_negotiated_and_text_is_the_default() {
-        let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
-                          application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;q=0.4,\
-                          text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
-        for (accept, format) in [
-            (None, Format::Text),
-            (Some("*/*"), Format::Text),
-            (Some("text/html,application/xhtml+xml,*/*;q=0.8"), Format::Text),
-            (Some(prometheus), Format::OpenMetrics),
-            (Some("application/openmetrics-text"), Format::OpenMetrics),
-            (Some("text/plain;version=0.0.4;q=0.9, application/openmetrics-text;q=0.1"), Format::Text),
-            (Some("application/openmetrics-text;version=2.0.0"), Format::Text),
-            (Some("application/openmetrics-text;q=0"), Format::Text),
-            (Some(";;,=,q=x"), Format::Text),
-        ] {
-            assert_eq!(Format::negotiate(accept), format, "{accept:?}");
-        }
-        assert_eq!(Format::Text.content_type(), "text/plain; version=0.0.4; charset=utf-8");
+    fn a_label_cannot_end_its_quotes() {
+        let body = rendered(
+            Some(World::new([policy("a\"} 1\nevil{x=\"\\", Severity::Low)]).snapshot()),
+            Format::Text,
+        );
+        assert_eq!(
+            samples(&body, "revisor_policy_info"),
+            [
+                r#"{policy="a\"} 1\nevil{x=\"\\",profile="Baseline",profile_version="v1",spec_hash="c0ffee"} 1"#
+            ]
+        );
     }
 
     /// `cargo test --release --lib scrape_of -- --ignored --nocapture`

@@ -32,24 +32,24 @@ struct Merged<'a> {
     severity: Severity,
     /// The findings in the worst state, by policy.
     members: Vec<&'a Finding>,
-    /// How many pods of this namespace show it, for references.
-    pods_here: Option<u32>,
+    /// Whether it is about a reference that pods here share with others.
+    is_shared: bool,
 }
 
 impl<'a> Merged<'a> {
     /// Merges findings of one id. A violation under one policy is one, though another permits it.
     fn new(snapshot: &Snapshot, group: &[(&'a Finding, Option<u32>)]) -> Option<Self> {
         let rank = group.iter().map(|(finding, _)| state_rank(finding.state)).min()?;
-        let members: Vec<_> =
-            group.iter().map(|(finding, _)| *finding).filter(|finding| state_rank(finding.state) == rank).collect();
-        let severity = |finding: &Finding| severity_of(&snapshot.policies[usize::from(finding.policy)], finding.rule);
+        let members: Vec<_> = group
+            .iter()
+            .map(|(finding, _)| *finding)
+            .filter(|finding| state_rank(finding.state) == rank)
+            .collect();
+        let severity =
+            |finding: &Finding| severity_of(&snapshot.policies[usize::from(finding.policy)], finding.rule);
         // Of equals, `max_by_key` takes the last: go backwards for the first.
         let spokesman = *members.iter().rev().max_by_key(|finding| severity(finding))?;
-        Some(Self { spokesman, severity: severity(spokesman), members, pods_here: group[0].1 })
-    }
-
-    fn is_dormant(&self) -> bool {
-        self.members.iter().all(|finding| finding.dormant_since.is_some())
+        Some(Self { spokesman, severity: severity(spokesman), members, is_shared: group[0].1.is_some() })
     }
 
     fn container(&self) -> Option<&'a str> {
@@ -71,15 +71,15 @@ impl<'a> Merged<'a> {
     }
 
     fn write(&self, snapshot: &Snapshot, remedy: String) -> NamespaceFinding {
-        let Finding { id, rule, state, reason, subject, dormant_since, .. } = self.spokesman;
+        let Finding { id, rule, state, reason, subject, .. } = self.spokesman;
         let (state, exemption) = match state {
             State::Fail => (FindingState::Fail, None),
             State::Unknown => (FindingState::Unknown, None),
             State::Exempt(index) => (FindingState::Exempt, self.exemption(snapshot, *index)),
         };
-        let policy = |finding: &&Finding| snapshot.policies[usize::from(finding.policy)].policy.name.to_string();
+        let policy =
+            |finding: &&Finding| snapshot.policies[usize::from(finding.policy)].policy.name.to_string();
         let since = self.members.iter().map(|finding| finding.since).min();
-        let pods = self.pods_here.or(Some(self.spokesman.pods)).filter(|pods| *pods > 0);
         NamespaceFinding {
             id: id.to_string(),
             policies: self.members.iter().take(POLICIES_MAX).map(policy).collect(),
@@ -87,29 +87,27 @@ impl<'a> Merged<'a> {
             severity: self.severity,
             state,
             reason: (*reason).to_owned(),
-            subject: visible_within(&format!("{}/{}", subject.kind(), subject.name()), REFERENCE_MAX).into_owned(),
+            subject: visible_within(&format!("{}/{}", subject.kind(), subject.name()), REFERENCE_MAX)
+                .into_owned(),
             slot: subject.image_use().map(|image_use| image_use.slot.as_str().to_owned()),
             container: self.container().map(|name| visible_within(name, NAME_MAX).into_owned()),
             image: self.image().map(|image| visible_within(image, REFERENCE_MAX).into_owned()),
-            pods,
             since: Time(since.unwrap_or(self.spokesman.since)),
-            dormant_since: dormant_since.filter(|_| self.is_dormant()).map(Time),
             message: self.message(snapshot),
             remedy,
             exemption,
         }
     }
 
-    /// The rule's sentence; for a reference, how many pods use it here and elsewhere, and not where.
+    /// The rule's sentence; for a reference, in how many other namespaces it runs, and not which. No numbers of
+    /// pods: they change while no verdict does.
     fn message(&self, snapshot: &Snapshot) -> String {
         let mut message = visible_within(&snapshot.explain(self.spokesman), MESSAGE_LIMIT).into_owned();
-        if let (Subject::Reference(spread), Some(here)) = (&self.spokesman.subject, self.pods_here) {
-            message.push_str(&format!("; {} here", Counted(here, "pod")));
-            let all: u32 = spread.namespaces.iter().map(|(_, pods)| pods).sum();
+        if let (Subject::Reference(spread), true) = (&self.spokesman.subject, self.is_shared) {
             let others = u32::try_from(spread.namespaces.len().saturating_sub(1)).unwrap_or(u32::MAX);
             if others > 0 {
                 let elsewhere = Counted(others, "other namespace");
-                message.push_str(&format!(" and {} in {elsewhere}", all.saturating_sub(here)));
+                message.push_str(&format!("; here and in {elsewhere}"));
             }
         }
         message
@@ -122,7 +120,10 @@ impl<'a> Merged<'a> {
             name: visible_within(&exemption.name, NAME_MAX).into_owned(),
             policy: policy.name.to_string(),
             reason: visible_within(&exemption.reason, TEXT_MAX).into_owned(),
-            ticket: exemption.ticket.as_deref().map(|ticket| visible_within(ticket, REFERENCE_MAX).into_owned()),
+            ticket: exemption
+                .ticket
+                .as_deref()
+                .map(|ticket| visible_within(ticket, REFERENCE_MAX).into_owned()),
             expires_at: exemption.expires_at.map(Time),
         })
     }
@@ -151,7 +152,7 @@ pub fn namespace_audit(snapshot: &Snapshot, namespace: &str) -> Option<Namespace
     merged.sort_by(|left, right| left.key().cmp(&right.key()));
 
     let mut summary = NamespaceSummary::default();
-    for finding in merged.iter().filter(|finding| !finding.is_dormant()) {
+    for finding in &merged {
         match finding.spokesman.state {
             State::Fail => {
                 summary.violations += 1;
@@ -225,7 +226,6 @@ mod tests {
       "slot": "container",
       "container": "app",
       "image": "evil.test/x:1",
-      "pods": 3,
       "since": "2026-11-18T11:06:40Z",
       "message": "evil.test/x is in none of the trusted repositories",
       "remedy": "r"
@@ -250,7 +250,10 @@ mod tests {
             .on(0, web("evil.test/x:1"), State::Fail);
         let audit = audit(world);
         let [finding] = &*audit.findings else { panic!("{audit:?}") };
-        assert_eq!((&*finding.policies, finding.severity), (&["a".to_owned(), "b".to_owned()][..], Severity::High));
+        assert_eq!(
+            (&*finding.policies, finding.severity),
+            (&["a".to_owned(), "b".to_owned()][..], Severity::High)
+        );
         assert_eq!((finding.since.0, audit.summary.violations), (at(0), 1));
     }
 
@@ -261,7 +264,10 @@ mod tests {
             .on(1, web("evil.test/x:1"), State::Fail);
         let audit = audit(world);
         let finding = &audit.findings[0];
-        assert_eq!((finding.state, finding.severity, &*finding.policies), (FindingState::Fail, Severity::Low, &["b".to_owned()][..]));
+        assert_eq!(
+            (finding.state, finding.severity, &*finding.policies),
+            (FindingState::Fail, Severity::Low, &["b".to_owned()][..])
+        );
         assert_eq!((audit.summary.violations, audit.summary.critical, audit.summary.exempt), (1, 0, 0));
         assert!(finding.exemption.is_none());
     }
@@ -309,11 +315,11 @@ mod tests {
     }
 
     #[test]
-    fn a_dormant_finding_is_listed_and_not_counted() {
+    fn a_dormant_finding_is_listed_and_counted_like_any_other() {
         let audit = audit(World::baseline().fail("team-a", "CronJob/etl", "evil.test/x:1").dormant("team-a"));
         let finding = &audit.findings[0];
-        assert_eq!((finding.dormant_since.as_ref(), finding.pods), (Some(&Time(at(100))), None));
-        assert_eq!(audit.summary, NamespaceSummary::default());
+        assert_eq!(&*finding.subject, "CronJob/etl");
+        assert_eq!(audit.summary.violations, 1);
     }
 
     #[test]
@@ -324,8 +330,8 @@ mod tests {
             .skew("nginx:1", &[("secret-b", 10), ("secret-c", 1), ("secret-d", 1), ("team-a", 3)]);
         let audit = audit(world);
         let finding = &audit.findings[0];
-        assert_eq!(finding.message, "nginx:1 runs as 2 contents; 3 pods here and 12 in 3 other namespaces");
-        assert_eq!((&*finding.subject, finding.pods), ("Image/nginx:1", Some(3)));
+        assert_eq!(finding.message, "nginx:1 runs as 2 contents; here and in 3 other namespaces");
+        assert_eq!(&*finding.subject, "Image/nginx:1");
         assert!(!serde_json::to_string(&audit).unwrap().contains("secret"));
     }
 
@@ -333,7 +339,8 @@ mod tests {
     fn long_lists_are_cut_at_a_hundred_and_counted() {
         let mut world = World::baseline();
         for index in 0..130 {
-            world = world.on(0, image_subject("team-a", &format!("Pod/p{index:03}"), "c", "x:1"), State::Unknown);
+            world =
+                world.on(0, image_subject("team-a", &format!("Pod/p{index:03}"), "c", "x:1"), State::Unknown);
         }
         let audit = audit(world);
         assert_eq!((audit.findings.len(), audit.omitted, audit.summary.unknown), (100, 30, 130));

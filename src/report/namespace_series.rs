@@ -34,7 +34,7 @@ fn class(state: usize, severity: Severity) -> usize {
 }
 
 fn counts(line: &RuleCount) -> [u32; 3] {
-    [line.count.fail, line.count.unknown, line.count.exempt]
+    [line.live.fail, line.live.unknown, line.live.exempt]
 }
 
 impl NamespaceSeries {

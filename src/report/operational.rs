@@ -187,7 +187,13 @@ impl Operational {
         self.detection_latency.encode(family)?;
         self.encode_watches(encoder)?;
         let events = EventResult::ALL.iter().map(|word| word.as_str()).zip(&self.events);
-        counters(encoder, "revisor_events", "Kubernetes Events that were due, by what became of them.", "result", events)?;
+        counters(
+            encoder,
+            "revisor_events",
+            "Kubernetes Events that were due, by what became of them.",
+            "result",
+            events,
+        )?;
         let writes = WriteResult::ALL.iter().map(|word| word.as_str()).zip(&self.status_writes);
         counters(
             encoder,
@@ -197,13 +203,18 @@ impl Operational {
             writes,
         )?;
         let transitions = TRANSITIONS.iter().map(|kind| kind.as_str()).zip(&self.transitions);
-        counters(encoder, "revisor_transitions", "Findings that opened, resolved or became exempt.", "kind", transitions)
+        counters(
+            encoder,
+            "revisor_transitions",
+            "Findings that opened, resolved or became exempt.",
+            "kind",
+            transitions,
+        )
     }
 
     fn encode_watches(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let watched = || {
-            Resource::ALL.iter().zip(&self.watches).filter(|(_, watch)| watch.started.load(Relaxed))
-        };
+        let watched =
+            || Resource::ALL.iter().zip(&self.watches).filter(|(_, watch)| watch.started.load(Relaxed));
         if watched().next().is_none() {
             return Ok(());
         }

@@ -1,1 +1,368 @@
-//! stub
+//! What a person reads in a terminal: findings by namespace and subject, worst first, and one line that sums
+//! them up.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use crate::verdict::Severity;
+
+use super::columns::{self, Colour, Tone, line};
+use super::escape::{IMAGE_LIMIT, MESSAGE_LIMIT, NAME_LIMIT, visible_within};
+use super::result::{AuditReport, AuditResult, Shown};
+use super::words::{Counted, list};
+
+/// Widest column of a rule, of a container, of an image: what is wider pushes its own line only.
+const LIMITS: [usize; 5] = [8, 32, 32, 64, usize::MAX];
+
+/// How many objects of unknown kinds are shown.
+const UNSUPPORTED_SHOWN: usize = 10;
+
+/// Rows that say the same under several policies.
+struct Line<'a> {
+    /// Of the highest severity, the first by policy.
+    row: &'a AuditResult,
+    policies: Vec<&'a str>,
+}
+
+impl Line<'_> {
+    fn badness(&self) -> (Shown, Reverse<Severity>) {
+        (self.row.verdict, Reverse(self.row.severity))
+    }
+
+    /// The severity of a violation, else the verdict.
+    fn word(&self) -> &'static str {
+        match self.row.verdict {
+            Shown::Fail => self.row.severity.as_str(),
+            verdict => verdict.as_str(),
+        }
+    }
+
+    fn cells(&self, name_policies: bool) -> [String; 5] {
+        let row = self.row;
+        let container = row.container.as_deref().unwrap_or_default();
+        let mut place = visible_within(container, NAME_LIMIT).into_owned();
+        match row.slot {
+            Some("initContainer") => place.push_str(" (init)"),
+            Some("ephemeralContainer") => place.push_str(" (ephemeral)"),
+            Some("imageVolume") => place.push_str(" (volume)"),
+            _ => {}
+        }
+        let image = row.image.as_deref().unwrap_or_default();
+        if container.is_empty() && image.is_empty() {
+            // Nothing stands between: the sentence begins where the container would.
+            let sentence = self.message(name_policies);
+            return [self.word().to_owned(), row.rule.to_owned(), sentence, String::new(), String::new()];
+        }
+        [
+            self.word().to_owned(),
+            row.rule.to_owned(),
+            place,
+            visible_within(image, IMAGE_LIMIT).into_owned(),
+            self.message(name_policies),
+        ]
+    }
+
+    fn message(&self, name_policies: bool) -> String {
+        let row = self.row;
+        let message = row.message.as_deref().or(row.reason).unwrap_or_default();
+        let mut text = visible_within(message, MESSAGE_LIMIT).into_owned();
+        let mut add = |more: &str| {
+            if !text.is_empty() && !more.starts_with(' ') {
+                text.push_str("; ");
+            }
+            text.push_str(more);
+        };
+        if let Some(permission) = &row.exemption {
+            let end = permission
+                .expires_at
+                .map(|at| format!(" until {}", at.strftime("%Y-%m-%d")))
+                .unwrap_or_default();
+            let name = visible_within(&permission.name, NAME_LIMIT);
+            add(&format!("permitted{end} by {name}: {}", visible_within(&permission.reason, MESSAGE_LIMIT)));
+        }
+        if let Some(pods @ 2..) = row.pods {
+            add(&format!(" ({pods} pods)"));
+        }
+        if name_policies {
+            let names: Vec<_> = self.policies.iter().map(|name| visible_within(name, NAME_LIMIT)).collect();
+            add(&format!(" [{}]", names.join(", ")));
+        }
+        text
+    }
+}
+
+/// Namespace, subject kind and subject name.
+type Place<'a> = (Option<&'a str>, &'a str, &'a str);
+
+/// Rows to lines, by subject: worst subjects first within their namespace, worst namespaces first.
+fn grouped(report: &AuditReport) -> Vec<(Place<'_>, Vec<Line<'_>>)> {
+    let mut merged: BTreeMap<_, Line<'_>> = BTreeMap::new();
+    for row in &report.results {
+        let line =
+            merged.entry((&*row.id, row.verdict)).or_insert_with(|| Line { row, policies: Vec::new() });
+        line.policies.push(&row.policy);
+        if row.severity > line.row.severity {
+            line.row = row;
+        }
+    }
+    let mut by_subject: BTreeMap<Place<'_>, Vec<Line<'_>>> = BTreeMap::new();
+    for line in merged.into_values() {
+        let place = (line.row.namespace.as_deref(), &*line.row.subject.kind, &*line.row.subject.name);
+        by_subject.entry(place).or_default().push(line);
+    }
+    let mut worst_of_namespace = BTreeMap::new();
+    for (place, lines) in &mut by_subject {
+        lines.sort_by(|left, right| {
+            let key = |line: &Line<'_>| (line.badness(), line.row.rule);
+            let place =
+                |line: &Line<'_>| (line.row.container.clone(), line.row.image.clone(), line.row.id.clone());
+            key(left).cmp(&key(right)).then_with(|| place(left).cmp(&place(right)))
+        });
+        let worst = worst_of_namespace.entry(place.0).or_insert(lines[0].badness());
+        *worst = (*worst).min(lines[0].badness());
+    }
+    let mut groups: Vec<_> = by_subject.into_iter().collect();
+    // Stable: subjects of equal badness stay in the order of their names.
+    groups.sort_by_key(|(place, lines)| (worst_of_namespace[&place.0], place.0, lines[0].badness()));
+    groups
+}
+
+/// The whole report.
+pub fn table(report: &AuditReport, colour: Colour) -> String {
+    let groups = grouped(report);
+    let name_policies = report.policies.len() > 1;
+    let cells = |line: &Line<'_>| line.cells(name_policies);
+    let rows: Vec<_> = groups.iter().flat_map(|(_, lines)| lines).map(cells).collect();
+    let mut widths = columns::widths(&rows, LIMITS);
+    let placed = columns::widths(rows.iter().filter(|[.., message]| !message.is_empty()), LIMITS);
+    (widths[2], widths[3]) = (placed[2], placed[3]);
+    let mut text = String::new();
+    let mut rows = rows.iter();
+    let mut namespace = None;
+    for ((in_namespace, kind, name), lines) in &groups {
+        if namespace != Some(in_namespace) {
+            let title = in_namespace.map_or("Cluster".into(), |name| visible_within(name, NAME_LIMIT));
+            text.push_str(&format!("{}\n", Tone::Bold.paint(&title, colour)));
+            namespace = Some(in_namespace);
+        }
+        let subject = format!("{kind}/{name}");
+        text.push_str(&format!("  {}", visible_within(&subject, IMAGE_LIMIT)));
+        if let Some(source) = lines.iter().find_map(|line| line.row.source.as_ref()) {
+            let source = format!("{}:{}", visible_within(&source.file, IMAGE_LIMIT), source.line);
+            text.push_str(&format!("  {}", Tone::Dim.paint(&source, colour)));
+        }
+        text.push('\n');
+        for (finding, cells) in lines.iter().zip(&mut rows) {
+            let tone = Tone::of(finding.row.verdict, finding.row.severity);
+            let tones = [tone, Tone::Bold, Tone::Plain, Tone::Plain, Tone::Plain];
+            text.push_str(&format!("    {}\n", line(cells, widths, 2, tones, colour)));
+        }
+    }
+    if !groups.is_empty() {
+        text.push('\n');
+    }
+    unsupported(report, &mut text);
+    text.push_str(&last_line(report, &groups, colour));
+    text
+}
+
+/// Objects of unknown kinds, one line each.
+fn unsupported(report: &AuditReport, text: &mut String) {
+    for object in report.unsupported.iter().take(UNSUPPORTED_SHOWN) {
+        let name = format!("{}/{}", object.subject.kind, object.subject.name);
+        let place = object.source.as_ref().map(|source| format!(" ({}:{})", source.file, source.line));
+        let line = format!("{name} names the image {}{}", object.image, place.unwrap_or_default());
+        text.push_str(&format!(
+            "Not judged, its kind is not known: {}\n",
+            visible_within(&line, MESSAGE_LIMIT)
+        ));
+    }
+    match report.unsupported.len() {
+        0 => {}
+        1..=UNSUPPORTED_SHOWN => text.push('\n'),
+        all => text.push_str(&format!("Not judged: {} more\n\n", all - UNSUPPORTED_SHOWN)),
+    }
+}
+
+/// `3 violations (1 critical, 2 high), 1 unknown, 1 exempt in 2 namespaces`, or that there is nothing.
+fn last_line(report: &AuditReport, groups: &[(Place<'_>, Vec<Line<'_>>)], colour: Colour) -> String {
+    let lines = || groups.iter().flat_map(|(_, lines)| lines);
+    let fails = || lines().filter(|line| line.row.verdict == Shown::Fail);
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let summary = &report.summary;
+    let mut more = Vec::new();
+    let unknown = lines().filter(|line| line.row.verdict == Shown::Unknown).count();
+    if unknown > 0 {
+        more.push(format!("{unknown} unknown"));
+    }
+    if summary.exempt > 0 {
+        more.push(format!("{} exempt", summary.exempt));
+    }
+    if summary.malformed > 0 {
+        more.push(format!("{} malformed", summary.malformed));
+    }
+    if summary.unsupported > 0 {
+        more.push(format!("{} of unsupported kinds", summary.unsupported));
+    }
+    let mut parts = vec![];
+    if summary.incomplete {
+        more.push("part of the input or of a policy not read".to_owned());
+    }
+    let tone = if fails().next().is_some() {
+        let severities = Severity::WORST_FIRST.into_iter().filter_map(|severity| {
+            let count = fails().filter(|line| line.row.severity == severity).count();
+            (count > 0).then(|| format!("{count} {severity}"))
+        });
+        let severities: Vec<_> = severities.collect();
+        parts.push(format!("{} ({})", Counted(number(fails().count()), "violation"), severities.join(", ")));
+        Tone::BoldRed
+    } else {
+        parts.push("No violations".to_owned());
+        if more.is_empty() { Tone::Green } else { Tone::Bold }
+    };
+    parts.extend(more);
+    let policies: Vec<_> =
+        report.policies.iter().map(|policy| visible_within(&policy.name, NAME_LIMIT)).collect();
+    let policies = match &*policies {
+        [] => "no policy".to_owned(),
+        [one] => format!("policy {one}"),
+        many => format!("policies {}", list(many, 5)),
+    };
+    let mut text = format!(
+        "{} in {} and {} ({policies})\n",
+        Tone::paint(tone, &parts.join(", "), colour),
+        Counted(summary.image_uses, "image use"),
+        Counted(summary.namespaces, "namespace"),
+    );
+    if let Some(worst) = lines().find(|line| line.row.verdict.is_finding()) {
+        text.push_str(&format!("Why a rule matters and what to do: revisor rules {}\n", worst.row.rule));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::gather::Listed;
+    use super::super::result::Summary;
+    use super::super::testing::{self, World, image_subject, policy};
+    use super::*;
+    use crate::auditor::findings::State;
+    use crate::decode::{Source, UnsupportedObject};
+
+    fn report(world: World, listed: Listed) -> AuditReport {
+        testing::report(&world.snapshot(), listed, &[], |_, _| {})
+    }
+
+    fn plain(world: World) -> String {
+        table(&report(world, Listed::Findings), Colour::Never)
+            .replace("1 malformed, ", "")
+            .replace(", 1 malformed", "")
+    }
+
+    #[test]
+    fn findings_stand_by_namespace_and_subject_worst_first() {
+        let [a, b] = [policy("a", Severity::Low), policy("b", Severity::Critical)];
+        let world = World::new([a, b])
+            .on(0, image_subject("alpha", "Deployment/web", "app", "evil.test/x:1"), State::Fail)
+            .on(0, image_subject("beta", "Deployment/web", "sidecar", "evil.test/proxy:2"), State::Unknown)
+            .on(0, image_subject("beta", "Deployment/web", "app", "evil.test/x:1"), State::Fail)
+            .on(1, image_subject("beta", "Deployment/web", "app", "evil.test/x:1"), State::Fail)
+            .on(0, image_subject("beta", "CronJob/etl", "app", "evil.test/x:1"), State::Fail);
+        assert_eq!(
+            plain(world),
+            "\
+beta
+  Deployment/web  deploy/web.yaml:12
+    critical  TrustedRegistry  app      evil.test/x:1      evil.test/x is in none of the trusted repositories (3 pods) [a, b]
+    unknown   TrustedRegistry  sidecar  evil.test/proxy:2  the object could not be decoded: a field has another type than its API says (3 pods) [a]
+  CronJob/etl  deploy/web.yaml:12
+    low       TrustedRegistry  app      evil.test/x:1      evil.test/x is in none of the trusted repositories (3 pods) [a]
+alpha
+  Deployment/web  deploy/web.yaml:12
+    low       TrustedRegistry  app      evil.test/x:1      evil.test/x is in none of the trusted repositories (3 pods) [a]
+
+3 violations (1 critical, 2 low), 1 unknown in 7 image uses and 2 namespaces (policies a and b)
+Why a rule matters and what to do: revisor rules TrustedRegistry
+"
+        );
+    }
+
+    #[test]
+    fn a_clean_run_says_so_in_one_line() {
+        assert_eq!(
+            plain(World::baseline()),
+            "No violations in 7 image uses and 0 namespaces (policy baseline)\n"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_judged_is_never_silent() {
+        let object = |index: usize| UnsupportedObject {
+            namespace: "vm".into(),
+            kind: "VirtualMachine".into(),
+            name: format!("vm\u{1b}{index:02}").into(),
+            image: "disk:1".into(),
+            source: Some(Source { file: "vm.yaml".into(), line: 3 }),
+        };
+        let objects: Vec<_> = (0..12).map(object).collect();
+        let text = table(
+            &testing::report(&World::baseline().snapshot(), Listed::Findings, &objects, |_, _| {}),
+            Colour::Never,
+        );
+        assert!(text.starts_with(
+            "Not judged, its kind is not known: VirtualMachine/vm\\u{1b}00 names the image disk:1 (vm.yaml:3)\n"
+        ));
+        assert!(
+            text.contains("Not judged: 2 more\n\nNo violations, 1 malformed, 12 of unsupported kinds in "),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_never_clean() {
+        let mut report = report(World::baseline(), Listed::Findings);
+        report.summary = Summary { malformed: 0, incomplete: true, ..report.summary };
+        let text = table(&report, Colour::Always);
+        assert_eq!(
+            text,
+            "\u{1b}[1mNo violations, part of the input or of a policy not read\u{1b}[0m in 7 image uses and 0 \
+             namespaces (policy baseline)\n"
+        );
+    }
+
+    #[test]
+    fn what_is_permitted_is_never_silent() {
+        let world =
+            World::baseline().on(0, image_subject("a", "Pod/x", "c", "evil.test/x:1"), State::Exempt(0));
+        assert_eq!(
+            plain(world),
+            "No violations, 1 exempt in 7 image uses and 1 namespace (policy baseline)\n"
+        );
+        let world =
+            World::baseline().on(0, image_subject("a", "Pod/x", "c", "evil.test/x:1"), State::Exempt(0));
+        let all = report(world, Listed::All);
+        let text = table(&all, Colour::Never);
+        assert!(text.contains("exempt  TrustedRegistry  c  evil.test/x:1  evil.test/x is in none of the trusted repositories; permitted until 2027-01-31 by legacy-etl: nodes are preloaded (3 pods)\n"), "{text}");
+    }
+
+    #[test]
+    fn a_hostile_image_name_is_data_with_and_without_colour() {
+        let hostile = format!("Evil\u{1b}[2J\u{202e}\n{}", "x".repeat(9_000));
+        let report = report(World::baseline().fail("a", "Pod/x", &hostile), Listed::Findings);
+        let text = table(&report, Colour::Never);
+        assert!(
+            !text.contains('\u{1b}')
+                && text.contains("Evil\\u{1b}[2J\\u{202e}\\u{a}xxx")
+                && text.len() < 4_000
+        );
+        assert_eq!(text.lines().count(), 6, "{text}");
+        let coloured = table(&report, Colour::Always);
+        assert!(coloured.contains("\u{1b}[1;31mcritical\u{1b}[0m") && !coloured.contains("\u{1b}[2J"));
+    }
+
+    #[test]
+    fn references_across_the_cluster_stand_first_under_their_own_title() {
+        let text = plain(World::baseline().skew("nginx:1", &[("a", 1), ("b", 2)]));
+        assert!(text.starts_with("Cluster\n  Image/nginx:1\n    critical  TrustedRegistry  nginx:1 runs as 2 contents (3 pods)\n"), "{text}");
+    }
+}

@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::auditor::audit::Judgement;
 use crate::auditor::findings::{
     Finding, FindingId, Judged, ReferenceSpread, State, Subject, Workload, WorkloadUse,
 };
-use crate::auditor::snapshot::{Count, NamespaceSnapshot, PolicySnapshot, RuleCount, RuleTotal, Seen, Snapshot};
+use crate::auditor::snapshot::{
+    Count, NamespaceSnapshot, PolicySnapshot, RuleCount, RuleTotal, Seen, Snapshot,
+};
 use crate::auditor::transitions::{Transition, TransitionKind};
+use crate::decode::{Source, UnsupportedObject};
 use crate::policy::compile::{CompiledPolicy, Problem};
 use crate::policy::exemption::Exemption;
 use crate::policy::scope::Scope;
@@ -20,7 +24,10 @@ use crate::subject::namespace::NamespaceFacts;
 use crate::subject::pod::{Image, ImageUse, PodShape, Slot};
 use crate::subject::reference::{ReferenceFacts, RunningContent};
 use crate::subject::running::{Lasted, RunningState};
-use crate::verdict::Severity;
+use crate::verdict::{Severity, Verdict};
+
+use super::gather::{Gathering, Listed};
+use super::result::AuditReport;
 
 /// A fixed instant, `seconds` into the story.
 pub(super) fn at(seconds: i64) -> Timestamp {
@@ -32,16 +39,12 @@ pub(super) fn trusted() -> RuleId {
     RuleId::named("TrustedRegistry").unwrap()
 }
 
-fn exemption() -> Exemption {
-    let settings = serde_json::json!({
-        "name": "legacy-etl", "reason": "nodes are preloaded", "ticket": "OPS-412", "expiresAt": "2027-01-31T00:00:00Z"
-    });
-    Exemption {
-        name: settings["name"].as_str().unwrap().into(),
-        reason: settings["reason"].as_str().unwrap().into(),
-        ticket: Some(settings["ticket"].as_str().unwrap().into()),
-        expires_at: Some(settings["expiresAt"].as_str().unwrap().parse().unwrap()),
-    }
+fn exemptions() -> Box<[Exemption]> {
+    let written = serde_json::json!([{
+        "name": "legacy-etl", "rules": ["TrustedRegistry"], "namespaces": ["etl-*"], "reason": "nodes are preloaded",
+        "ticket": "OPS-412", "expiresAt": "2027-01-31T00:00:00Z"
+    }]);
+    Exemption::compile_all(&written, &mut Vec::new())
 }
 
 /// A policy with TrustedRegistry at this severity, and one exemption.
@@ -58,7 +61,7 @@ pub(super) fn policy(name: &str, severity: Severity) -> CompiledPolicy {
         scope: Scope::default(),
         rules: Box::new([rule]),
         rules_set_here: 1,
-        exemptions: Box::new([exemption()]),
+        exemptions: exemptions(),
         problems: Box::default(),
     }
 }
@@ -76,6 +79,7 @@ pub(super) fn image_subject(namespace: &str, workload: &str, container: &str, im
     Subject::ImageUse(WorkloadUse {
         namespace: namespace.into(),
         workload: Arc::new(Workload {
+            verified: false,
             kind: kind.into(),
             name: name.into(),
             api_version: "apps/v1".into(),
@@ -163,7 +167,9 @@ impl World {
     /// A finding on `subject` under the policy of this index.
     pub(super) fn on(mut self, policy: u16, subject: Subject, state: State) -> Self {
         let namespace = subject.namespace().map(ToString::to_string).unwrap_or_default();
-        let place = subject.image_use().map(|image_use| (image_use.name.to_string(), image_use.image.display().to_owned()));
+        let place = subject
+            .image_use()
+            .map(|image_use| (image_use.name.to_string(), image_use.image.display().to_owned()));
         let key = format!("{namespace} {} {} {place:?}", subject.kind(), subject.name());
         let reason = if state == State::Unknown { "Malformed" } else { "NotAllowed" };
         self.findings.entry(namespace).or_default().push(Finding {
@@ -196,10 +202,14 @@ impl World {
     /// references.
     pub(super) fn skew(mut self, canonical: &str, namespaces: &[(&str, u32)]) -> Self {
         let check = Check::Reference(Box::new(|facts, note| {
-            note.fail("SeveralDigests", format_args!("{} runs as {} contents", facts.canonical, facts.contents.len()))
+            note.fail(
+                "SeveralDigests",
+                format_args!("{} runs as {} contents", facts.canonical, facts.contents.len()),
+            )
         }));
         let severity = self.policies[0].rules[0].severity;
-        self.policies[0].rules = Box::new([PreparedRule { id: trusted(), severity, check, graces: Box::default() }]);
+        self.policies[0].rules =
+            Box::new([PreparedRule { id: trusted(), severity, check, graces: Box::default() }]);
         let spread = ReferenceSpread {
             facts: ReferenceFacts {
                 canonical: canonical.into(),
@@ -226,23 +236,34 @@ impl World {
 
     /// The Snapshot, counted as the auditor counts.
     pub(super) fn snapshot(mut self) -> Snapshot {
-        let namespaces: Vec<_> = self.findings.into_iter().map(|(name, findings)| namespace(name, findings)).collect();
+        let namespaces: Vec<_> =
+            self.findings.into_iter().map(|(name, findings)| namespace(name, findings)).collect();
         self.references.sort_by_key(|finding| (finding.id, finding.policy));
         let totals = |(index, policy): (usize, CompiledPolicy)| {
             let index = u16::try_from(index).unwrap();
             let of_policy = |part: &Arc<NamespaceSnapshot>| {
-                part.counts.iter().filter(|line| line.policy == index).fold(Count::default(), |mut sum, line| {
-                    sum += line.count;
-                    sum
-                })
+                part.counts.iter().filter(|line| line.policy == index).fold(
+                    Count::default(),
+                    |mut sum, line| {
+                        sum += line.count;
+                        sum
+                    },
+                )
             };
             let mut count = Count::default();
             namespaces.iter().for_each(|part| count += of_policy(part));
             for finding in self.references.iter().filter(|finding| finding.policy == index) {
                 count += count_of(finding);
             }
-            let violating = u32::try_from(namespaces.iter().filter(|part| of_policy(part).fail > 0).count()).unwrap();
-            let rules = policy.rules.iter().map(|rule| RuleTotal { rule: rule.id, count, namespaces: violating });
+            let violating =
+                u32::try_from(namespaces.iter().filter(|part| of_policy(part).fail > 0).count()).unwrap();
+            let live = count;
+            let rules = policy.rules.iter().map(|rule| RuleTotal {
+                rule: rule.id,
+                count,
+                live,
+                namespaces: violating,
+            });
             PolicySnapshot {
                 rules: rules.collect(),
                 policy: Arc::new(policy),
@@ -273,7 +294,6 @@ impl World {
 fn count_of(finding: &Finding) -> Count {
     let mut count = Count::default();
     match finding.state {
-        _ if finding.dormant_since.is_some() => {}
         State::Fail => count.fail = 1,
         State::Unknown => count.unknown = 1,
         State::Exempt(_) => count.exempt = 1,
@@ -286,9 +306,13 @@ fn namespace(name: String, mut findings: Vec<Finding>) -> Arc<NamespaceSnapshot>
     let mut counts: Vec<RuleCount> = Vec::new();
     for finding in &findings {
         let count = count_of(finding);
+        let live = if finding.dormant_since.is_some() { Count::default() } else { count };
         match counts.iter_mut().find(|line| (line.policy, line.rule) == (finding.policy, finding.rule)) {
-            Some(line) => line.count += count,
-            None => counts.push(RuleCount { policy: finding.policy, rule: finding.rule, count }),
+            Some(line) => {
+                line.count += count;
+                line.live += live;
+            }
+            None => counts.push(RuleCount { policy: finding.policy, rule: finding.rule, count, live }),
         }
     }
     counts.retain(|line| !line.count.is_zero());
@@ -318,7 +342,9 @@ pub(super) fn many_namespaces(namespaces: usize, policies: u16) -> Snapshot {
             terminating: false,
             exists: true,
             findings: Box::default(),
-            counts: (0..policies).map(|policy| RuleCount { policy, rule: trusted(), count }).collect(),
+            counts: (0..policies)
+                .map(|policy| RuleCount { policy, rule: trusted(), count, live: count })
+                .collect(),
             pods: 0,
             image_uses: 0,
             revision: 0,
@@ -326,4 +352,42 @@ pub(super) fn many_namespaces(namespaces: usize, policies: u16) -> Snapshot {
     };
     snapshot.namespaces = (0..namespaces).map(part).collect();
     snapshot
+}
+
+/// The report of a Snapshot's findings, each told as the one-shot audit tells it, after `change`.
+pub(super) fn report(
+    snapshot: &Snapshot,
+    listed: Listed,
+    unsupported: &[UnsupportedObject],
+    change: impl Fn(usize, &mut Judgement<'_>),
+) -> AuditReport {
+    let mut gathering = Gathering::new(listed);
+    let place = Source { file: "deploy/web.yaml".into(), line: 12 };
+    for (index, finding) in snapshot.findings().enumerate() {
+        let policy = &snapshot.policies[usize::from(finding.policy)].policy;
+        let message = finding.explain(policy);
+        let verdict = match finding.state {
+            State::Unknown => Verdict::Unknown(finding.reason),
+            State::Fail | State::Exempt(_) => Verdict::Fail(finding.reason),
+        };
+        let exemption = match finding.state {
+            State::Exempt(exemption) => Some(exemption),
+            _ => None,
+        };
+        let mut judgement = Judgement {
+            id: finding.id,
+            policy,
+            rule: policy.rule(finding.rule).unwrap(),
+            subject: &finding.subject,
+            verdict,
+            exemption,
+            message: &message,
+            pods: finding.pods,
+            source: finding.subject.image_use().map(|_| &place),
+        };
+        change(index, &mut judgement);
+        gathering.tell(&judgement);
+    }
+    let policies: Vec<_> = snapshot.policies.iter().map(|part| part.policy.clone()).collect();
+    gathering.report(snapshot.observed_at, &policies, &snapshot.seen, unsupported)
 }

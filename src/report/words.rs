@@ -54,7 +54,10 @@ mod tests {
 
     #[test]
     fn counts_and_lists_read_as_english() {
-        assert_eq!(format!("{} by {}", Counted(1, "violation"), Counted(2, "rule")), "1 violation by 2 rules");
+        assert_eq!(
+            format!("{} by {}", Counted(1, "violation"), Counted(2, "rule")),
+            "1 violation by 2 rules"
+        );
         assert_eq!(list::<&str>(&[], 3), "");
         assert_eq!(list(&["a"], 3), "a");
         assert_eq!(list(&["a", "b"], 3), "a and b");

@@ -34,15 +34,6 @@ impl fmt::Display for ShortDigest<'_> {
     }
 }
 
-/// A number of pods, in words that fit.
-pub(super) struct Pods(pub(super) u32);
-
-impl fmt::Display for Pods {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.0, if self.0 == 1 { "pod" } else { "pods" })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,10 +57,5 @@ mod tests {
             assert_eq!(ShortDigest(&long).to_string(), short);
         }
         assert_eq!(ShortDigest(&":".repeat(1_000)).to_string().len(), 120);
-    }
-
-    #[test]
-    fn one_pod_is_no_plural() {
-        assert_eq!([Pods(1).to_string(), Pods(2).to_string()], ["1 pod", "2 pods"]);
     }
 }

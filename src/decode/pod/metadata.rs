@@ -204,7 +204,10 @@ impl Default for ShortText {
 
 impl ShortText {
     fn set(&mut self, text: &str) {
-        let end = text.floor_char_boundary(self.bytes.len());
+        let mut end = text.len().min(self.bytes.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
         self.bytes[..end].copy_from_slice(&text.as_bytes()[..end]);
         self.length = u8::try_from(end).unwrap_or(0);
     }

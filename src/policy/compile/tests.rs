@@ -1,3 +1,5 @@
+//! What a policy compiles to, and what it says about the parts that cannot be used.
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -216,6 +218,13 @@ fn a_null_that_kubectl_took_out_comes_back() {
     let mut spec = json!({"profile": {}});
     restore_nulls(&mut spec, &applied(json!({"trustedRegistry": null})));
     assert_eq!(spec, json!({"profile": {}, "rules": {"trustedRegistry": null}}));
+    let mut spec = json!({"exemptions": [{"name": "a", "workloads": ["*/x"]}, {"name": "b"}, {}]});
+    let exemptions = json!([{"name": "a", "namespaces": null, "workloads": null}, {"images": null}]);
+    restore_nulls(&mut spec, &json!({"spec": {"exemptions": exemptions}}).to_string());
+    assert_eq!(
+        spec,
+        json!({"exemptions": [{"name": "a", "namespaces": null, "workloads": ["*/x"]}, {"name": "b"}, {}]})
+    );
     for annotation in ["", "{", "[]", r#"{"spec": null}"#, r#"{"spec": {"rules": {}}}"#] {
         let mut spec = json!({"profile": {}});
         restore_nulls(&mut spec, annotation);
@@ -232,6 +241,17 @@ fn the_hash_is_over_canonical_json() {
     write_canonical(&json!({"b": [], "a": [null, true, {"z": 1, "y": "q"}]}), &mut text);
     assert_eq!(text, r#"{"a":[null,true,{"y":"q","z":1}],"b":[]}"#);
     assert_eq!(&*of("{}"), "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a");
+}
+
+#[test]
+fn the_spec_of_an_object_comes_with_what_was_applied() {
+    let applied = json!({"spec": {"rules": {"trustedRegistry": null}}}).to_string();
+    let annotations = json!({"kubectl.kubernetes.io/last-applied-configuration": applied});
+    let mut object = json!({"metadata": {"annotations": annotations}, "spec": {"profile": {}}});
+    assert_eq!(take_spec(&mut object), json!({"profile": {}, "rules": {"trustedRegistry": null}}));
+    for mut object in [json!({}), json!([]), json!({"metadata": 1, "spec": null})] {
+        assert_eq!(take_spec(&mut object), Value::Null);
+    }
 }
 
 fn json_value() -> impl Strategy<Value = Value> {

@@ -1,3 +1,5 @@
+//! The schema rules that the API server holds us to, read off the generated CRDs.
+
 use serde_json::json;
 
 use super::*;
@@ -21,10 +23,14 @@ fn walk(schema: &Value, path: &str, visit: &mut dyn FnMut(&str, &Map<String, Val
             walk(inner, &format!("{path}{shown}"), visit);
         }
     }
-    for keyword in ["allOf", "anyOf", "oneOf", "not", "patternProperties"] {
+    let unseen = ["allOf", "anyOf", "oneOf", "patternProperties"].into_iter();
+    for keyword in unseen.chain((!REFUSING_EMPTY.contains(&path)).then_some("not")) {
         assert!(!object.contains_key(keyword), "{path} has {keyword}, which no test looks into");
     }
 }
+
+/// Where `not` refuses empty fields.
+const REFUSING_EMPTY: [&str; 2] = ["imagepolicies.spec.rules", "imagepolicies.spec.exemptions[]"];
 
 fn every_schema(mut visit: impl FnMut(&str, &Map<String, Value>)) {
     for plural in ["imagepolicies", "namespaceaudits"] {
@@ -58,14 +64,27 @@ fn every_text_list_and_map_has_a_bound() {
 }
 
 #[test]
-fn nothing_has_a_default_and_nothing_may_be_null() {
+fn nothing_has_a_default_and_a_field_that_may_be_null_is_refused_when_it_is() {
+    let mut nullable = Vec::new();
     every_schema(|path, schema| {
-        for keyword in ["default", "nullable", "x-kubernetes-embedded-resource"] {
+        for keyword in ["default", "x-kubernetes-embedded-resource"] {
             assert!(!schema.contains_key(keyword), "{path} has {keyword}");
+        }
+        if schema.contains_key("nullable") {
+            nullable.push(path.to_owned());
         }
         let words = schema.get("enum").and_then(Value::as_array);
         assert!(words.is_none_or(|words| !words.is_empty() && words.iter().all(Value::is_string)), "{path}");
     });
+    let mut refused = Vec::new();
+    every_schema(|path, schema| {
+        let empty = schema.get("not").and_then(|not| not["anyOf"].as_array()).into_iter().flatten();
+        refused.extend(empty.map(|empty| format!("{path}.{}", empty["required"][0].as_str().unwrap())));
+    });
+    refused.sort();
+    nullable.sort();
+    assert_eq!(nullable, refused);
+    assert_eq!(nullable.len(), CATALOGUE.len() + 3);
 }
 
 #[test]
@@ -76,7 +95,11 @@ fn only_the_rules_keep_what_the_schema_does_not_know() {
             keeping.push(path.to_owned());
         }
     });
-    assert_eq!(keeping, ["imagepolicies.spec.rules"]);
+    let rules = RuleId::all().map(|rule| format!("imagepolicies.spec.rules.{}", rule.entry().key));
+    let mut expected: Vec<_> = rules.chain(["imagepolicies.spec.rules".to_owned()]).collect();
+    expected.sort();
+    keeping.sort();
+    assert_eq!(keeping, expected);
     for crd in crds() {
         assert_eq!(crd.spec.preserve_unknown_fields, None);
     }

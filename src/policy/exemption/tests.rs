@@ -1,3 +1,5 @@
+//! What an exemption covers, and until when.
+
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::rules::shown::{Pods, ShortDigest};
+use crate::rules::shown::ShortDigest;
 use crate::rules::{Control, ReferenceRule, Rule, RuleInfo, SettingError, rule_settings};
 use crate::subject::reference::{ReferenceFacts, RunningContent};
 use crate::verdict::{Note, Severity, Verdict, reason};
@@ -58,33 +58,29 @@ fn algorithm(digest: &str) -> &str {
     digest.split_once(':').map_or("", |(algorithm, _)| algorithm)
 }
 
-/// Distinct contents and their pods, most pods first. Two repositories' names for one digest are one content.
-fn distinct(facts: &ReferenceFacts) -> Vec<(&str, u32)> {
-    let ids = facts.contents.iter().map(|(content, pods)| match content {
-        RunningContent::Manifest(manifest) => (digest(manifest), *pods),
-        RunningContent::Incomparable(id) => (&**id, *pods),
+/// Distinct contents, sorted. Two repositories' names for one digest are one content.
+fn distinct(facts: &ReferenceFacts) -> Vec<&str> {
+    let ids = facts.contents.iter().map(|(content, _)| match content {
+        RunningContent::Manifest(manifest) => digest(manifest),
+        RunningContent::Incomparable(id) => &**id,
     });
-    let mut distinct: Vec<(&str, u32)> = ids.collect();
+    let mut distinct: Vec<&str> = ids.collect();
     distinct.sort_unstable();
-    distinct.dedup_by(|(id, pods), (kept, sum)| {
-        let same = id == kept;
-        *sum = if same { sum.saturating_add(*pods) } else { *sum };
-        same
-    });
-    distinct.sort_by(|(left, few), (right, many)| many.cmp(few).then(left.cmp(right)));
+    distinct.dedup();
     distinct
 }
 
-/// Contents as a list, formatted only when somebody listens.
+/// Contents as a list, formatted only when somebody listens. No numbers of pods: they change while no verdict
+/// does, and the message is part of what is written to the cluster.
 struct Contents<'a>(&'a ReferenceFacts);
 
 impl fmt::Display for Contents<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 5;
         let distinct = distinct(self.0);
-        for (index, (id, pods)) in distinct.iter().take(SHOWN).enumerate() {
+        for (index, id) in distinct.iter().take(SHOWN).enumerate() {
             let separator = if index == 0 { "" } else { ", " };
-            write!(f, "{separator}{} ({})", ShortDigest(id), Pods(*pods))?;
+            write!(f, "{separator}{}", ShortDigest(id))?;
         }
         match distinct.get(SHOWN..).unwrap_or_default() {
             [] => Ok(()),
@@ -176,15 +172,15 @@ mod tests {
     }
 
     #[test]
-    fn the_message_lists_five_contents_with_their_pods_most_first() {
+    fn the_message_lists_five_contents_and_no_numbers_of_pods() {
         let hex = |digit: char| format!("nginx@sha256:{}", digit.to_string().repeat(64));
         let two = [(manifest(&hex('a')), 1), (manifest(&hex('b')), 12)];
         assert_eq!(
             explained(&two).1,
-            "under docker.io/library/nginx:1.27 run sha256:bbbbbbbbbbbb (12 pods), sha256:aaaaaaaaaaaa (1 pod)"
+            "under docker.io/library/nginx:1.27 run sha256:aaaaaaaaaaaa, sha256:bbbbbbbbbbbb"
         );
         let seven: Vec<_> = "1234567".chars().map(|digit| (manifest(&hex(digit)), 1)).collect();
         let text = explained(&seven).1;
-        assert!(text.ends_with("sha256:555555555555 (1 pod) and 2 more"), "{text}");
+        assert!(text.ends_with("sha256:555555555555 and 2 more"), "{text}");
     }
 }

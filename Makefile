@@ -1,0 +1,59 @@
+# What can be done here. `make help` lists it.
+#
+# cargo and go use every core by themselves, and all targets share one target
+# folder: two of them at once would only wait for each other.
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+CARGO ?= cargo
+# More options for `cargo test`: `make test TEST_FLAGS=--no-fail-fast`.
+TEST_FLAGS ?=
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: demo
+demo: ## the real operator against a small cluster that lives, in this terminal
+	$(CARGO) run --release --locked --example demo
+
+.PHONY: test
+test: fmt clippy deny unit ## everything that needs only Rust, make and a C compiler
+
+.PHONY: fmt
+fmt: ## the layout of the code
+	$(CARGO) fmt --all --check
+
+.PHONY: clippy
+clippy: ## the lints, as errors
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+# Fetches first: cargo-deny looks at the crates of every platform, a build only
+# at those of this one. After that it runs offline. Duplicate crates are
+# warnings; `tools/cargo-deny check bans` shows them.
+.PHONY: deny
+deny: ## licences, sources and banned crates (builds cargo-deny once)
+	$(CARGO) fetch --locked
+	tools/cargo-deny --log-level error check bans licenses sources
+
+.PHONY: unit
+unit: ## the tests alone
+	$(CARGO) test --workspace --locked $(TEST_FLAGS)
+
+# Tests against the real thing stand in tests/ and testkit/tests/, marked
+# `#[ignore = "needs the real control plane (make e2e)"]`.
+.PHONY: e2e
+e2e: ## the tests against a real control plane (also needs Go 1.26; builds it once)
+	testkit/controlplane/build
+	$(CARGO) test --workspace --locked --test '*' $(TEST_FLAGS) -- --ignored
+
+.PHONY: bench
+bench: ## the benchmarks; figures go to docs/performance.md
+	$(CARGO) bench --locked --bench '*'
+
+.PHONY: generate
+generate: ## crds/ and docs/rules.md, anew from the program
+	UPDATE_CRDS=1 $(CARGO) test --locked --lib --quiet crd
+	$(CARGO) run --locked --quiet --bin revisor -- rules --output markdown > docs/rules.md.new
+	mv docs/rules.md.new docs/rules.md

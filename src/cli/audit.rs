@@ -1,0 +1,225 @@
+//! `revisor audit`: the operator's engine over files, or once over a live cluster.
+
+mod cluster;
+mod files;
+mod policies;
+mod report;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use jiff::Timestamp;
+
+use super::{Exit, Failure, Streams};
+use crate::auditor::Auditor;
+use crate::decode::Change;
+use crate::decode::manifest::Reader;
+use crate::verdict::Severity;
+use files::Files;
+use policies::Policies;
+
+/// Audits manifests, dumps and folders, or once a live cluster with your own rights.
+///
+/// Exit code: 0 clean, 1 findings at or above --fail-on, 2 it could not be done or not for all.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// Files and folders with manifests, dumps or policies; `-` for standard input.
+    #[arg(value_name = "PATH", conflicts_with = "cluster")]
+    paths: Vec<PathBuf>,
+    /// Files with ImagePolicies only. Without a policy here or among the paths, the profile Baseline judges.
+    #[arg(long = "policy", value_name = "FILE")]
+    policies: Vec<PathBuf>,
+    /// Look at a live cluster: its pods, namespaces, and its own policies unless --policy is given.
+    #[arg(long)]
+    cluster: bool,
+    /// Context of the kubeconfig [default: the current one].
+    #[arg(long, value_name = "CONTEXT", requires = "cluster")]
+    context: Option<String>,
+    /// With --cluster: the namespace [default: the context's]. Else: for objects that name none [default: default].
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = namespace_name)]
+    namespace: Option<String>,
+    /// All namespaces of the cluster.
+    #[arg(short = 'A', long, requires = "cluster", conflicts_with = "namespace")]
+    all_namespaces: bool,
+    /// Only pods with these labels.
+    #[arg(short = 'l', long, value_name = "SELECTOR", requires = "cluster")]
+    selector: Option<String>,
+    /// How results are written.
+    #[arg(short, long, value_name = "FORMAT", env = "REVISOR_OUTPUT", default_value = "table")]
+    output: Output,
+    /// Findings only, or every verdict: pass, na and exempt too.
+    #[arg(long, value_name = "WHICH", default_value = "findings")]
+    verdicts: Verdicts,
+    /// The least severity of a finding for exit code 1: critical, high, medium, low or info.
+    #[arg(long, value_name = "SEVERITY", env = "REVISOR_FAIL_ON", default_value = "low")]
+    fail_on: Severity,
+    /// Exit code 1 for what could not be decided, too.
+    #[arg(long)]
+    fail_on_unknown: bool,
+    /// The input is the whole cluster: what is not in it does not exist.
+    #[arg(long)]
+    complete: bool,
+    /// The instant at which graces and exemptions are judged, RFC 3339 [default: now].
+    #[arg(long, value_name = "TIME")]
+    now: Option<Timestamp>,
+    /// Say what was left out, and why.
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  revisor audit deploy/                             a folder of manifests
+  helm template my-chart | revisor audit -          what a chart renders
+  kubectl get pods,ns,netpol -A -o json | revisor audit --complete -
+  revisor audit --policy policy.yaml deploy/        with a policy of your own
+  revisor audit --cluster -n team-a                 one namespace of a live cluster
+  revisor audit --cluster -A --output json          all of it, for machines";
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// For people.
+    Table,
+    /// For machines; the form is versioned.
+    Json,
+}
+
+/// Which results are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Verdicts {
+    /// `fail` and `unknown`.
+    Findings,
+    /// Every verdict.
+    All,
+}
+
+fn namespace_name(text: &str) -> Result<String, String> {
+    let is_inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_name = !text.is_empty() && text.len() <= 63 && text.bytes().all(is_inside);
+    match is_name && !text.starts_with('-') && !text.ends_with('-') {
+        true => Ok(text.to_owned()),
+        false => Err("expected a name of lower-case letters, digits and dashes".to_owned()),
+    }
+}
+
+/// Audits.
+pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
+    if args.paths.is_empty() && !args.cluster {
+        return Err(Failure::new(
+            "nothing to audit: name files or folders, `-` for standard input, or --cluster",
+        )
+        .help(EXAMPLES));
+    }
+    let now = args.now.unwrap_or_else(Timestamp::now);
+    let mut policies = Policies::default();
+    policies.read(&args.policies);
+    if policies.is_empty() && !args.policies.is_empty() {
+        // Not the default one in its place: the user wants to know about his own.
+        policies.errors.iter().for_each(|error| streams.error(error));
+        return Ok(Exit::Failed);
+    }
+    let whole = args.complete || (args.all_namespaces && args.selector.is_none());
+    let mut auditor = Auditor::over_input(whole);
+    let mut tell = |change, policies: &mut Policies| match change {
+        Change::Policy(record) => policies.add(record),
+        change => auditor.apply(change, now),
+    };
+    let all_read = if args.cluster {
+        cluster::look(&args, &mut policies, &mut tell, streams)?
+    } else {
+        read_files(&args, &mut policies, &mut tell, streams)?
+    };
+    if policies.is_empty() {
+        if args.verbose {
+            streams.note(&format!("no policy given: the profile {} judges", policies::DEFAULT_PROFILE));
+        }
+        policies.add_default();
+    }
+    let (records, problems) = policies.finish();
+    problems.iter().for_each(|problem| streams.error(problem));
+    for record in records {
+        auditor.apply(Change::Policy(record), now);
+    }
+    let ask = report::Ask {
+        now,
+        output: args.output,
+        verdicts: args.verdicts,
+        fail_on: args.fail_on,
+        fail_on_unknown: args.fail_on_unknown,
+        all_read: all_read && problems.is_empty(),
+    };
+    let is_clean = report::write(&mut auditor, &ask, streams.out)?;
+    Ok(match (all_read && problems.is_empty(), is_clean) {
+        (false, _) => Exit::Failed,
+        (true, false) => Exit::Findings,
+        (true, true) => Exit::Clean,
+    })
+}
+
+/// Tells what changes, with the policies to add to.
+type Tell<'t> = dyn FnMut(Change, &mut Policies) + 't;
+
+/// Reads every file; false when something could not be read.
+fn read_files(
+    args: &Args,
+    policies: &mut Policies,
+    tell: &mut Tell<'_>,
+    streams: &mut Streams<'_>,
+) -> Result<bool, Failure> {
+    let found = Files::find(&args.paths);
+    let mut reader = Reader::new(args.namespace.as_deref().unwrap_or("default"));
+    let mut all_read = found.errors.is_empty();
+    found.errors.iter().for_each(|error| streams.error(error));
+    for path in &found.files {
+        let file: Arc<str> = path.display().to_string().into();
+        match files::read(path) {
+            Ok(text) => reader.read(file, &text, &mut |change| tell(change, policies)),
+            Err(error) => {
+                all_read = false;
+                streams.error(&format!("{file}: {error}"));
+            }
+        }
+    }
+    reader.errors.iter().for_each(|error| streams.error(&error.to_string()));
+    if reader.more_errors > 0 {
+        streams.error(&format!("{} more errors are not shown", reader.more_errors));
+    }
+    all_read &= reader.errors.is_empty();
+    found.hints.iter().chain(&reader.hints).for_each(|hint| streams.note(hint));
+    if args.verbose {
+        say_what_was_left_out(&reader, &found, streams);
+    }
+    if reader.objects == 0 && all_read {
+        // An empty pipe must not come out clean.
+        return Err(Failure::new(match reader.foreign {
+            0 => "no Kubernetes objects in the input: it is empty".to_owned(),
+            foreign => format!(
+                "no Kubernetes objects in the input: {foreign} documents have neither apiVersion nor kind"
+            ),
+        }));
+    }
+    Ok(all_read)
+}
+
+fn say_what_was_left_out(reader: &Reader, found: &Files, streams: &mut Streams<'_>) {
+    if !reader.unknown_kinds.is_empty() {
+        let kinds = reader.unknown_kinds.iter().map(|(kind, count)| format!("{kind} ({count})"));
+        let kinds = kinds.collect::<Vec<_>>().join(", ");
+        streams.note(&format!("unknown kinds without an image, left out: {kinds}"));
+    }
+    if reader.foreign > 0 {
+        streams.note(&format!("documents that are no Kubernetes objects, left out: {}", reader.foreign));
+    }
+    if found.passed_over > 0 {
+        streams.note(&format!("hidden files and links out of the folder, left out: {}", found.passed_over));
+    }
+    streams.note(&format!(
+        "read {} objects in {} documents of {} files",
+        reader.objects,
+        reader.documents,
+        found.files.len()
+    ));
+}

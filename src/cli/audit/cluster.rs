@@ -1,0 +1,72 @@
+//! `revisor audit --cluster`: one look at a live cluster.
+
+use std::time::Duration;
+
+use kube::Client;
+
+use super::{Args, Tell};
+use crate::cli::audit::policies::{DEFAULT_PROFILE, Policies};
+use crate::cli::{Failure, Streams, connect};
+use crate::operator::one_shot::{OneShotError, Scope, one_shot};
+use crate::subject::Resource;
+
+/// Looks once and tells what is there. True: everything was read, or is told as not permitted.
+pub(super) fn look(
+    args: &Args,
+    policies: &mut Policies,
+    tell: &mut Tell<'_>,
+    streams: &mut Streams<'_>,
+) -> Result<bool, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(format!("no runtime: {error}")))?;
+    let seen = runtime.block_on(async {
+        let mut config = connect::config(args.context.as_deref()).await?;
+        // Somebody waits for an answer.
+        config.connect_timeout = Some(Duration::from_secs(10));
+        let url = config.cluster_url.to_string();
+        let default_namespace = config.default_namespace.clone();
+        let client = Client::try_from(config).map_err(|error| Failure::new(format!("{url}: {error}")))?;
+        let namespace = args.namespace.as_deref().unwrap_or(&default_namespace);
+        let scope = Scope {
+            namespace: (!args.all_namespaces).then_some(namespace),
+            selector: args.selector.as_deref(),
+            policies: args.policies.is_empty(),
+        };
+        one_shot(&client, scope, &mut |change| tell(change, policies))
+            .await
+            .map_err(|error| failure(&url, &error))
+    })?;
+    for resource in &seen.denied {
+        let costs = match resource {
+            Resource::Jobs => "pods are reported under their Job, not their CronJob",
+            Resource::ImagePolicies => "the cluster's policies are not used; give some with --policy",
+            _ => "rules that read it are unknown",
+        };
+        streams.note(&format!("listing {resource} is not permitted: {costs}"));
+    }
+    if args.policies.is_empty() && seen.policies == 0 {
+        let why = if seen.has_crd {
+            "no policies to be read in the cluster"
+        } else {
+            "Revisor is not installed there"
+        };
+        streams.note(&format!("{why}: the profile {DEFAULT_PROFILE} judges"));
+    }
+    Ok(true)
+}
+
+fn failure(url: &str, error: &OneShotError) -> Failure {
+    let failure = Failure::new(format!("{url}: {error}"));
+    match error {
+        OneShotError::PodsDenied { .. } => failure.help(
+            "Look at a namespace you may read with -n NAMESPACE, or ask for the ClusterRole `view` there.",
+        ),
+        OneShotError::NoNamespace(_) => {
+            failure.help("`kubectl get namespaces` lists them; -n names one, -A means all.")
+        }
+        OneShotError::Unauthenticated(_) => {
+            failure.help("Log in to the cluster again, or name another --context.")
+        }
+        OneShotError::Failed { .. } => failure,
+    }
+}

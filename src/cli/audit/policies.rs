@@ -1,0 +1,105 @@
+//! The policies of an audit: from the input, from `--policy`, from the cluster, or the profile Baseline.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::files;
+use crate::decode::manifest::Reader;
+use crate::decode::{Change, PolicyRecord, Source};
+use crate::policy::compile::{CompiledPolicy, builtin};
+
+/// The profile that judges where no policy is given.
+pub(super) const DEFAULT_PROFILE: &str = "Baseline";
+
+/// Policies as they are found.
+#[derive(Debug, Default)]
+pub(super) struct Policies {
+    records: Vec<PolicyRecord>,
+    /// What is wrong with them.
+    pub(super) errors: Vec<String>,
+}
+
+impl Policies {
+    /// Reads the files of `--policy`, which hold policies and nothing else.
+    pub(super) fn read(&mut self, paths: &[PathBuf]) {
+        for path in paths {
+            let file: Arc<str> = path.display().to_string().into();
+            let text = match files::read(path) {
+                Ok(text) => text,
+                Err(error) => {
+                    self.errors.push(format!("{file}: {error}"));
+                    continue;
+                }
+            };
+            let mut reader = Reader::new("default");
+            let mut policies = 0;
+            reader.read(file.clone(), &text, &mut |change| {
+                if let Change::Policy(record) = change {
+                    policies += 1;
+                    self.add(record);
+                }
+            });
+            self.errors.extend(reader.errors.iter().map(ToString::to_string));
+            if reader.objects + reader.foreign > policies + reader.errors.len() {
+                self.errors.push(format!(
+                    "{file}: expected nothing but ImagePolicies (revisor.dev/v1alpha1) in a file of --policy; \
+                     what is to be audited is named without it"
+                ));
+            } else if policies == 0 && reader.errors.is_empty() {
+                self.errors
+                    .push(format!("{file}: expected an ImagePolicy (revisor.dev/v1alpha1), found nothing"));
+            }
+        }
+    }
+
+    /// Takes a policy. A second one of the same name that says the same is no second one.
+    pub(super) fn add(&mut self, record: PolicyRecord) {
+        match self.records.iter().find(|known| known.name == record.name) {
+            None => self.records.push(record),
+            Some(known) if known.spec == record.spec => {}
+            Some(known) => self.errors.push(format!(
+                "{}: stands here too, differently: {}",
+                at(&record),
+                known.source.as_ref().map_or_else(|| "in the cluster".to_owned(), place),
+            )),
+        }
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Takes the default one.
+    pub(super) fn add_default(&mut self) {
+        self.add(builtin(DEFAULT_PROFILE));
+    }
+
+    /// Every policy, with what in them cannot be used added to the errors.
+    pub(super) fn finish(self) -> (Vec<PolicyRecord>, Vec<String>) {
+        let Self { records, mut errors } = self;
+        for record in &records {
+            for problem in &CompiledPolicy::compile(record).problems {
+                errors.push(format!(
+                    "{}: {}: {} ({})",
+                    at(record),
+                    problem.field,
+                    problem.message,
+                    problem.reason
+                ));
+            }
+        }
+        (records, errors)
+    }
+}
+
+fn at(record: &PolicyRecord) -> String {
+    match &record.source {
+        Some(source) => format!("{}: ImagePolicy {}", place(source), record.name),
+        None => format!("ImagePolicy {}", record.name),
+    }
+}
+
+fn place(source: &Source) -> String {
+    format!("{}:{}", source.file, source.line)
+}

@@ -1,0 +1,47 @@
+//! From the auditor to standard output and the exit code. The only place that names the report's types.
+
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+
+use super::super::colour;
+use super::{Output, Verdicts};
+use crate::auditor::Auditor;
+use crate::report::gather::{Gathering, Listed};
+use crate::report::json::json;
+use crate::report::table::table;
+use crate::verdict::Severity;
+
+/// What is asked for.
+pub(super) struct Ask {
+    pub(super) now: Timestamp,
+    pub(super) output: Output,
+    pub(super) verdicts: Verdicts,
+    pub(super) fail_on: Severity,
+    pub(super) fail_on_unknown: bool,
+    /// The input and the policies could be read in full.
+    pub(super) all_read: bool,
+}
+
+/// Judges everything, writes it, and says whether it is clean.
+pub(super) fn write(auditor: &mut Auditor, ask: &Ask, out: &mut dyn Write) -> io::Result<bool> {
+    let mut gathering = Gathering::new(match ask.verdicts {
+        Verdicts::Findings => Listed::Findings,
+        Verdicts::All => Listed::All,
+    });
+    auditor.audit(ask.now, &mut |judgement| gathering.tell(judgement));
+    let seen = auditor.snapshot(ask.now).seen;
+    let mut report = gathering.report(ask.now, auditor.policies(), &seen, auditor.unsupported());
+    report.summary.incomplete = !ask.all_read;
+    if report.summary.incomplete && report.is_about_nothing() {
+        // The errors are told; a report of nothing would look clean.
+        return Ok(false);
+    }
+    let text = match ask.output {
+        Output::Json => json(&report)?,
+        Output::Table => table(&report, colour()),
+    };
+    out.write_all(text.as_bytes())?;
+    let undecided = ask.fail_on_unknown && report.has_unknown();
+    Ok(!undecided && !report.has_fail(ask.fail_on))
+}

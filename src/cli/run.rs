@@ -1,0 +1,79 @@
+//! `revisor run`: the operator.
+
+use std::net::SocketAddr;
+
+use clap::ValueEnum;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Exit, Failure, connect};
+use crate::operator::{self, Settings, log};
+
+/// Runs the operator: watches the cluster and keeps status, Events and metrics up to date, until it is stopped.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Context of the kubeconfig [default: the current one, else the cluster we run in].
+    #[arg(long, value_name = "CONTEXT", env = "REVISOR_CONTEXT")]
+    context: Option<String>,
+    /// Where to serve /metrics, /livez and /readyz.
+    #[arg(long, value_name = "ADDRESS", env = "REVISOR_ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
+    admin_address: SocketAddr,
+    /// How log lines are written.
+    #[arg(long, value_name = "FORMAT", env = "REVISOR_LOG_FORMAT", default_value = "json")]
+    log_format: LogFormat,
+    /// What is logged: error, warn, info, debug, trace, or a filter such as `info,revisor=debug`.
+    #[arg(long, value_name = "LEVEL", env = "REVISOR_LOG_LEVEL", default_value = "info")]
+    log_level: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    /// One object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Runs until a signal comes.
+pub(super) fn run(args: Args) -> Result<Exit, Failure> {
+    let Args { context, admin_address, log_format, log_level } = args;
+    log(log_format, &log_level)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(format!("no runtime: {error}")))?;
+    runtime.block_on(async {
+        let config = connect::config(context.as_deref()).await?;
+        operate(config, admin_address).await
+    })
+}
+
+/// The one place that names the operator.
+async fn operate(config: kube::Config, listen: SocketAddr) -> Result<Exit, Failure> {
+    let instance = std::env::var("POD_NAME").unwrap_or_else(|_| "revisor".to_owned());
+    let settings = Settings { listen, instance, ..Settings::default() };
+    let stopped = stop_signal()?;
+    operator::run(config, settings, stopped)
+        .await
+        .map_err(anyhow::Error::from)
+        .map_err(|error| Failure::new(format!("{error:#}")))?;
+    Ok(Exit::Clean)
+}
+
+/// Ready when the process is asked to end: by Ctrl-C, or by the kubelet.
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    let listen =
+        |kind| signal(kind).map_err(|error| Failure::new(format!("cannot listen for signals: {error}")));
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+fn log(format: LogFormat, level: &str) -> Result<(), Failure> {
+    let format = match format {
+        LogFormat::Json => log::Format::Json,
+        LogFormat::Text => log::Format::Text,
+    };
+    log::init(format, level).map_err(|error| Failure::new(format!("--log-level: {error}")))
+}

@@ -1,0 +1,173 @@
+//! A YAML stream cut into its documents, by lines alone: a document that does not parse never swallows the
+//! next one.
+
+/// One document of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Document<'t> {
+    /// Its text, the line of its `---` included.
+    pub(super) text: &'t str,
+    /// Its number in the file, counted from 1; empty documents count.
+    pub(super) number: u32,
+    /// The line on which `text` begins, counted from 1.
+    pub(super) first_line: u32,
+    /// The first line with content, counted from 1.
+    pub(super) content_line: u32,
+}
+
+/// Cuts a stream at lines that begin with `---` (a document begins) or `...` (one ends). Documents of nothing
+/// but comments are left out. Such lines inside a block scalar are indented and so no markers.
+pub(super) fn documents(text: &str) -> impl Iterator<Item = Document<'_>> {
+    let mut lines = Lines { rest: text, offset: 0, line: 1 };
+    let mut number = 0;
+    let mut open = Open::at(0, 1);
+    let mut ended = false;
+    std::iter::from_fn(move || {
+        while !ended {
+            let finished = match lines.next() {
+                Some(line) if is_marker(line.text, "---") && !open.only_directives() => {
+                    let finished = std::mem::replace(&mut open, Open::at(line.offset, line.number));
+                    open.see(line.text.get(3..).unwrap_or_default(), line.number);
+                    (finished, line.offset)
+                }
+                Some(line) if is_marker(line.text, "---") => {
+                    open.marked = true;
+                    open.see(line.text.get(3..).unwrap_or_default(), line.number);
+                    continue;
+                }
+                Some(line) if is_marker(line.text, "...") => {
+                    (std::mem::replace(&mut open, Open::at(lines.offset, lines.line)), line.offset)
+                }
+                Some(line) => {
+                    open.see(line.text, line.number);
+                    continue;
+                }
+                None => {
+                    ended = true;
+                    (open, text.len())
+                }
+            };
+            let (finished, end) = finished;
+            // What stands before the first marker is a document only when it says something.
+            number += u32::from(finished.content_line.is_some() || finished.marked || finished.offset > 0);
+            if let Some(content_line) = finished.content_line {
+                let text = text.get(finished.offset..end).unwrap_or_default();
+                return Some(Document { text, number, first_line: finished.line, content_line });
+            }
+        }
+        None
+    })
+}
+
+/// The document being collected.
+#[derive(Clone, Copy)]
+struct Open {
+    offset: usize,
+    line: u32,
+    content_line: Option<u32>,
+    directives: bool,
+    marked: bool,
+}
+
+impl Open {
+    fn at(offset: usize, line: u32) -> Self {
+        Self { offset, line, content_line: None, directives: false, marked: false }
+    }
+
+    fn see(&mut self, line: &str, number: u32) {
+        let trimmed = line.trim();
+        match trimmed.as_bytes().first() {
+            None | Some(b'#') => {}
+            Some(b'%') if self.content_line.is_none() && line.starts_with('%') => self.directives = true,
+            Some(_) => {
+                self.content_line.get_or_insert(number);
+            }
+        }
+    }
+
+    /// Directives stand before the `---` of the document they are about.
+    fn only_directives(&self) -> bool {
+        self.directives && self.content_line.is_none() && !self.marked
+    }
+}
+
+struct Line<'t> {
+    text: &'t str,
+    offset: usize,
+    number: u32,
+}
+
+struct Lines<'t> {
+    rest: &'t str,
+    offset: usize,
+    line: u32,
+}
+
+impl<'t> Iterator for Lines<'t> {
+    type Item = Line<'t>;
+
+    fn next(&mut self) -> Option<Line<'t>> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let length = self.rest.find('\n').map_or(self.rest.len(), |at| at + 1);
+        let (text, rest) = self.rest.split_at(length);
+        let line = Line { text, offset: self.offset, number: self.line };
+        self.rest = rest;
+        self.offset += length;
+        self.line += 1;
+        Some(line)
+    }
+}
+
+fn is_marker(line: &str, marker: &str) -> bool {
+    line.strip_prefix(marker).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(text: &str) -> Vec<(u32, u32, &str)> {
+        documents(text).map(|document| (document.number, document.content_line, document.text)).collect()
+    }
+
+    #[test]
+    fn documents_keep_their_number_and_first_line() {
+        let text = "a: 1\n---\n# only a comment\n---\n\n# two\nb: 2\n...\nc: 3\n";
+        assert_eq!(split(text), [(1, 1, "a: 1\n"), (3, 7, "---\n\n# two\nb: 2\n"), (4, 9, "c: 3\n")],);
+    }
+
+    #[test]
+    fn a_stream_that_begins_with_a_marker_has_no_document_before_it() {
+        assert_eq!(split("---\na: 1\n---\nb: 2"), [(1, 2, "---\na: 1\n"), (2, 4, "---\nb: 2")]);
+        assert_eq!(split("# licence\n---\na: 1\n"), [(1, 3, "---\na: 1\n")]);
+    }
+
+    #[test]
+    fn windows_line_ends_split_too() {
+        assert_eq!(split("a: 1\r\n---\r\nb: 2\r\n"), [(1, 1, "a: 1\r\n"), (2, 3, "---\r\nb: 2\r\n")]);
+    }
+
+    #[test]
+    fn a_marker_is_alone_in_column_0() {
+        let text = "a: |\n  ---\n  text\nb: |-\n ---\nc: ---x\n---x: 1\n";
+        assert_eq!(split(text).len(), 1);
+    }
+
+    #[test]
+    fn content_may_stand_on_the_line_of_the_marker() {
+        assert_eq!(split("--- {a: 1}\n--- # nothing\n"), [(1, 1, "--- {a: 1}\n")]);
+    }
+
+    #[test]
+    fn directives_stay_with_the_document_they_are_about() {
+        let text = "%YAML 1.2\n---\na: 1\n...\n%TAG ! tag:x,1:\n---\nb: 2\n";
+        assert_eq!(split(text), [(1, 3, "%YAML 1.2\n---\na: 1\n"), (2, 7, "%TAG ! tag:x,1:\n---\nb: 2\n")],);
+    }
+
+    #[test]
+    fn empty_text_has_no_documents() {
+        assert_eq!(split(""), []);
+        assert_eq!(split("---\n---\n...\n# end"), []);
+    }
+}

@@ -1,0 +1,216 @@
+//! From verdicts, told one by one, to the report of `revisor audit`.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::auditor::audit::Judgement;
+use crate::auditor::findings::FindingId;
+use crate::auditor::snapshot::Seen;
+use crate::decode::UnsupportedObject;
+use crate::policy::compile::CompiledPolicy;
+
+use super::result::{AppliedPolicy, AuditReport, AuditResult, Place, Shown, Summary, Tool, Unsupported};
+
+/// Which rows are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// `fail` and `unknown`.
+    Findings,
+    /// Every verdict.
+    All,
+}
+
+/// The rows of a report in the making: one a policy, rule and subject. A subject that stands in the input
+/// several times (the pods of a Deployment) is shown once, with the worst of its verdicts.
+#[derive(Debug)]
+pub struct Gathering {
+    listed: Listed,
+    rows: BTreeMap<(FindingId, Arc<str>), AuditResult>,
+}
+
+impl Gathering {
+    /// No rows.
+    pub fn new(listed: Listed) -> Self {
+        Self { listed, rows: BTreeMap::new() }
+    }
+
+    /// Takes in a verdict, in any order.
+    pub fn tell(&mut self, judgement: &Judgement<'_>) {
+        let shown = Shown::of(judgement);
+        if self.listed == Listed::Findings && matches!(shown, Shown::Pass | Shown::Na) {
+            return;
+        }
+        match self.rows.entry((judgement.id, judgement.policy.name.clone())) {
+            Entry::Vacant(place) => {
+                place.insert(judgement.into());
+            }
+            Entry::Occupied(mut known) => {
+                let row = known.get_mut();
+                match shown.cmp(&row.verdict) {
+                    std::cmp::Ordering::Less => *row = judgement.into(),
+                    std::cmp::Ordering::Equal => agree(row, judgement),
+                    std::cmp::Ordering::Greater => {}
+                }
+            }
+        }
+    }
+
+    /// The report.
+    pub fn report(
+        self,
+        observed_at: Timestamp,
+        policies: &[Arc<CompiledPolicy>],
+        seen: &Seen,
+        unsupported: &[UnsupportedObject],
+    ) -> AuditReport {
+        let mut summary = Summary {
+            namespaces: seen.namespaces,
+            image_uses: seen.image_uses,
+            images: seen.images,
+            malformed: seen.malformed,
+            unsupported: unsupported.len(),
+            ..Summary::default()
+        };
+        let (mut pass, mut na) = (0, 0);
+        for row in self.rows.values() {
+            match row.verdict {
+                Shown::Fail => {
+                    summary.fail += 1;
+                    summary.fail_by_severity.count(row.severity);
+                }
+                Shown::Unknown => summary.unknown += 1,
+                Shown::Exempt => summary.exempt += 1,
+                Shown::Pass => pass += 1,
+                Shown::Na => na += 1,
+            }
+        }
+        if self.listed == Listed::All {
+            (summary.pass, summary.na) = (Some(pass), Some(na));
+        }
+        let is_listed = |row: &AuditResult| self.listed == Listed::All || row.verdict.is_finding();
+        let mut results: Vec<_> = self.rows.into_values().filter(is_listed).collect();
+        results.sort_by(|left, right| key(left).cmp(&key(right)));
+        let mut unsupported: Vec<_> = unsupported.iter().map(Unsupported::from).collect();
+        unsupported.sort();
+        AuditReport {
+            version: "v1",
+            tool: Tool { version: env!("CARGO_PKG_VERSION") },
+            observed_at,
+            policies: policies.iter().map(|policy| AppliedPolicy::from(&**policy)).collect(),
+            summary,
+            results,
+            unsupported,
+        }
+    }
+}
+
+/// Another object says the same of the subject: it is counted, and of two sentences or places the lesser is
+/// shown, so that the order of the input does not matter.
+fn agree(row: &mut AuditResult, judgement: &Judgement<'_>) {
+    let pods = row.pods.unwrap_or(0) + judgement.pods;
+    let source = match (row.source.take(), judgement.source.map(Place::from)) {
+        (Some(known), Some(other)) => Some(known.min(other)),
+        (known, other) => known.or(other),
+    };
+    let other = (judgement.verdict.reason(), judgement.message);
+    if other < (row.reason, row.message.as_deref().unwrap_or_default()) {
+        *row = judgement.into();
+    }
+    row.pods = Some(pods).filter(|pods| *pods > 0);
+    row.source = source;
+}
+
+/// The fixed order of rows.
+fn key(row: &AuditResult) -> impl Ord + '_ {
+    let place = (&row.namespace, &row.subject, row.slot, &row.container, &row.image);
+    (place, row.rule, &row.policy, row.verdict, &row.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{World, image_subject, namespace_subject, report};
+    use super::*;
+    use crate::auditor::findings::{State, Subject};
+    use crate::verdict::{Severity, Verdict};
+
+    fn judged(world: World, change: impl Fn(usize, &mut Judgement<'_>), listed: Listed) -> AuditReport {
+        report(&world.snapshot(), listed, &[], change)
+    }
+
+    fn web() -> Subject {
+        image_subject("team-a", "Deployment/web", "app", "evil.test/x:1")
+    }
+
+    #[test]
+    fn rows_stand_in_a_fixed_order_whatever_order_they_came_in() {
+        let subjects = [
+            namespace_subject("team-b"),
+            image_subject("team-b", "Deployment/web", "b", "evil.test/x:1"),
+            image_subject("team-b", "Deployment/web", "a", "evil.test/x:1"),
+            image_subject("team-a", "Pod/web", "a", "evil.test/x:1"),
+        ];
+        let order = |subjects: &mut dyn Iterator<Item = &Subject>| {
+            let world = subjects.fold(World::baseline(), |world, it| world.on(0, it.clone(), State::Fail));
+            let row = |row: AuditResult| (row.namespace, row.subject.name, row.container);
+            judged(world, |_, _| {}, Listed::Findings).results.into_iter().map(row).collect::<Vec<_>>()
+        };
+        let sorted = order(&mut subjects.iter());
+        assert_eq!(sorted, order(&mut subjects.iter().rev()));
+        assert_eq!(sorted[0].0.as_deref(), Some("team-a"));
+        assert_eq!(sorted[1].2.as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn pods_of_one_workload_are_one_row_with_the_worst_verdict_and_the_first_place() {
+        let world = || (0..4).fold(World::baseline(), |world, _| world.on(0, web(), State::Fail));
+        let differ = |index: usize, judgement: &mut Judgement<'_>| {
+            judgement.pods = 1;
+            (judgement.verdict, judgement.message) = [
+                (Verdict::Pass, ""),
+                (Verdict::Fail("NotAllowed"), "b"),
+                (Verdict::Fail("NotAllowed"), "a"),
+                (Verdict::Unknown("Malformed"), "c"),
+            ][index];
+        };
+        for reversed in [false, true] {
+            let order = |index| if reversed { 3 - index } else { index };
+            let report = judged(world(), |index, it| differ(order(index), it), Listed::All);
+            let [row] = &*report.results else { panic!("{report:?}") };
+            assert_eq!((row.verdict, row.pods, row.message.as_deref()), (Shown::Fail, Some(2), Some("a")));
+            assert_eq!((report.summary.fail, report.summary.pass), (1, Some(0)));
+        }
+    }
+
+    #[test]
+    fn all_verdicts_are_listed_on_request_and_what_was_not_asked_for_is_not_counted() {
+        let world = || World::baseline().on(0, web(), State::Fail).on(0, web(), State::Exempt(0));
+        let pass = |_: usize, it: &mut Judgement<'_>| it.verdict = Verdict::Pass;
+        let all = judged(World::baseline().on(0, web(), State::Fail), pass, Listed::All);
+        assert_eq!((all.results.len(), all.summary.pass, all.summary.na), (1, Some(1), Some(0)));
+        assert!(all.results[0].remedy.is_none() && all.results[0].reason.is_none());
+        let findings = judged(World::baseline().on(0, web(), State::Fail), pass, Listed::Findings);
+        assert_eq!((findings.results.len(), findings.summary.pass), (0, None));
+        let both = judged(world(), |_, _| {}, Listed::Findings);
+        assert_eq!((both.summary.fail, both.summary.exempt), (1, 0), "one subject is one row");
+    }
+
+    #[test]
+    fn a_severity_is_a_threshold_and_what_is_unsupported_is_unknown() {
+        let clean = judged(World::baseline(), |_, _| {}, Listed::Findings);
+        assert!(!clean.has_fail(Severity::Info) && !clean.has_unknown());
+        let failing = judged(World::baseline().on(0, web(), State::Fail), |_, _| {}, Listed::Findings);
+        assert!(failing.has_fail(Severity::Low) && failing.has_fail(Severity::Critical));
+        let object = UnsupportedObject {
+            namespace: "vm".into(),
+            kind: "VirtualMachine".into(),
+            name: "x".into(),
+            image: "i".into(),
+            source: None,
+        };
+        let report = report(&World::baseline().snapshot(), Listed::Findings, &[object], |_, _| {});
+        assert!(report.has_unknown() && report.unsupported[0].subject.kind == "VirtualMachine");
+    }
+}

@@ -1,0 +1,10 @@
+//! The real operator against the in-memory API server of testkit.
+
+#[path = "operator/findings.rs"]
+mod findings;
+#[path = "operator/outages.rs"]
+mod outages;
+#[path = "operator/rights.rs"]
+mod rights;
+#[path = "operator/support.rs"]
+mod support;

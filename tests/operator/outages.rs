@@ -1,0 +1,137 @@
+//! An API server that goes away, forgets, refuses, or says nothing.
+
+use std::time::Duration;
+
+use revisor::operator::{Settings, StreamingLists};
+use testkit::apiserver::{ApiServer, Fault};
+
+use crate::support::{
+    POLICY, Running, a_while, deployment, eventually, in_pages, settings, status, tidy_namespace, violations,
+};
+
+#[tokio::test]
+async fn results_are_kept_while_the_api_server_is_away_and_it_is_not_pestered_and_all_comes_back() {
+    let server = ApiServer::builder().start().await;
+    server.apply(POLICY);
+    tidy_namespace(&server, "team-a");
+    deployment(&server, "team-a", "web", "evil.test/x:1");
+    let operator = Running::ready(&server, settings()).await;
+    violations(&server, 1).await;
+
+    server.go_away().await;
+    a_while().await;
+    assert_eq!(operator.get("/readyz").await.0, 200);
+    assert!(operator.get("/metrics").await.1.contains("state=\"fail\"} 1"));
+    server.reset_records();
+    server.come_back().await;
+    deployment(&server, "team-a", "shop", "evil.test/y:1");
+    violations(&server, 2).await;
+    assert!(server.requests().total() < 100, "{}", server.requests().total());
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn an_operator_that_starts_before_its_api_server_waits_for_it() {
+    let server = ApiServer::builder().start().await;
+    server.apply(POLICY);
+    server.go_away().await;
+    let operator = Running::start(&server, settings()).await;
+    a_while().await;
+    let (code, body) = operator.get("/readyz").await;
+    assert_eq!(code, 503);
+    assert!(body.contains("the API server does not answer"), "{body}");
+    assert_eq!(operator.get("/livez").await.0, 200);
+    server.come_back().await;
+    operator.until_ready().await;
+    violations(&server, 0).await;
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn lists_are_streamed_where_that_works_and_paged_where_it_is_refused() {
+    for streams in [true, false] {
+        let builder = ApiServer::builder();
+        let server = if streams { builder } else { builder.without_watch_list() }.start().await;
+        let operator = Running::ready(&server, settings()).await;
+        assert_eq!(server.count("list", "pods"), u64::from(!streams));
+        operator.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_watch_that_is_told_to_stream_and_is_refused_twice_lists_in_pages() {
+    let server = ApiServer::builder().without_watch_list().start().await;
+    let settings = Settings { streaming_lists: StreamingLists::On, ..settings() };
+    let operator = Running::ready(&server, settings).await;
+    assert_eq!(server.count("list", "pods"), 1);
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_streamed_list_that_never_ends_is_given_up_for_pages() {
+    let server = ApiServer::builder().start().await;
+    let stall = server.fault(Fault::stall_watch().on("pods").times(1));
+    let limit = Duration::from_millis(200);
+    let settings = Settings { streaming_lists: StreamingLists::On, streaming_limit: limit, ..settings() };
+    let operator = Running::ready(&server, settings).await;
+    assert_eq!((stall.hits(), server.count("list", "pods"), server.count("list", "namespaces")), (1, 1, 0));
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn forgotten_history_is_told_anew_and_what_vanished_meanwhile_is_gone() {
+    for settings in [settings(), in_pages()] {
+        let server = ApiServer::builder().start().await;
+        server.apply(POLICY);
+        tidy_namespace(&server, "team-a");
+        deployment(&server, "team-a", "web", "evil.test/x:1");
+        let operator = Running::ready(&server, settings).await;
+        violations(&server, 1).await;
+        server.go_away().await;
+        server.delete("Pod", "team-a", "web-7f-x");
+        server.delete("Deployment", "team-a", "web");
+        server.compact();
+        server.come_back().await;
+        violations(&server, 0).await;
+        assert!(
+            operator.metric(r#"revisor_watch_restarts_total{resource="pods",reason="expired"}"#).await
+                >= Some(1.0)
+        );
+        operator.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_ends_every_watch_at_once_is_not_hammered() {
+    let server = ApiServer::builder().start().await;
+    let operator = Running::ready(&server, in_pages()).await;
+    server.reset_records();
+    server.fault(Fault::cut_watch().on("pods").always());
+    tidy_namespace(&server, "team-a");
+    for number in 0..3 {
+        deployment(&server, "team-a", &format!("web-{number}"), "evil.test/x:1");
+        a_while().await;
+    }
+    assert!(server.count("watch", "pods") <= 12, "{}", server.count("watch", "pods"));
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn writes_that_fail_or_get_no_answer_are_made_later() {
+    let server = ApiServer::builder().start().await;
+    server.apply(POLICY);
+    tidy_namespace(&server, "team-a");
+    let settings = Settings { write_deadline: Duration::from_millis(200), ..settings() };
+    let operator = Running::ready(&server, settings).await;
+    violations(&server, 0).await;
+    let busy = server.fault(Fault::too_many_requests(1).on("imagepolicies/status"));
+    let lost = server.fault(Fault::hang_up().on("namespaceaudits").method("PATCH"));
+    let slow = server.fault(Fault::answer(503).on("events").method("POST"));
+    deployment(&server, "team-a", "web", "evil.test/x:1");
+    violations(&server, 1).await;
+    eventually("an audit", async || server.get("NamespaceAudit", "team-a", "revisor").is_some()).await;
+    eventually("an Event", async || server.list("Event", "team-a").len() == 1).await;
+    assert_eq!((busy.hits(), lost.hits(), slow.hits()), (1, 1, 1));
+    assert!(status(&server).is_object());
+    operator.stop().await;
+}
