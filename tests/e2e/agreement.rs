@@ -71,7 +71,7 @@ fn audit_of_the_cluster_and_namespace_audit_agree() {
     let name = "agreement";
     let rules = "{trustedRegistry: {severity: critical, allow: [registry.example]}, noMutableTag: {}, \
                  pullPolicyAlways: {mode: Always}, digestPinned: {}, defaultDenyIngress: {}, \
-                 podSecurityEnforced: {minLevel: baseline}, requiredLabels: {labels: [{key: owner}]}, \
+                 podSecurityEnforced: {minLevel: baseline}, requiredLabels: {labels: {owner: 'team-.+'}}, \
                  runningDigestMatches: {}}";
     let policy = policy(name, name, rules);
     cluster.create_namespace(name);

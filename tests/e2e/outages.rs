@@ -7,7 +7,9 @@ use testkit::controlplane::ControlPlane;
 use crate::objects::{EVIL, TRUSTED, deployment, pod, policy};
 use crate::operator::Operator;
 use crate::wait::{check, until};
-use crate::world::{await_audited, await_event, await_findings, await_violations, events, installed};
+use crate::world::{
+    await_audited, await_event, await_findings, await_violations, events, installed, namespace_audit,
+};
 
 const RULES: &str = "{trustedRegistry: {allow: [registry.example]}, defaultDenyIngress: {}}";
 
@@ -55,7 +57,7 @@ fn while_the_api_server_is_away_the_last_results_are_kept_and_then_all_is_right_
     operator.terminate();
 }
 
-/// What a second operator must leave as it is: resource versions by name.
+/// What a second operator must leave as it is, by name: every byte, the resource version among them.
 fn written(cluster: &ControlPlane) -> BTreeMap<String, String> {
     let kinds = "imagepolicies.revisor.dev,namespaceaudits.revisor.dev";
     let list = cluster.kubectl_json(&["get", kinds, "-A"]);
@@ -63,7 +65,7 @@ fn written(cluster: &ControlPlane) -> BTreeMap<String, String> {
     let names = items.iter().map(|item| {
         let metadata = &item["metadata"];
         let name = format!("{} {} {}", item["kind"], metadata["namespace"], metadata["name"]);
-        (name, metadata["resourceVersion"].to_string())
+        (name, item.to_string())
     });
     names.collect()
 }
@@ -97,6 +99,12 @@ fn a_restarted_operator_writes_nothing_to_an_unchanged_cluster() {
     ];
     await_findings(&cluster, name, &expected);
     await_violations(&cluster, name, 3);
+    until("both replicas are counted", || {
+        let audit = namespace_audit(&cluster, name).unwrap_or_default();
+        let counts =
+            audit["findings"].as_array().map(|findings| findings.iter().any(|finding| finding["pods"] == 2));
+        check(counts == Some(true), || audit.to_string())
+    });
     await_event(&cluster, name, "Warning", "Namespace/restart", "DefaultDenyIngress");
     await_event(&cluster, name, "Warning", "Deployment/web", "TrustedRegistry");
     await_event(&cluster, name, "Warning", "Pod/bad", "TrustedRegistry");

@@ -78,7 +78,7 @@ fn the_api_server_refuses_each_kind_of_bad_policy_and_names_the_field() {
         (
             "twice",
             format!("rules: {{validReference: {{}}}}\nexemptions: [{{{sound}}}, {{{sound}}}]"),
-            &["spec.exemptions[1]"],
+            &["spec.exemptions", "uplicate"],
         ),
         ("null-rule", "rules:\n  pullPolicyAlways:".into(), &["spec.rules.pullPolicyAlways"]),
         (
