@@ -7,9 +7,7 @@ use testkit::controlplane::ControlPlane;
 use crate::objects::{EVIL, TRUSTED, deployment, pod, policy};
 use crate::operator::Operator;
 use crate::wait::{check, until};
-use crate::world::{
-    await_audited, await_event, await_findings, await_violations, events, installed, namespace_audit,
-};
+use crate::world::{await_audited, await_event, await_findings, await_violations, events, installed};
 
 const RULES: &str = "{trustedRegistry: {allow: [registry.example]}, defaultDenyIngress: {}}";
 
@@ -99,12 +97,6 @@ fn a_restarted_operator_writes_nothing_to_an_unchanged_cluster() {
     ];
     await_findings(&cluster, name, &expected);
     await_violations(&cluster, name, 3);
-    until("both replicas are counted", || {
-        let audit = namespace_audit(&cluster, name).unwrap_or_default();
-        let counts =
-            audit["findings"].as_array().map(|findings| findings.iter().any(|finding| finding["pods"] == 2));
-        check(counts == Some(true), || audit.to_string())
-    });
     await_event(&cluster, name, "Warning", "Namespace/restart", "DefaultDenyIngress");
     await_event(&cluster, name, "Warning", "Deployment/web", "TrustedRegistry");
     await_event(&cluster, name, "Warning", "Pod/bad", "TrustedRegistry");
