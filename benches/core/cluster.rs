@@ -117,9 +117,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Namespaces, network policies and the policy.
+    /// The policy, namespaces and network policies.
     fn tell_the_rest(&mut self) -> Result<()> {
         let mut text = String::new();
+        // The policy first: what no policy reads is not kept.
+        self.auditor.apply(self.policy(0)?, self.now);
+        self.auditor.apply(Change::RelistStarted(Resource::NetworkPolicies), self.now);
         for namespace in 0..self.cluster.namespaces {
             text.clear();
             self.cluster.namespace(&mut text, namespace);
@@ -130,7 +133,6 @@ impl Run<'_> {
                 self.auditor.apply(change::<NetworkPolicyRecord>(&text)?, self.now);
             }
         }
-        self.auditor.apply(self.policy(0)?, self.now);
         for kind in Resource::ALL.into_iter().filter(|kind| *kind != Resource::Pods) {
             self.auditor.apply(Change::RelistFinished(kind), self.now);
         }
