@@ -299,9 +299,62 @@ fn unknown_kinds_are_named_once_and_only_on_request() {
 fn an_image_in_an_unsupported_kind_is_unknown_and_fails_only_on_request() {
     let vm =
         "apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nmetadata: {name: v}\nspec: {image: 'disk:1'}\n";
-    let folder = folder("unsupported", &[("vm.yaml", vm)]);
+    let elsewhere = POLICY.replace("  rules:", "  scope: {namespaces: {exclude: [default]}}\n  rules:");
+    let elsewhere = elsewhere.replace("name: mine", "name: elsewhere");
+    let folder =
+        folder("unsupported", &[("vm.yaml", vm), ("policy.yaml", &format!("{POLICY}---\n{elsewhere}"))]);
     assert_eq!(run(&folder, &["audit", "vm.yaml"]).code, 0);
     assert_eq!(run(&folder, &["audit", "vm.yaml", "--fail-on-unknown"]).code, 1);
+    let table = run(&folder, &["audit", "vm.yaml"]).out;
+    assert!(
+        table.contains("  VirtualMachine/v  vm.yaml:1\n    unknown  ValidReference  disk:1  Virtual"),
+        "{table}"
+    );
+    assert!(
+        table.ends_with("\n\nNo violations, 1 unknown in 0 image uses and 0 namespaces (policy baseline)\n")
+    );
+
+    let report = run(&folder, &["audit", "vm.yaml", "policy.yaml", "-o", "json"]).json();
+    assert_eq!((&report["summary"]["unknown"], &report["summary"]["unsupported"]), (&1.into(), &1.into()));
+    let [row] = &**report["results"].as_array().unwrap() else { panic!("{report}") };
+    let message = "VirtualMachine is a kind that Revisor does not know, so this image was not judged: report the kind, \
+                   or render the object to pods and audit those";
+    let expected = serde_json::json!({
+        "id": row["id"], "policy": "mine", "rule": "TrustedRegistry", "verdict": "unknown",
+        "reason": "UnsupportedKind", "severity": "high", "namespace": "default",
+        "subject": {"kind": "VirtualMachine", "name": "v"}, "image": "disk:1",
+        "canonical": "docker.io/library/disk:1", "message": message, "controls": row["controls"],
+        "source": {"file": "vm.yaml", "line": 1},
+    });
+    assert_eq!(*row, expected);
+}
+
+#[test]
+fn a_static_pod_is_marked() {
+    let mirror = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: etcd-n1\n  namespace: kube-system\n  annotations: \
+                  {kubernetes.io/config.mirror: x}\n  ownerReferences: [{apiVersion: v1, kind: Node, name: n1, \
+                  uid: u, controller: true}]\nspec: {containers: [{name: etcd, image: 'evil.test/x:1'}]}\n";
+    let folder =
+        folder("static", &[("a.yaml", &format!("{}---\n{mirror}", bad_pod("web"))), ("policy.yaml", POLICY)]);
+    let report = run(&folder, &["audit", "a.yaml", "policy.yaml", "-o", "json"]).json();
+    let rows = report["results"].as_array().unwrap().iter();
+    let marks: Vec<_> =
+        rows.map(|row| (row["subject"]["kind"].as_str().unwrap(), row.get("static"))).collect();
+    assert_eq!(marks, [("Node", Some(&Value::Bool(true))), ("Pod", None)]);
+    let table = run(&folder, &["audit", "a.yaml", "policy.yaml"]).out;
+    assert!(table.contains("  Node/n1  static  a.yaml:"), "{table}");
+    assert_eq!(table.matches("static").count(), 1, "{table}");
+}
+
+#[test]
+fn a_report_of_part_of_the_input_says_so() {
+    let folder = folder("part", &[("a.yaml", &format!("{CLEAN}---\nkind: [Pod\n")), ("policy.yaml", POLICY)]);
+    let ran = run(&folder, &["audit", "a.yaml", "policy.yaml"]);
+    let said = "No violations in 1 image use and 1 namespace (policy mine)\n\
+                Part of the input could not be read: see the errors above.\n";
+    assert_eq!((ran.code, &*ran.out), (2, said), "{}", ran.err);
+    let nothing = run(&folder, &["audit", "missing.yaml", "policy.yaml"]);
+    assert_eq!((nothing.code, &*nothing.out), (2, ""), "{}", nothing.err);
 }
 
 #[test]

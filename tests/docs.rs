@@ -1,11 +1,12 @@
 //! What is written for people agrees with the program: README, deploy/, the dashboard, the alerts and their
-//! runbooks. (crds/ and docs/rules.md are generated, and tests of their own say when they are stale.)
+//! runbooks; and docs/rules.md, which is generated. (So is crds/: a test of its own says when it is stale.)
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use revisor::rules::RuleId;
 use serde_json::Value;
@@ -75,6 +76,14 @@ fn every_manifest_is_yaml_and_says_what_it_is() {
             assert!(named, "{}: a {kind:?} without a name", path.display());
         }
     }
+}
+
+#[test]
+fn the_catalogue_is_the_one_of_this_program() {
+    let rules = Command::new(env!("CARGO_BIN_EXE_revisor")).args(["rules", "--output", "markdown"]).output();
+    let rules = String::from_utf8(rules.unwrap().stdout).unwrap();
+    let is_fresh = fs::read_to_string(root().join("docs/rules.md")).is_ok_and(|written| written == rules);
+    assert!(is_fresh, "docs/rules.md is not what the program says: run `make generate` and commit it");
 }
 
 /// Kustomize drops nothing silently, but it cannot know of a file that nobody lists.

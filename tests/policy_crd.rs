@@ -332,6 +332,7 @@ fn what_the_operator_writes_is_stored_in_full_and_shown_in_columns() {
         state: FindingState::Exempt,
         reason: "NotAllowed".into(),
         subject: cut(&"ß".repeat(REFERENCE_MAX + 1), REFERENCE_MAX),
+        is_static: Some(true),
         slot: Some("ephemeralContainer".into()),
         container: Some("c".repeat(NAME_MAX)),
         image: Some("i".repeat(REFERENCE_MAX)),

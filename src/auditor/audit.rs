@@ -1,17 +1,21 @@
 //! A one-shot audit: every verdict on every subject, for `revisor audit`. The Snapshot keeps findings only.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::Auditor;
-use super::findings::{FindingId, State, Subject, WorkloadUse, judge, name_id, use_id};
+use super::findings::{FindingId, Judged, State, Subject, Workload, WorkloadUse, judge, name_id, use_id};
 use super::rollup::{Rolling, exemption};
 use super::skew::Spreading;
+use super::workload::workload_hash;
 use crate::decode::{Source, UnsupportedObject};
 use crate::policy::compile::CompiledPolicy;
 use crate::policy::scope::Membership;
-use crate::rules::{Check, PreparedRule, SubjectKind};
-use crate::subject::canonical::text_hash;
-use crate::subject::running::Phase;
+use crate::rules::{Check, PreparedRule, RuleId, SubjectKind};
+use crate::subject::canonical::{combine, text_hash};
+use crate::subject::pod::{Image, ImageUse, PodShape, Slot};
+use crate::subject::running::{Lasted, Phase};
 use crate::verdict::{Note, Verdict, reason};
 
 /// One verdict of one rule of one policy on one subject.
@@ -50,23 +54,19 @@ impl Judgement<'_> {
 }
 
 impl Auditor {
-    /// Tells every verdict at `now` to `tell`, pods first, then namespaces, then references. One subject is
-    /// told as often as it stands in the input.
+    /// Tells every verdict at `now` to `tell`, pods first, then objects of unknown kinds, namespaces and
+    /// references. One subject is told as often as it stands in the input.
     pub fn audit(&mut self, now: Timestamp, tell: &mut dyn FnMut(&Judgement<'_>)) {
         self.snapshot(now);
         self.audit_uses(now, tell);
+        self.audit_unsupported(now, tell);
         self.audit_namespaces(now, tell);
         self.audit_references(now, tell);
     }
 
     /// Every policy, compiled, sorted by name.
-    pub fn policies(&self) -> &[std::sync::Arc<CompiledPolicy>] {
+    pub fn policies(&self) -> &[Arc<CompiledPolicy>] {
         &self.plan.policies
-    }
-
-    /// Objects of unknown kinds that name an image.
-    pub fn unsupported(&self) -> &[UnsupportedObject] {
-        &self.unsupported
     }
 
     fn rolling(&self, now: Timestamp) -> Rolling<'_> {
@@ -133,6 +133,40 @@ impl Auditor {
         }
     }
 
+    /// One verdict a policy that judges image uses, under the rule that comes first to any image: `unknown`.
+    fn audit_unsupported(&self, now: Timestamp, tell: &mut dyn FnMut(&Judgement<'_>)) {
+        let mut text = String::new();
+        for object in &self.unsupported {
+            let subject = unsupported_subject(object);
+            let Subject::ImageUse(at) = &subject else { continue };
+            let namespace = self.namespaces.find(&object.namespace);
+            let labels = namespace.and_then(|namespace| namespace.object.as_deref()).map(|it| &*it.labels);
+            for policy in self.plan.policies.iter() {
+                let mut rules =
+                    policy.rules.iter().filter(|rule| rule.id.entry().subject == SubjectKind::ImageUse);
+                let valid = RuleId::named("ValidReference").and_then(|rule| policy.rule(rule));
+                let Some(rule) = valid.or_else(|| rules.next()) else { continue };
+                text.clear();
+                let out = policy.scope.namespace(&object.namespace, labels) == Membership::Out;
+                let verdict = if out {
+                    Verdict::NotApplicable(reason::OUT_OF_SCOPE)
+                } else {
+                    text = format!(
+                        "{} is a kind that Revisor does not know, so this image was not judged: report the kind, \
+                         or render the object to pods and audit those",
+                        object.kind
+                    );
+                    Verdict::Unknown(reason::UNSUPPORTED_KIND)
+                };
+                let namespace = text_hash(&object.namespace);
+                let hash = at.judged.shape.use_hashes.first().copied().unwrap_or(0);
+                let id = use_id(rule.id, namespace, at.workload.hash, hash);
+                let source = object.source.as_ref();
+                told(id, policy, rule, &subject, verdict, now, &mut text, 0, source, tell);
+            }
+        }
+    }
+
     fn audit_namespaces(&mut self, now: Timestamp, tell: &mut dyn FnMut(&Judgement<'_>)) {
         let order = self.namespaces.sorted().to_vec();
         let rolling = self.rolling(now);
@@ -140,7 +174,7 @@ impl Auditor {
         for namespace in order.into_iter().map(|id| self.namespaces.get(id)) {
             let facts = rolling.facts_of(namespace);
             let labels = facts.object.as_deref().map(|object| &*object.labels);
-            let subject = Subject::Namespace(std::sync::Arc::new(facts.clone()));
+            let subject = Subject::Namespace(Arc::new(facts.clone()));
             for policy in self.plan.policies.iter() {
                 let out = policy.scope.namespace(&namespace.name, labels) == Membership::Out;
                 for rule in &policy.rules {
@@ -166,7 +200,7 @@ impl Auditor {
             let Some(running) = self.inventory.references.get(name) else { continue };
             let spread = spreading.spread(name, running);
             let pods = spread.namespaces.iter().map(|(_, pods)| pods).sum();
-            let subject = Subject::Reference(std::sync::Arc::new(spread));
+            let subject = Subject::Reference(Arc::new(spread));
             for (index, policy, rule) in spreading.rules() {
                 text.clear();
                 let (Check::Reference(check), Subject::Reference(spread)) = (&rule.check, &subject) else {
@@ -181,6 +215,40 @@ impl Auditor {
             }
         }
     }
+}
+
+/// The object as a workload with one image use.
+fn unsupported_subject(object: &UnsupportedObject) -> Subject {
+    let image = Arc::new(Image::new(&object.image));
+    // Not the hash of any slot: a workload of the same kind and name may name the same image.
+    let hash = combine(&[text_hash(reason::UNSUPPORTED_KIND), image.hash]);
+    let image_use = ImageUse { slot: Slot::Container, name: "".into(), image, pull_policy: None };
+    let shape = PodShape {
+        uses: Box::new([image_use]),
+        is_template: true,
+        unsupported: true,
+        use_hashes: Box::new([hash]),
+        ..PodShape::default()
+    };
+    Subject::ImageUse(WorkloadUse {
+        namespace: (*object.namespace).into(),
+        workload: Arc::new(Workload {
+            kind: object.kind.clone(),
+            name: object.name.clone(),
+            api_version: "".into(),
+            through: None,
+            uid: "".into(),
+            verified: true,
+            hash: workload_hash(&object.kind, &object.name),
+        }),
+        judged: Arc::new(Judged {
+            shape: Arc::new(shape),
+            running: Arc::default(),
+            unready: Lasted::FOREVER,
+            spec_changed: Lasted::FOREVER,
+        }),
+        image_use: 0,
+    })
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of one judgement, put together in one place")]

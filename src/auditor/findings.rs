@@ -152,6 +152,16 @@ impl Subject {
         }
     }
 
+    /// Whether it is about a static pod.
+    pub fn is_static(&self) -> bool {
+        matches!(self, Self::ImageUse(at) if at.judged.shape.is_static)
+    }
+
+    /// Whether it is an object of an unknown kind.
+    pub fn is_unsupported(&self) -> bool {
+        matches!(self, Self::ImageUse(at) if at.judged.shape.unsupported)
+    }
+
     /// The image use, where it is about one that could be read.
     pub fn image_use(&self) -> Option<&ImageUse> {
         match self {

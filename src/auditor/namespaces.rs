@@ -104,6 +104,11 @@ impl Namespaces {
         }
     }
 
+    /// The namespace of this name, where something refers to it.
+    pub(super) fn find(&self, name: &str) -> Option<&Namespace> {
+        self.by_name.get(name).map(|id| self.get(*id))
+    }
+
     fn named(&mut self, name: &str) -> u32 {
         if let Some(id) = self.by_name.get(name) {
             return *id;

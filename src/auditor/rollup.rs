@@ -269,6 +269,9 @@ impl<'a> Rolling<'a> {
     ) -> Option<Verdict> {
         let Check::Namespace(check) = &rule.check else { return None };
         let Some(object) = &facts.object else {
+            if self.denied.contains(&Resource::Namespaces) {
+                return Some(Verdict::Unknown(reason::MISSING_PERMISSION));
+            }
             let verdict = note.not_applicable(
                 reason::NOT_IN_INPUT,
                 format_args!("the namespace is not among the objects given"),

@@ -1,8 +1,10 @@
 //! `revisor run`: the operator.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::ValueEnum;
+use jiff::SignedDuration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Exit, Failure, connect};
@@ -17,6 +19,10 @@ pub(super) struct Args {
     /// Where to serve /metrics, /livez and /readyz.
     #[arg(long, value_name = "ADDRESS", env = "REVISOR_ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
     admin_address: SocketAddr,
+    /// How often a missing permission or CustomResourceDefinition is looked for again: 30s, 5m [default: 15s for
+    /// what nothing works without, 5m for what some rules read].
+    #[arg(long, value_name = "DURATION", env = "REVISOR_RECHECK_INTERVAL", value_parser = interval)]
+    recheck_interval: Option<Duration>,
     /// How log lines are written.
     #[arg(long, value_name = "FORMAT", env = "REVISOR_LOG_FORMAT", default_value = "json")]
     log_format: LogFormat,
@@ -35,20 +41,27 @@ enum LogFormat {
 
 /// Runs until a signal comes.
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
-    let Args { context, admin_address, log_format, log_level } = args;
+    let Args { context, admin_address, recheck_interval, log_format, log_level } = args;
     log(log_format, &log_level)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format!("no runtime: {error}")))?;
     runtime.block_on(async {
         let config = connect::config(context.as_deref()).await?;
-        operate(config, admin_address).await
+        operate(config, admin_address, recheck_interval).await
     })
 }
 
 /// The one place that names the operator.
-async fn operate(config: kube::Config, listen: SocketAddr) -> Result<Exit, Failure> {
+async fn operate(
+    config: kube::Config,
+    listen: SocketAddr,
+    recheck: Option<Duration>,
+) -> Result<Exit, Failure> {
     let instance = std::env::var("POD_NAME").unwrap_or_else(|_| "revisor".to_owned());
-    let settings = Settings { listen, instance, ..Settings::default() };
+    let mut settings = Settings { listen, instance, ..Settings::default() };
+    if let Some(interval) = recheck {
+        (settings.retry_needed, settings.retry_optional) = (interval, interval);
+    }
     let stopped = stop_signal()?;
     operator::run(config, settings, stopped)
         .await
@@ -68,6 +81,12 @@ fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
             _ = terminate.recv() => {}
         }
     })
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = text.parse::<SignedDuration>().map_err(|error| error.to_string())?;
+    let interval = Duration::try_from(interval).unwrap_or_default();
+    if interval < Duration::from_secs(1) { Err("at least 1s".to_owned()) } else { Ok(interval) }
 }
 
 fn log(format: LogFormat, level: &str) -> Result<(), Failure> {

@@ -95,7 +95,11 @@ impl Health {
     pub(crate) fn answered(&self, resource: Resource) {
         self.operational.watch_heard(resource, Timestamp::now());
         let mut status = self.lock();
-        let was = std::mem::take(&mut status.watches[resource as usize].away);
+        let watch = &mut status.watches[resource as usize];
+        let was = std::mem::take(&mut watch.away);
+        if was && watch.state == WatchState::Synced {
+            self.operational.watch_synced(resource, true);
+        }
         if was && !status.watches.iter().any(|watch| watch.away) {
             drop(status);
             tracing::info!("the API server answers again; the watches are catching up");
@@ -106,7 +110,12 @@ impl Health {
     pub(crate) fn away(&self, resource: Resource, error: &str) {
         let mut status = self.lock();
         let was = status.watches.iter().any(|watch| watch.away);
-        status.watches[resource as usize].away = true;
+        let watch = &mut status.watches[resource as usize];
+        watch.away = true;
+        if watch.state == WatchState::Synced {
+            // It follows no more: what is shown may be stale.
+            self.operational.watch_synced(resource, false);
+        }
         drop(status);
         if !was {
             tracing::warn!(%resource, error, "the API server does not answer; the last results are kept and may be stale");

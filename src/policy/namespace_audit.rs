@@ -128,6 +128,9 @@ pub struct NamespaceFinding {
     /// What it is about, as Kind/name: Deployment/web, Namespace/team-a, Image/docker.io/library/nginx:1.27.
     #[schemars(length(max = 1024))]
     pub subject: String,
+    /// Whether it is a static pod, which a file on the node defines and the API server only mirrors; absent when not.
+    #[serde(rename = "static", default, skip_serializing_if = "Option::is_none")]
+    pub is_static: Option<bool>,
     /// The kind of place in the pod that names the image: container, initContainer, ephemeralContainer or
     /// imageVolume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -213,6 +216,7 @@ mod tests {
                 state: FindingState::Fail,
                 reason: "NotAllowed".into(),
                 subject: "Deployment/web".into(),
+                is_static: Some(true),
                 slot: None,
                 container: Some("app".into()),
                 image: Some("evil.test/x:1".into()),
@@ -230,7 +234,7 @@ mod tests {
                 r#"{"apiVersion":"revisor.dev/v1alpha1","kind":"NamespaceAudit","metadata":{"name":"revisor"},"#,
                 r#""compliant":"False","summary":{"violations":1,"critical":0,"unknown":0,"exempt":0},"#,
                 r#""findings":[{"id":"5f2c9a41","policies":["baseline"],"rule":"TrustedRegistry","#,
-                r#""severity":"critical","state":"fail","reason":"NotAllowed","subject":"Deployment/web","#,
+                r#""severity":"critical","state":"fail","reason":"NotAllowed","subject":"Deployment/web","static":true,"#,
                 r#""container":"app","image":"evil.test/x:1","since":"2026-11-23T10:00:00Z","#,
                 r#""message":"m","remedy":"r"}],"omitted":0}"#,
             )

@@ -79,7 +79,8 @@ pub(super) fn widths<'a, const N: usize>(
     widths
 }
 
-/// One line of cells. The last cell is not padded, nor are empty cells behind the last text.
+/// One line of cells. The last cell is not padded, nor are empty cells behind the last text; a column without
+/// any text takes no room.
 pub(super) fn line<const N: usize>(
     cells: &[String; N],
     widths: [usize; N],
@@ -90,6 +91,9 @@ pub(super) fn line<const N: usize>(
     let last = cells.iter().rposition(|cell| !cell.is_empty()).unwrap_or_default();
     let mut line = String::new();
     for (index, cell) in cells.iter().enumerate().take(last + 1) {
+        if cell.is_empty() && widths[index] == 0 {
+            continue;
+        }
         line.push_str(&tones[index].paint(cell, colour));
         if index < last {
             line.push_str(&" ".repeat(widths[index].saturating_sub(cell.width()) + gap));

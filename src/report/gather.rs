@@ -9,10 +9,9 @@ use jiff::Timestamp;
 use crate::auditor::audit::Judgement;
 use crate::auditor::findings::FindingId;
 use crate::auditor::snapshot::Seen;
-use crate::decode::UnsupportedObject;
 use crate::policy::compile::CompiledPolicy;
 
-use super::result::{AppliedPolicy, AuditReport, AuditResult, Place, Shown, Summary, Tool, Unsupported};
+use super::result::{AppliedPolicy, AuditReport, AuditResult, Place, Shown, Summary, Tool};
 
 /// Which rows are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,14 +63,13 @@ impl Gathering {
         observed_at: Timestamp,
         policies: &[Arc<CompiledPolicy>],
         seen: &Seen,
-        unsupported: &[UnsupportedObject],
     ) -> AuditReport {
         let mut summary = Summary {
             namespaces: seen.namespaces,
             image_uses: seen.image_uses,
             images: seen.images,
             malformed: seen.malformed,
-            unsupported: unsupported.len(),
+            unsupported: seen.unsupported,
             ..Summary::default()
         };
         let (mut pass, mut na) = (0, 0);
@@ -93,8 +91,6 @@ impl Gathering {
         let is_listed = |row: &AuditResult| self.listed == Listed::All || row.verdict.is_finding();
         let mut results: Vec<_> = self.rows.into_values().filter(is_listed).collect();
         results.sort_by(|left, right| key(left).cmp(&key(right)));
-        let mut unsupported: Vec<_> = unsupported.iter().map(Unsupported::from).collect();
-        unsupported.sort();
         AuditReport {
             version: "v1",
             tool: Tool { version: env!("CARGO_PKG_VERSION") },
@@ -102,7 +98,6 @@ impl Gathering {
             policies: policies.iter().map(|policy| AppliedPolicy::from(&**policy)).collect(),
             summary,
             results,
-            unsupported,
         }
     }
 }
@@ -111,6 +106,7 @@ impl Gathering {
 /// shown, so that the order of the input does not matter.
 fn agree(row: &mut AuditResult, judgement: &Judgement<'_>) {
     let pods = row.pods.unwrap_or(0) + judgement.pods;
+    let is_static = row.is_static || judgement.subject.is_static();
     let source = match (row.source.take(), judgement.source.map(Place::from)) {
         (Some(known), Some(other)) => Some(known.min(other)),
         (known, other) => known.or(other),
@@ -121,6 +117,7 @@ fn agree(row: &mut AuditResult, judgement: &Judgement<'_>) {
     }
     row.pods = Some(pods).filter(|pods| *pods > 0);
     row.source = source;
+    row.is_static = is_static;
 }
 
 /// The fixed order of rows.
@@ -137,7 +134,7 @@ mod tests {
     use crate::verdict::{Severity, Verdict};
 
     fn judged(world: World, change: impl Fn(usize, &mut Judgement<'_>), listed: Listed) -> AuditReport {
-        report(&world.snapshot(), listed, &[], change)
+        report(&world.snapshot(), listed, change)
     }
 
     fn web() -> Subject {
@@ -198,19 +195,10 @@ mod tests {
     }
 
     #[test]
-    fn a_severity_is_a_threshold_and_what_is_unsupported_is_unknown() {
+    fn a_severity_is_a_threshold() {
         let clean = judged(World::baseline(), |_, _| {}, Listed::Findings);
         assert!(!clean.has_fail(Severity::Info) && !clean.has_unknown());
         let failing = judged(World::baseline().on(0, web(), State::Fail), |_, _| {}, Listed::Findings);
         assert!(failing.has_fail(Severity::Low) && failing.has_fail(Severity::Critical));
-        let object = UnsupportedObject {
-            namespace: "vm".into(),
-            kind: "VirtualMachine".into(),
-            name: "x".into(),
-            image: "i".into(),
-            source: None,
-        };
-        let report = report(&World::baseline().snapshot(), Listed::Findings, &[object], |_, _| {});
-        assert!(report.has_unknown() && report.unsupported[0].subject.kind == "VirtualMachine");
     }
 }

@@ -73,7 +73,7 @@ mod tests {
             image_subject("team-a", "Deployment/old", "app", "evil.test/x:1"),
             State::Exempt(0),
         );
-        let mut report = report(&world.snapshot(), Listed::Findings, &[], |_, _| {});
+        let mut report = report(&world.snapshot(), Listed::Findings, |_, _| {});
         assert_eq!(report.results.len(), 1, "an exempt row is counted and not listed");
         report.results[0].controls = &report.results[0].controls[..1];
         report.results[0].remedy = Some("r");

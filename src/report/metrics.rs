@@ -232,10 +232,10 @@ fn encode_process(encoder: &mut DescriptorEncoder<'_>, process: &Process) -> fmt
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use super::super::operational::{EventResult, RestartReason, WriteResult};
-    use super::super::testing::{World, at, image_subject, many_namespaces, policy};
+    use super::super::testing::{World, at, image_subject, policy};
     use super::*;
     use crate::auditor::findings::State;
     use crate::auditor::transitions::TransitionKind;
@@ -466,28 +466,5 @@ revisor_transitions_total{kind="exempted"} 0"#
                 r#"{policy="a\"} 1\nevil{x=\"\\",profile="Baseline",profile_version="v1",spec_hash="c0ffee"} 1"#
             ]
         );
-    }
-
-    /// `cargo test --release --lib scrape_of -- --ignored --nocapture`
-    #[test]
-    #[ignore = "a measurement"]
-    #[expect(clippy::print_stdout, reason = "a measurement")]
-    fn a_scrape_of_ten_thousand_violating_namespaces_takes_at_most_six_milliseconds() {
-        let snapshot = Arc::new(many_namespaces(10_000, 3));
-        for format in [Format::Text, Format::OpenMetrics] {
-            let mut times: Vec<_> = (0..200)
-                .map(|_| {
-                    let scrape = Scrape { snapshot: Some(snapshot.clone()), ..scrape(None) };
-                    let start = Instant::now();
-                    let body = scrape.render(format).unwrap();
-                    let took = start.elapsed();
-                    assert!(body.lines().count() > 30_000);
-                    took
-                })
-                .collect();
-            times.sort();
-            println!("{format:?}: median {:?}, fastest {:?}, slowest {:?}", times[100], times[0], times[199]);
-            assert!(times[100] < Duration::from_millis(6));
-        }
     }
 }

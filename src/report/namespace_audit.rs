@@ -89,6 +89,7 @@ impl<'a> Merged<'a> {
             reason: (*reason).to_owned(),
             subject: visible_within(&format!("{}/{}", subject.kind(), subject.name()), REFERENCE_MAX)
                 .into_owned(),
+            is_static: subject.is_static().then_some(true),
             slot: subject.image_use().map(|image_use| image_use.slot.as_str().to_owned()),
             container: self.container().map(|name| visible_within(name, NAME_MAX).into_owned()),
             image: self.image().map(|image| visible_within(image, REFERENCE_MAX).into_owned()),

@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use crate::auditor::audit::Judgement;
 use crate::auditor::findings::{State, Subject};
-use crate::decode::{Source, UnsupportedObject};
+use crate::decode::Source;
 use crate::policy::compile::CompiledPolicy;
 use crate::policy::exemption::Exemption;
 use crate::rules::Control;
-use crate::verdict::{Reason, Severity, Verdict};
+use crate::verdict::{Reason, Severity, Verdict, reason};
 
 /// A verdict as it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -130,6 +130,9 @@ pub struct AuditResult {
     pub namespace: Option<String>,
     /// What it is about.
     pub subject: SubjectName,
+    /// The pod is a static one, which the API server only mirrors; left out when it is not.
+    #[serde(rename = "static", skip_serializing_if = "std::ops::Not::not")]
+    pub is_static: bool,
     /// `container`, `initContainer`, `ephemeralContainer` or `imageVolume`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slot: Option<&'static str>,
@@ -175,6 +178,10 @@ impl From<&Judgement<'_>> for AuditResult {
                 (image.map(|image| image.written.to_string()), canonical.map(|it| it.canonical().to_owned()))
             }
         };
+        let namespace = subject.namespace().filter(|namespace| !namespace.is_empty());
+        let slot = image_use.filter(|_| !subject.is_unsupported());
+        // What a rule advises is about images that it judged.
+        let is_advised = verdict.is_finding() && verdict.reason() != Some(reason::UNSUPPORTED_KIND);
         Self {
             id: id.to_string(),
             policy: policy.name.to_string(),
@@ -182,44 +189,19 @@ impl From<&Judgement<'_>> for AuditResult {
             verdict: Shown::of(judgement),
             reason: verdict.reason(),
             severity: rule.severity,
-            namespace: subject.namespace().map(ToString::to_string),
+            namespace: namespace.map(ToString::to_string),
             subject: SubjectName { kind: subject.kind().to_owned(), name: subject.name().to_owned() },
-            slot: image_use.map(|image_use| image_use.slot.as_str()),
-            container: image_use.map(|image_use| image_use.name.to_string()),
+            is_static: subject.is_static(),
+            slot: slot.map(|image_use| image_use.slot.as_str()),
+            container: slot.map(|image_use| image_use.name.to_string()),
             image: written,
             canonical,
             message: Some(message).filter(|message| !message.is_empty()).map(str::to_owned),
-            remedy: verdict.is_finding().then_some(info.remedy),
+            remedy: is_advised.then_some(info.remedy),
             controls: info.controls,
             pods: Some(pods).filter(|pods| *pods > 0),
             source: source.map(Place::from),
             exemption: exemption.and_then(|index| Some(policy.exemptions.get(usize::from(index))?.into())),
-        }
-    }
-}
-
-/// An object of an unknown kind that names an image: nothing can be said of it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Unsupported {
-    /// Its namespace.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
-    /// The object.
-    pub subject: SubjectName,
-    /// What stands in its field `image`.
-    pub image: String,
-    /// Where it stands in the input.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub source: Option<Place>,
-}
-
-impl From<&UnsupportedObject> for Unsupported {
-    fn from(object: &UnsupportedObject) -> Self {
-        Self {
-            namespace: Some(object.namespace.to_string()).filter(|namespace| !namespace.is_empty()),
-            subject: SubjectName { kind: object.kind.to_string(), name: object.name.to_string() },
-            image: object.image.to_string(),
-            source: object.source.as_ref().map(Place::from),
         }
     }
 }
@@ -302,8 +284,8 @@ pub struct Summary {
     pub images: u32,
     /// Objects that could not be decoded.
     pub malformed: u64,
-    /// Objects of unknown kinds that name an image: `unknown`, and counted here only.
-    pub unsupported: usize,
+    /// Objects of unknown kinds that name an image; each is a row `unknown`, reason `UnsupportedKind`.
+    pub unsupported: u32,
     /// Part of the input or of a policy could not be read, so that this is not all; left out when it is.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub incomplete: bool,
@@ -325,9 +307,6 @@ pub struct AuditReport {
     pub summary: Summary,
     /// The rows, in a fixed order: namespace, subject, container, image, rule, policy.
     pub results: Vec<AuditResult>,
-    /// Objects that could not be judged at all, reason `UnsupportedKind`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub unsupported: Vec<Unsupported>,
 }
 
 impl AuditReport {
@@ -338,7 +317,7 @@ impl AuditReport {
 
     /// Whether anything could not be decided.
     pub fn has_unknown(&self) -> bool {
-        self.summary.unknown > 0 || self.summary.unsupported > 0
+        self.summary.unknown > 0
     }
 
     /// Whether nothing was there to judge.

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::verdict::Severity;
+use crate::verdict::{Severity, reason};
 
 use super::columns::{self, Colour, Tone, line};
 use super::escape::{IMAGE_LIMIT, MESSAGE_LIMIT, NAME_LIMIT, visible_within};
@@ -13,9 +13,6 @@ use super::words::{Counted, list};
 
 /// Widest column of a rule, of a container, of an image: what is wider pushes its own line only.
 const LIMITS: [usize; 5] = [8, 32, 32, 64, usize::MAX];
-
-/// How many objects of unknown kinds are shown.
-const UNSUPPORTED_SHOWN: usize = 10;
 
 /// Rows that say the same under several policies.
 struct Line<'a> {
@@ -147,6 +144,9 @@ pub fn table(report: &AuditReport, colour: Colour) -> String {
         }
         let subject = format!("{kind}/{name}");
         text.push_str(&format!("  {}", visible_within(&subject, IMAGE_LIMIT)));
+        if lines.iter().any(|line| line.row.is_static) {
+            text.push_str("  static");
+        }
         if let Some(source) = lines.iter().find_map(|line| line.row.source.as_ref()) {
             let source = format!("{}:{}", visible_within(&source.file, IMAGE_LIMIT), source.line);
             text.push_str(&format!("  {}", Tone::Dim.paint(&source, colour)));
@@ -161,27 +161,8 @@ pub fn table(report: &AuditReport, colour: Colour) -> String {
     if !groups.is_empty() {
         text.push('\n');
     }
-    unsupported(report, &mut text);
     text.push_str(&last_line(report, &groups, colour));
     text
-}
-
-/// Objects of unknown kinds, one line each.
-fn unsupported(report: &AuditReport, text: &mut String) {
-    for object in report.unsupported.iter().take(UNSUPPORTED_SHOWN) {
-        let name = format!("{}/{}", object.subject.kind, object.subject.name);
-        let place = object.source.as_ref().map(|source| format!(" ({}:{})", source.file, source.line));
-        let line = format!("{name} names the image {}{}", object.image, place.unwrap_or_default());
-        text.push_str(&format!(
-            "Not judged, its kind is not known: {}\n",
-            visible_within(&line, MESSAGE_LIMIT)
-        ));
-    }
-    match report.unsupported.len() {
-        0 => {}
-        1..=UNSUPPORTED_SHOWN => text.push('\n'),
-        all => text.push_str(&format!("Not judged: {} more\n\n", all - UNSUPPORTED_SHOWN)),
-    }
 }
 
 /// `3 violations (1 critical, 2 high), 1 unknown, 1 exempt in 2 namespaces`, or that there is nothing.
@@ -201,13 +182,7 @@ fn last_line(report: &AuditReport, groups: &[(Place<'_>, Vec<Line<'_>>)], colour
     if summary.malformed > 0 {
         more.push(format!("{} malformed", summary.malformed));
     }
-    if summary.unsupported > 0 {
-        more.push(format!("{} of unsupported kinds", summary.unsupported));
-    }
     let mut parts = vec![];
-    if summary.incomplete {
-        more.push("part of the input or of a policy not read".to_owned());
-    }
     let tone = if fails().next().is_some() {
         let severities = Severity::WORST_FIRST.into_iter().filter_map(|severity| {
             let count = fails().filter(|line| line.row.severity == severity).count();
@@ -218,7 +193,7 @@ fn last_line(report: &AuditReport, groups: &[(Place<'_>, Vec<Line<'_>>)], colour
         Tone::BoldRed
     } else {
         parts.push("No violations".to_owned());
-        if more.is_empty() { Tone::Green } else { Tone::Bold }
+        if more.is_empty() && !summary.incomplete { Tone::Green } else { Tone::Bold }
     };
     parts.extend(more);
     let policies: Vec<_> =
@@ -234,7 +209,13 @@ fn last_line(report: &AuditReport, groups: &[(Place<'_>, Vec<Line<'_>>)], colour
         Counted(summary.image_uses, "image use"),
         Counted(summary.namespaces, "namespace"),
     );
-    if let Some(worst) = lines().find(|line| line.row.verdict.is_finding()) {
+    if summary.incomplete {
+        text.push_str("Part of the input could not be read: see the errors above.\n");
+    }
+    // The rule of an object of an unknown kind says nothing about it.
+    let is_explained =
+        |row: &AuditResult| row.verdict.is_finding() && row.reason != Some(reason::UNSUPPORTED_KIND);
+    if let Some(worst) = lines().find(|line| is_explained(line.row)) {
         text.push_str(&format!("Why a rule matters and what to do: revisor rules {}\n", worst.row.rule));
     }
     text
@@ -247,10 +228,9 @@ mod tests {
     use super::super::testing::{self, World, image_subject, policy};
     use super::*;
     use crate::auditor::findings::State;
-    use crate::decode::{Source, UnsupportedObject};
 
     fn report(world: World, listed: Listed) -> AuditReport {
-        testing::report(&world.snapshot(), listed, &[], |_, _| {})
+        testing::report(&world.snapshot(), listed, |_, _| {})
     }
 
     fn plain(world: World) -> String {
@@ -296,37 +276,14 @@ Why a rule matters and what to do: revisor rules TrustedRegistry
     }
 
     #[test]
-    fn what_cannot_be_judged_is_never_silent() {
-        let object = |index: usize| UnsupportedObject {
-            namespace: "vm".into(),
-            kind: "VirtualMachine".into(),
-            name: format!("vm\u{1b}{index:02}").into(),
-            image: "disk:1".into(),
-            source: Some(Source { file: "vm.yaml".into(), line: 3 }),
-        };
-        let objects: Vec<_> = (0..12).map(object).collect();
-        let text = table(
-            &testing::report(&World::baseline().snapshot(), Listed::Findings, &objects, |_, _| {}),
-            Colour::Never,
-        );
-        assert!(text.starts_with(
-            "Not judged, its kind is not known: VirtualMachine/vm\\u{1b}00 names the image disk:1 (vm.yaml:3)\n"
-        ));
-        assert!(
-            text.contains("Not judged: 2 more\n\nNo violations, 1 malformed, 12 of unsupported kinds in "),
-            "{text}"
-        );
-    }
-
-    #[test]
     fn what_could_not_be_read_is_never_clean() {
         let mut report = report(World::baseline(), Listed::Findings);
         report.summary = Summary { malformed: 0, incomplete: true, ..report.summary };
         let text = table(&report, Colour::Always);
         assert_eq!(
             text,
-            "\u{1b}[1mNo violations, part of the input or of a policy not read\u{1b}[0m in 7 image uses and 0 \
-             namespaces (policy baseline)\n"
+            "\u{1b}[1mNo violations\u{1b}[0m in 7 image uses and 0 namespaces (policy baseline)\n\
+             Part of the input could not be read: see the errors above.\n"
         );
     }
 

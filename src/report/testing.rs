@@ -13,7 +13,7 @@ use crate::auditor::snapshot::{
     Count, NamespaceSnapshot, PolicySnapshot, RuleCount, RuleTotal, Seen, Snapshot,
 };
 use crate::auditor::transitions::{Transition, TransitionKind};
-use crate::decode::{Source, UnsupportedObject};
+use crate::decode::Source;
 use crate::policy::compile::{CompiledPolicy, Problem};
 use crate::policy::exemption::Exemption;
 use crate::policy::scope::Scope;
@@ -330,35 +330,10 @@ fn namespace(name: String, mut findings: Vec<Finding>) -> Arc<NamespaceSnapshot>
     })
 }
 
-/// A cluster in which every namespace has violations under each of `policies` policies.
-pub(super) fn many_namespaces(namespaces: usize, policies: u16) -> Snapshot {
-    let named = |index: u16| policy(&format!("policy-{index}"), Severity::High);
-    let mut snapshot = World::new((0..policies).map(named)).snapshot();
-    let part = |index: usize| {
-        let count = Count { fail: u32::try_from(index % 97 + 1).unwrap(), ..Count::default() };
-        Arc::new(NamespaceSnapshot {
-            name: format!("team-{index:05}-production").into(),
-            uid: "".into(),
-            terminating: false,
-            exists: true,
-            findings: Box::default(),
-            counts: (0..policies)
-                .map(|policy| RuleCount { policy, rule: trusted(), count, live: count })
-                .collect(),
-            pods: 0,
-            image_uses: 0,
-            revision: 0,
-        })
-    };
-    snapshot.namespaces = (0..namespaces).map(part).collect();
-    snapshot
-}
-
 /// The report of a Snapshot's findings, each told as the one-shot audit tells it, after `change`.
 pub(super) fn report(
     snapshot: &Snapshot,
     listed: Listed,
-    unsupported: &[UnsupportedObject],
     change: impl Fn(usize, &mut Judgement<'_>),
 ) -> AuditReport {
     let mut gathering = Gathering::new(listed);
@@ -389,5 +364,5 @@ pub(super) fn report(
         gathering.tell(&judgement);
     }
     let policies: Vec<_> = snapshot.policies.iter().map(|part| part.policy.clone()).collect();
-    gathering.report(snapshot.observed_at, &policies, &snapshot.seen, unsupported)
+    gathering.report(snapshot.observed_at, &policies, &snapshot.seen)
 }

@@ -87,6 +87,9 @@ pub struct PodShape {
     pub is_template: bool,
     /// Some field had another type than its API says, so that nothing can be said of the pod.
     pub malformed: bool,
+    /// No pod at all, but an object of an unknown kind with its one image: in which slot it would stand is not
+    /// known. For reports; never judged.
+    pub unsupported: bool,
     /// Stable hash of slot, name and canonical image of each use: part of finding ids.
     pub use_hashes: Box<[u64]>,
     /// Stable hash of the content, for a fixed order among shapes.
@@ -129,6 +132,7 @@ impl PodShape {
             is_static: flags & Self::STATIC != 0,
             is_template: flags & Self::TEMPLATE != 0,
             malformed: flags & Self::MALFORMED != 0,
+            unsupported: false,
             hash: super::canonical::bytes_hash(canonical) ^ u64::from(flags),
         }
     }

@@ -71,7 +71,7 @@ fn audit_of_the_cluster_and_namespace_audit_agree() {
     let name = "agreement";
     let rules = "{trustedRegistry: {severity: critical, allow: [registry.example]}, noMutableTag: {}, \
                  pullPolicyAlways: {mode: Always}, digestPinned: {}, defaultDenyIngress: {}, \
-                 podSecurityEnforced: {minLevel: baseline}, requiredLabels: {labels: [{key: owner}]}, \
+                 podSecurityEnforced: {minLevel: baseline}, requiredLabels: {labels: {owner: 'team-.+'}}, \
                  runningDigestMatches: {}}";
     let policy = policy(name, name, rules);
     cluster.create_namespace(name);
@@ -94,8 +94,11 @@ fn audit_of_the_cluster_and_namespace_audit_agree() {
         let continuous = of_audit(&object);
         let (only_once, only_continuous): (Vec<_>, Vec<_>) =
             (once.difference(&continuous).collect(), continuous.difference(&once).collect());
-        check(once == continuous && once.len() > 10, || {
-            format!("only audit: {only_once:#?}\nonly NamespaceAudit: {only_continuous:#?}")
+        check(once == continuous && once.len() >= 9, || {
+            format!(
+                "{} findings; only audit: {only_once:#?}\nonly NamespaceAudit: {only_continuous:#?}",
+                once.len()
+            )
         })
     });
 }

@@ -55,7 +55,7 @@ fn while_the_api_server_is_away_the_last_results_are_kept_and_then_all_is_right_
     operator.terminate();
 }
 
-/// What a second operator must leave as it is: resource versions by name.
+/// What a second operator must leave as it is, by name: every byte, the resource version among them.
 fn written(cluster: &ControlPlane) -> BTreeMap<String, String> {
     let kinds = "imagepolicies.revisor.dev,namespaceaudits.revisor.dev";
     let list = cluster.kubectl_json(&["get", kinds, "-A"]);
@@ -63,7 +63,7 @@ fn written(cluster: &ControlPlane) -> BTreeMap<String, String> {
     let names = items.iter().map(|item| {
         let metadata = &item["metadata"];
         let name = format!("{} {} {}", item["kind"], metadata["namespace"], metadata["name"]);
-        (name, metadata["resourceVersion"].to_string())
+        (name, item.to_string())
     });
     names.collect()
 }

@@ -34,7 +34,7 @@ fn without_the_right_to_read_network_policies_their_rules_are_unknown_until_it_i
     let name = "rights";
     cluster.create_namespace(name);
     cluster.apply(&policy(name, name, "{defaultDenyIngress: {}, noMutableTag: {}}"));
-    let operator = Operator::start(&kubeconfig, &["--access-interval=2s"]);
+    let operator = Operator::start(&kubeconfig, &["--recheck-interval=2s"]);
 
     let audited = await_audited(&cluster, name);
     let ready = condition(&audited, "Ready");
@@ -75,7 +75,7 @@ fn without_the_right_to_read_pods_the_log_says_so_and_nothing_passes() {
     let token = cluster.token_for_service_account("revisor-system", "poor");
     cluster.create_namespace("poor");
     cluster.apply(&policy("poor", "poor", "{noMutableTag: {}}"));
-    let operator = Operator::launch(&cluster.kubeconfig_with_token(&token), &["--access-interval=2s"]);
+    let operator = Operator::launch(&cluster.kubeconfig_with_token(&token), &["--recheck-interval=2s"]);
     until("the log names verb and resource", || {
         let lines = operator.log_lines("pods");
         check(lines.iter().any(|line| line.contains("list")), || operator.tail())

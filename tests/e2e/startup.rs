@@ -15,7 +15,7 @@ fn without_the_crds_the_operator_names_the_command_that_installs_them_and_waits(
     let cluster = ControlPlane::start();
     cluster.create_namespace("startup");
     cluster.apply(&pod("startup", "one", EVIL));
-    let operator = Operator::launch(cluster.kubeconfig(), &["--access-interval=2s"]);
+    let operator = Operator::launch(cluster.kubeconfig(), &["--recheck-interval=2s"]);
     until("the log names the command", || {
         let said = operator.log_lines("revisor crd | kubectl apply -f -");
         check(!said.is_empty(), || operator.tail())

@@ -31,7 +31,7 @@ pub(super) fn write(auditor: &mut Auditor, ask: &Ask, out: &mut dyn Write) -> io
     });
     auditor.audit(ask.now, &mut |judgement| gathering.tell(judgement));
     let seen = auditor.snapshot(ask.now).seen;
-    let mut report = gathering.report(ask.now, auditor.policies(), &seen, auditor.unsupported());
+    let mut report = gathering.report(ask.now, auditor.policies(), &seen);
     report.summary.incomplete = !ask.all_read;
     if report.summary.incomplete && report.is_about_nothing() {
         // The errors are told; a report of nothing would look clean.
