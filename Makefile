@@ -19,7 +19,7 @@ demo: ## the real operator against a small cluster that lives, in this terminal
 	$(CARGO) run --release --locked --example demo
 
 .PHONY: test
-test: fmt clippy deny unit ## everything that needs only Rust, make and a C compiler
+test: fmt clippy deny unit gates ## everything that needs only Rust, make and a C compiler
 
 .PHONY: fmt
 fmt: ## the layout of the code
@@ -43,6 +43,10 @@ unit: ## the tests alone
 
 # Tests against the real thing stand in tests/ and testkit/tests/, marked
 # `#[ignore = "needs the real control plane (make e2e)"]`.
+.PHONY: gates
+gates: ## what a pod may cost, in instructions and allocations; never in times
+	$(CARGO) test --release --locked --test performance $(TEST_FLAGS)
+
 .PHONY: e2e
 e2e: ## the tests against a real control plane (also needs Go 1.26; builds it once)
 	testkit/controlplane/build
