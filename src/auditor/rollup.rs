@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::findings::{Finding, FindingId, State, Subject, Workload, WorkloadUse, judge, name_id, use_id};
+use super::findings::{
+    Finding, FindingId, Judged, State, Subject, Workload, WorkloadUse, judge, name_id, use_id,
+};
 use super::groups::Group;
 use super::inventory::Inventory;
 use super::namespaces::Namespace;
@@ -55,7 +57,17 @@ pub(super) struct Rolled {
 struct Member<'a> {
     group: &'a Group,
     workload: &'a Arc<Workload>,
+    /// Looked up once: it lies somewhere else for every group, and is asked for again and again.
+    judged: &'a Arc<Judged>,
     ended: bool,
+}
+
+impl Member<'_> {
+    /// The order of members: by content, never by id.
+    fn key(&self) -> impl Ord + use<> {
+        let Judged { shape, running, unready, spec_changed } = &**self.judged;
+        (self.workload.hash, shape.hash, running.hash, *unready, *spec_changed)
+    }
 }
 
 /// A verdict of one group, before equal findings are merged.
@@ -88,7 +100,7 @@ impl<'a> Rolling<'a> {
             self.namespace_findings(namespace, &facts, (index, policy), &mut findings);
         }
         self.merge(namespace, &members, raw, &mut findings);
-        let image_uses = image_uses(&members, self.inventory);
+        let image_uses = image_uses(&members);
         let mut rolled =
             Rolled { findings, pods: namespace.pods, image_uses, deadline: None, wanted: Vec::new() };
         self.carry_over(namespace, &members, &mut rolled);
@@ -99,16 +111,14 @@ impl<'a> Rolling<'a> {
         let groups = self.inventory.groups.from(namespace.first_group);
         let mut members: Vec<Member<'a>> = groups
             .filter_map(|group| {
-                let ended = self.inventory.judged(group).running.phase == Phase::Terminated;
-                Some(Member { group, workload: self.inventory.workload(group)?, ended })
+                let judged = self.inventory.judged(group);
+                let ended = judged.running.phase == Phase::Terminated;
+                Some(Member { group, workload: self.inventory.workload(group)?, judged, ended })
             })
             .collect();
-        let key = |member: &Member<'_>| {
-            let judged = self.inventory.judged(member.group);
-            let times = (judged.unready, judged.spec_changed);
-            (member.workload.hash, judged.shape.hash, judged.running.hash, times)
-        };
-        members.sort_unstable_by_key(key);
+        if members.len() > 1 {
+            members.sort_by_cached_key(Member::key);
+        }
         members
     }
 
@@ -141,7 +151,7 @@ impl<'a> Rolling<'a> {
             {
                 continue;
             }
-            let judged = self.inventory.judged(member.group);
+            let judged = member.judged;
             let pods = if judged.shape.is_template { 0 } else { member.group.count };
             let place = u32::try_from(place).unwrap_or(u32::MAX);
             let mut push = |rule: RuleId, state, image_use: usize, hash, reason| {
@@ -192,7 +202,7 @@ impl<'a> Rolling<'a> {
             let subject = Subject::ImageUse(WorkloadUse {
                 namespace: namespace.name.clone(),
                 workload: member.workload.clone(),
-                judged: self.inventory.judged(member.group).clone(),
+                judged: member.judged.clone(),
                 image_use: first.image_use,
             });
             let reason = first.reason.or_else(|| {
@@ -384,10 +394,10 @@ fn each_bit(mut bits: u64, mut each: impl FnMut(RuleId)) {
 }
 
 /// How many distinct image uses the workloads have.
-fn image_uses(members: &[Member<'_>], inventory: &Inventory) -> u32 {
+fn image_uses(members: &[Member<'_>]) -> u32 {
     let mut uses: Vec<(u64, u64)> = Vec::with_capacity(members.len() * 2);
     for member in members.iter().filter(|member| !member.ended) {
-        let hashes = &inventory.judged(member.group).shape.use_hashes;
+        let hashes = &member.judged.shape.use_hashes;
         uses.extend(hashes.iter().map(|hash| (member.workload.hash, *hash)));
     }
     uses.sort_unstable();
