@@ -341,8 +341,14 @@ impl Inventory {
         graces: &[Duration],
         now: Timestamp,
     ) {
-        self.labels.reclassify(policies);
+        let moved = self.labels.reclassify(policies);
         let clocked: BTreeSet<u32> = self.clocks.rows().collect();
+        if !moved {
+            for row in clocked {
+                self.move_row(row, namespaces, policies, graces, now);
+            }
+            return;
+        }
         for id in 0..self.rows.len() {
             let row = &self.rows[id];
             let id = u32::try_from(id).unwrap_or(NONE);

@@ -120,19 +120,22 @@ impl LabelSets {
         self.sets[id as usize].class = class;
     }
 
-    /// Classifies every set anew: the policies have changed. The old classes mean nothing any more.
-    pub(super) fn reclassify(&mut self, policies: &[std::sync::Arc<CompiledPolicy>]) {
+    /// Classifies every set anew: the policies have changed, and the old classes mean nothing any more. Returns
+    /// whether there are pod selectors, or were: without them every set is in class 0.
+    pub(super) fn reclassify(&mut self, policies: &[std::sync::Arc<CompiledPolicy>]) -> bool {
+        let selected = self.classes.len() > 1;
         self.classes = vec![policies.iter().map(|policy| !policy.scope.selects_pods()).collect()];
-        if policies.iter().all(|policy| !policy.scope.selects_pods()) {
-            for set in &mut self.sets {
-                set.class = 0;
-            }
-            return;
+        let selects = policies.iter().any(|policy| policy.scope.selects_pods());
+        if !selects && !selected {
+            return false;
         }
         for id in 0..self.sets.len() {
-            if self.sets[id].references > 0 {
+            if !selects {
+                self.sets[id].class = 0;
+            } else if self.sets[id].references > 0 {
                 self.classify(u32::try_from(id).unwrap_or(NONE), policies);
             }
         }
+        true
     }
 }

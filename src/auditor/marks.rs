@@ -77,8 +77,10 @@ impl Telling<'_> {
         })
     }
 
-    fn tell(&mut self, transition: Option<Transition>) {
+    /// Tells what happened to the findings that `among` names; when quiet, does not even put it into words.
+    fn tell(&mut self, kind: TransitionKind, findings: &[Finding], among: impl Fn(&Finding) -> bool) {
         if !self.quiet {
+            let transition = self.transition(kind, findings, among);
             self.transitions.extend(transition);
         }
     }
@@ -126,11 +128,11 @@ impl Marks {
         let id = findings[0].id;
         let phase = match (mark.map(|mark| mark.phase), worst(findings)) {
             (None, Some(State::Fail)) => {
-                telling.tell(telling.transition(TransitionKind::Opened, findings, is_fail));
+                telling.tell(TransitionKind::Opened, findings, is_fail);
                 Phase::Open
             }
             (Some(Phase::Exempt), Some(State::Fail)) => {
-                telling.tell(telling.transition(TransitionKind::Opened, findings, is_fail));
+                telling.tell(TransitionKind::Opened, findings, is_fail);
                 Phase::Open
             }
             (Some(Phase::Closing(closing)), Some(State::Fail | State::Unknown)) => {
@@ -139,7 +141,7 @@ impl Marks {
             }
             (Some(Phase::Open), Some(State::Fail | State::Unknown)) => Phase::Open,
             (Some(Phase::Open | Phase::Closing(_)), Some(State::Exempt(_))) => {
-                telling.tell(telling.transition(TransitionKind::Exempted, findings, |_| true));
+                telling.tell(TransitionKind::Exempted, findings, |_| true);
                 Phase::Exempt
             }
             (None | Some(Phase::Exempt), Some(State::Exempt(_)))

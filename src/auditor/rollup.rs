@@ -103,16 +103,12 @@ impl<'a> Rolling<'a> {
                 Some(Member { group, workload: self.inventory.workload(group)?, ended })
             })
             .collect();
-        members.sort_by_cached_key(|member| {
+        let key = |member: &Member<'_>| {
             let judged = self.inventory.judged(member.group);
-            (
-                member.workload.hash,
-                judged.shape.hash,
-                judged.running.hash,
-                judged.unready,
-                judged.spec_changed,
-            )
-        });
+            let times = (judged.unready, judged.spec_changed);
+            (member.workload.hash, judged.shape.hash, judged.running.hash, times)
+        };
+        members.sort_unstable_by_key(key);
         members
     }
 
