@@ -19,8 +19,8 @@ pub(super) struct Args {
     /// Where to serve /metrics, /livez and /readyz.
     #[arg(long, value_name = "ADDRESS", env = "REVISOR_ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
     admin_address: SocketAddr,
-    /// How often a missing permission or CustomResourceDefinition is looked for again: 30s, 5m [default: 15s for
-    /// what nothing works without, 5m for what some rules read].
+    /// The longest pause before a missing permission or CustomResourceDefinition is looked for again: 30s, 5m
+    /// [default: 15s for what nothing works without, 5m for what some rules read].
     #[arg(long, value_name = "DURATION", env = "REVISOR_RECHECK_INTERVAL", value_parser = interval)]
     recheck_interval: Option<Duration>,
     /// How log lines are written.

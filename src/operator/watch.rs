@@ -44,6 +44,12 @@ pub(crate) struct Received {
     pub(crate) at: Option<Instant>,
 }
 
+/// So many refusals in a row are believed of a kind that was read before: an API server that comes up refuses
+/// everybody and serves no CustomResourceDefinition until it has read its roles and its definitions.
+const REFUSALS_BELIEVED: u32 = 5;
+/// The pause after the first refusal. It doubles from one to the next.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
 /// How watches behave.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manner {
@@ -51,7 +57,7 @@ pub(crate) struct Manner {
     pub(crate) streaming: bool,
     /// How long a streaming list may tell nothing.
     pub(crate) streaming_limit: Duration,
-    /// How long to wait before a kind that must be there is tried again.
+    /// How long to wait at most before a kind that must be there is tried again.
     pub(crate) retry_needed: Duration,
     /// The same for a kind that rules can do without.
     pub(crate) retry_optional: Duration,
@@ -98,7 +104,8 @@ pub(crate) async fn watch<K: Told>(context: Context) {
     let mut need = context.needs.of(K::RESOURCE);
     let mut stop = context.stop.clone();
     let start = Start::new(context.manner.streaming);
-    let mut watch = Watch { context, start, resource: K::RESOURCE, phase: Phase::Idle, shut: false };
+    let (resource, phase) = (K::RESOURCE, Phase::Idle);
+    let mut watch = Watch { context, start, resource, phase, known: false, refusals: 0, shut: false };
     while stop.unless(need.begins()).await.is_some() {
         tokio::select! {
             biased;
@@ -116,6 +123,10 @@ struct Watch {
     start: Start,
     resource: Resource,
     phase: Phase,
+    /// Everything was told at least once since the kind is needed.
+    known: bool,
+    /// Refused so often since the last answer.
+    refusals: u32,
     /// The engine was told, and the log says, that this kind cannot be read.
     shut: bool,
 }
@@ -148,6 +159,7 @@ impl Watch {
     async fn give_up(&mut self) -> Result<(), End> {
         tracing::info!(resource = %self.resource, "no policy needs this kind any more; it is not watched");
         self.context.health.set_state(self.resource, WatchState::Unneeded);
+        (self.known, self.refusals) = (false, 0);
         if self.shut {
             self.send(Change::Access(self.resource, true), None).await?;
             self.shut = false;
@@ -166,15 +178,22 @@ impl Watch {
         }
     }
 
-    /// Says once that the kind cannot be read, and waits before the next try.
+    /// Says once that the kind cannot be read, and waits before the next try. What was read before is kept until
+    /// the refusal has proved to last.
     async fn shut(&mut self, state: WatchState) -> Result<(), End> {
         let state = self.name_verbs(state).await?;
-        self.context.health.set_state(self.resource, state);
-        if !std::mem::replace(&mut self.shut, true) {
-            self.say_shut(state).await?;
+        self.refusals = self.refusals.saturating_add(1);
+        if self.known && self.refusals < REFUSALS_BELIEVED {
+            self.context.health.set_state(self.resource, WatchState::Starting);
+        } else {
+            self.context.health.set_state(self.resource, state);
+            if !std::mem::replace(&mut self.shut, true) {
+                self.say_shut(state).await?;
+            }
         }
         let manner = &self.context.manner;
-        let pause = if is_optional(self.resource) { manner.retry_optional } else { manner.retry_needed };
+        let longest = if is_optional(self.resource) { manner.retry_optional } else { manner.retry_needed };
+        let pause = pause_after(self.refusals, longest);
         self.context.stop.unless(tokio::time::sleep(pause)).await.ok_or(End::Stopped)
     }
 
@@ -242,6 +261,7 @@ impl Watch {
             Event::InitDone => {
                 self.telling().await?;
                 self.phase = Phase::Synced;
+                self.known = true;
                 self.start.succeeded();
                 self.send(Change::RelistFinished(self.resource), None).await?;
                 self.context.health.set_state(self.resource, WatchState::Synced);
@@ -282,6 +302,7 @@ impl Watch {
             return Ok(());
         }
         self.phase = Phase::Telling;
+        self.refusals = 0;
         let resource = self.resource;
         if self.shut {
             tracing::info!(%resource, "can be read now");
@@ -319,6 +340,11 @@ impl Watch {
             Some(Err(_)) | None => Err(End::Stopped),
         }
     }
+}
+
+/// How long to wait after so many refusals in a row.
+fn pause_after(refusals: u32, longest: Duration) -> Duration {
+    FIRST_PAUSE.saturating_mul(1 << refusals.saturating_sub(1).min(16)).min(longest)
 }
 
 /// Whether streaming lists really work, tried on namespaces: a watch that sends what is there and then says so.
@@ -360,4 +386,18 @@ async fn streams_to_its_end(client: &Client) -> Result<bool, kube::Error> {
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_looked_at_again_soon_and_then_more_and_more_seldom() {
+        let longest = Duration::from_secs(15);
+        let pauses: Vec<_> = (1..=6).map(|refusals| pause_after(refusals, longest).as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 15, 15]);
+        assert_eq!(pause_after(u32::MAX, longest), longest);
+        assert_eq!(pause_after(1, Duration::from_millis(100)), Duration::from_millis(100));
+    }
 }
