@@ -68,7 +68,7 @@ impl Image {
 
     /// Whether its tag has been pushed again, so that nodes run two contents under it.
     pub(super) fn has_moved(self) -> bool {
-        !self.is_fine() && Dice::new(self.seed, b'm', self.number).percent(2)
+        !self.is_fine() && Dice::new(self.seed, b'm', self.number).percent(5)
     }
 
     /// The pull policy that stands beside it, `IfNotPresent` for some that should not have it.
