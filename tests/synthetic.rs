@@ -1,5 +1,7 @@
 //! The synthetic cluster of testkit as Revisor reads it: what benchmarks measure must be what it claims to be.
 
+#![expect(clippy::unwrap_used, reason = "fixtures are right")]
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
