@@ -52,6 +52,9 @@ fn policy(cluster: &Cluster) -> Change {
 
 fn audited(cluster: &Cluster) -> Arc<Snapshot> {
     let mut auditor = Auditor::new();
+    // First the policy: network policies count only once it needs them.
+    auditor.apply(policy(cluster), now());
+    auditor.apply(Change::RelistStarted(Resource::NetworkPolicies), now());
     for pod in 0..cluster.pods {
         let pod = written(|out| cluster.pod(out, pod, Variation::default()));
         auditor.apply(record::<PodRecord>(&pod).change(), now());
@@ -64,7 +67,6 @@ fn audited(cluster: &Cluster) -> Arc<Snapshot> {
             auditor.apply(record::<NetworkPolicyRecord>(&text).change(), now());
         }
     }
-    auditor.apply(policy(cluster), now());
     Resource::ALL.into_iter().for_each(|kind| auditor.apply(Change::RelistFinished(kind), now()));
     auditor.snapshot(now())
 }
