@@ -73,6 +73,7 @@ pub struct Auditor {
     observed_at: Timestamp,
     changed: bool,
     was_complete: bool,
+    block_sums: totals::BlockSums,
     snapshot: Arc<Snapshot>,
 }
 
@@ -113,6 +114,7 @@ impl Auditor {
             observed_at: Timestamp::UNIX_EPOCH,
             changed: true,
             was_complete: matches!(feed, Feed::Input(_)),
+            block_sums: totals::BlockSums::default(),
             snapshot: Arc::new(Snapshot::empty()),
         }
     }

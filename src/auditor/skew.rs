@@ -26,24 +26,22 @@ pub(super) struct Spreading<'a> {
 }
 
 impl Spreading<'_> {
+    /// What runs under a reference.
+    fn facts(&self, name: &Arc<str>, running: &Running) -> ReferenceFacts {
+        let pods = |groups: &[u32]| groups.iter().map(|group| self.inventory.groups.get(*group).count).sum();
+        let contents = running.contents.iter().map(|(content, groups)| (content.clone(), pods(groups)));
+        ReferenceFacts { canonical: name.clone(), contents: contents.collect() }
+    }
+
     /// The facts of a reference and the namespaces of its pods.
     pub(super) fn spread(&self, name: &Arc<str>, running: &Running) -> ReferenceSpread {
         let mut namespaces: BTreeMap<Arc<str>, u32> = BTreeMap::new();
-        let mut contents = Vec::with_capacity(running.contents.len());
-        for (content, groups) in &running.contents {
-            let mut pods = 0;
-            for &group in groups {
-                let group = self.inventory.groups.get(group);
-                pods += group.count;
-                *namespaces.entry(self.namespaces.get(group.key.namespace).name.clone()).or_default() +=
-                    group.count;
-            }
-            contents.push((content.clone(), pods));
+        for group in running.contents.values().flatten() {
+            let group = self.inventory.groups.get(*group);
+            let name = &self.namespaces.get(group.key.namespace).name;
+            *namespaces.entry(name.clone()).or_default() += group.count;
         }
-        ReferenceSpread {
-            facts: ReferenceFacts { canonical: name.clone(), contents: contents.into() },
-            namespaces: namespaces.into_iter().collect(),
-        }
+        ReferenceSpread { facts: self.facts(name, running), namespaces: namespaces.into_iter().collect() }
     }
 
     /// Whether any pod that uses the reference is in a policy's scope.
@@ -68,16 +66,12 @@ impl Spreading<'_> {
 
     /// The findings on one reference, sorted by id and policy.
     pub(super) fn findings(&self, name: &Arc<str>, running: &Running) -> Vec<Finding> {
-        let mut spread = None;
+        let (mut facts, mut spread) = (None, None);
         let mut findings = Vec::new();
         for (index, policy, rule) in self.rules() {
             let Check::Reference(check) = &rule.check else { continue };
-            // One content under a reference is what nearly all of them have, and needs no facts.
-            let spread = match &spread {
-                Some(spread) => spread,
-                None => &*spread.insert(Arc::new(self.spread(name, running))),
-            };
-            let (state, reason) = match check(&spread.facts, &mut Note::silent()) {
+            let facts = facts.get_or_insert_with(|| self.facts(name, running));
+            let (state, reason) = match check(facts, &mut Note::silent()) {
                 Verdict::Fail(reason) => (State::Fail, reason),
                 Verdict::Unknown(reason) => (State::Unknown, reason),
                 Verdict::Pass | Verdict::NotApplicable(_) => continue,
@@ -85,6 +79,9 @@ impl Spreading<'_> {
             if !self.in_scope(index, running) {
                 continue;
             }
+            // Nearly every reference runs one content, and nobody asks where.
+            let spread: &Arc<ReferenceSpread> =
+                spread.get_or_insert_with(|| Arc::new(self.spread(name, running)));
             let mut finding = Finding {
                 id: name_id(rule.id, text_hash(name)),
                 policy: u16::try_from(index).unwrap_or(u16::MAX),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Auditor;
-use super::findings::{Finding, State};
+use super::findings::{Finding, State, Subject};
 use super::rollup::add;
 use super::snapshot::{Count, NamespaceSnapshot, PolicySnapshot, RuleTotal, Seen, Snapshot};
 use crate::rules::CATALOGUE;
@@ -25,7 +25,11 @@ impl Snapshot {
     }
 }
 
+/// How many namespaces are summed up together: a sum is made anew only where one of them has changed.
+const BLOCK: usize = 128;
+
 /// Counts of every rule of one policy, by the rule's place in the catalogue.
+#[derive(Clone, Debug)]
 struct Sums {
     counts: Vec<Count>,
     live: Vec<Count>,
@@ -33,18 +37,38 @@ struct Sums {
     violating_namespaces: u32,
 }
 
+impl Sums {
+    fn none() -> Self {
+        Self {
+            counts: vec![Count::default(); CATALOGUE.len()],
+            live: vec![Count::default(); CATALOGUE.len()],
+            namespaces: vec![0; CATALOGUE.len()],
+            violating_namespaces: 0,
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        for rule in 0..CATALOGUE.len() {
+            self.counts[rule] += other.counts[rule];
+            self.live[rule] += other.live[rule];
+            self.namespaces[rule] += other.namespaces[rule];
+        }
+        self.violating_namespaces += other.violating_namespaces;
+    }
+}
+
+/// The sums of each block of the last Snapshot's namespaces, policy by policy. They follow from its parts, which
+/// never change; a block whose parts are the same ones has the same sums.
+#[derive(Debug, Default)]
+pub(super) struct BlockSums(Vec<Vec<Sums>>);
+
 fn number(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
-fn sum(policies: usize, parts: &[Arc<NamespaceSnapshot>], references: &[Finding]) -> Vec<Sums> {
-    let none = || Sums {
-        counts: vec![Count::default(); CATALOGUE.len()],
-        live: vec![Count::default(); CATALOGUE.len()],
-        namespaces: vec![0; CATALOGUE.len()],
-        violating_namespaces: 0,
-    };
-    let mut sums: Vec<Sums> = (0..policies).map(|_| none()).collect();
+/// Sums up the namespaces of one block.
+fn sum_block(policies: usize, parts: &[Arc<NamespaceSnapshot>]) -> Vec<Sums> {
+    let mut sums = vec![Sums::none(); policies];
     for part in parts {
         let mut counted = None;
         for count in &part.counts {
@@ -61,23 +85,49 @@ fn sum(policies: usize, parts: &[Arc<NamespaceSnapshot>], references: &[Finding]
             }
         }
     }
-    for finding in references {
-        let sums = &mut sums[usize::from(finding.policy)];
-        add(&mut sums.counts[finding.rule.index()], finding.state);
-        add(&mut sums.live[finding.rule.index()], finding.state);
-        if let (State::Fail, super::findings::Subject::Reference(spread)) = (finding.state, &finding.subject)
-        {
-            sums.namespaces[finding.rule.index()] += number(spread.namespaces.len());
-        }
-    }
     sums
+}
+
+impl BlockSums {
+    /// The sums over all namespaces and references. `before` are the parts that the kept sums are of.
+    fn sum(
+        &mut self,
+        policies: usize,
+        before: &[Arc<NamespaceSnapshot>],
+        parts: &[Arc<NamespaceSnapshot>],
+        references: &[Finding],
+    ) -> Vec<Sums> {
+        let known = std::mem::take(&mut self.0);
+        let same = |at: usize, block: &[Arc<NamespaceSnapshot>]| {
+            let old = before.chunks(BLOCK).nth(at)?;
+            let alike =
+                old.len() == block.len() && old.iter().zip(block).all(|(old, new)| Arc::ptr_eq(old, new));
+            known.get(at).filter(|sums| alike && sums.len() == policies)
+        };
+        let mut total = vec![Sums::none(); policies];
+        for (at, block) in parts.chunks(BLOCK).enumerate() {
+            let sums = same(at, block).cloned().unwrap_or_else(|| sum_block(policies, block));
+            total.iter_mut().zip(&sums).for_each(|(total, sums)| total.add(sums));
+            self.0.push(sums);
+        }
+        for finding in references {
+            let sums = &mut total[usize::from(finding.policy)];
+            add(&mut sums.counts[finding.rule.index()], finding.state);
+            add(&mut sums.live[finding.rule.index()], finding.state);
+            if let (State::Fail, Subject::Reference(spread)) = (finding.state, &finding.subject) {
+                sums.namespaces[finding.rule.index()] += number(spread.namespaces.len());
+            }
+        }
+        total
+    }
 }
 
 impl Auditor {
     /// Everything found, at `now`.
     pub(super) fn assemble(&mut self, references: Arc<[Finding]>, now: Timestamp) -> Snapshot {
         let namespaces = self.namespaces.parts();
-        let sums = sum(self.plan.policies.len(), &namespaces, &references);
+        let (policies, before) = (self.plan.policies.len(), &self.snapshot.namespaces);
+        let sums = self.block_sums.sum(policies, before, &namespaces, &references);
         let policies = self.plan.policies.iter().zip(sums).map(|(policy, sums)| PolicySnapshot {
             policy: policy.clone(),
             rules: policy
