@@ -9,7 +9,7 @@
 //! [`super::spec`]); elsewhere an unknown field is refused or dropped depending on how the client asks, and an empty
 //! one is dropped. In files everything is seen.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -20,7 +20,7 @@ use super::problem::{Reader, kind_of, nearest as nearest_of, null_within, quoted
 use super::profile::{self, Profile};
 use super::scope::Scope;
 use crate::decode::PolicyRecord;
-use crate::rules::{Entry, PreparedRule, RuleId, nearest};
+use crate::rules::{CATALOGUE, Entry, PreparedRule, RuleId, nearest};
 
 /// A policy, ready to judge.
 #[derive(Debug)]
@@ -263,6 +263,21 @@ fn rule_field(entry: &Entry, field: Option<&str>) -> String {
     }
 }
 
+/// The names of a rule's settings, from its schema. A schema takes longer to make than a policy to compile, so
+/// each is made once.
+fn settings_of(entry: &Entry) -> Vec<&'static str> {
+    static NAMES: LazyLock<Vec<Vec<String>>> = LazyLock::new(|| {
+        let names = |entry: &Entry| {
+            let schema = (entry.schema)();
+            let properties = schema.get("properties").and_then(Value::as_object);
+            properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
+        };
+        CATALOGUE.iter().map(names).collect()
+    });
+    let names = RuleId::named(entry.key).map_or(&[][..], |rule| &NAMES[rule.index()]);
+    names.iter().map(String::as_str).collect()
+}
+
 /// The profile's settings, overridden field by field. None if the policy's own cannot be used.
 fn merge(entry: &Entry, preset: Option<Value>, own: &Value, problems: &mut Vec<Problem>) -> Option<Value> {
     let Value::Object(own) = own else {
@@ -278,12 +293,7 @@ fn merge(entry: &Entry, preset: Option<Value>, own: &Value, problems: &mut Vec<P
         return None;
     };
     let before = problems.len();
-    let schema = (entry.schema)();
-    let known: Vec<&str> = schema
-        .get("properties")
-        .and_then(Value::as_object)
-        .map(|properties| properties.keys().map(String::as_str).collect())
-        .unwrap_or_default();
+    let known = settings_of(entry);
     let mut merged = match preset {
         Some(Value::Object(preset)) => preset,
         _ => Map::new(),
