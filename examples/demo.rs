@@ -9,9 +9,12 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::io::IsTerminal as _;
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use revisor::operator::{self, Settings};
+use revisor::policy::status::ImagePolicyStatus;
+use revisor::report::columns::Colour;
+use revisor::report::policies::{PolicyRow, policies_table};
 use serde_json::{Value, json};
 use testkit::apiserver::ApiServer;
 use tokio::time::sleep;
@@ -47,7 +50,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// One scene after the other; then waits for Ctrl-C where somebody can press it.
 async fn scenes(server: ApiServer, listen: SocketAddr) {
     let play = async {
-        let mut screen = Screen { server: server.clone(), seen: BTreeSet::new() };
+        let mut screen = Screen { server: server.clone(), started: Instant::now(), seen: BTreeSet::new() };
         screen.scene("The first audit: what the cluster looks like", || {}).await;
         screen
             .scene("A rollout: payments/ledger now runs an image from a registry that nobody trusts", || {
@@ -103,6 +106,7 @@ async fn scenes(server: ApiServer, listen: SocketAddr) {
 /// What a cluster admin would see.
 struct Screen {
     server: ApiServer,
+    started: Instant,
     seen: BTreeSet<String>,
 }
 
@@ -118,29 +122,18 @@ impl Screen {
     /// The policy table, then the Events that are new.
     async fn show(&mut self) {
         println!("\n$ kubectl get imagepolicies.revisor.dev");
-        println!(
-            "{:<10} {:<6} {:<10} {:>10} {:>9} {:>8} {:>6}",
-            "NAME", "READY", "COMPLIANT", "VIOLATIONS", "CRITICAL", "UNKNOWN", "RULES"
-        );
-        for policy in self.server.list("ImagePolicy", "") {
-            let condition = |kind: &str| {
-                let conditions =
-                    policy["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
-                let found = conditions.iter().find(|condition| condition["type"] == kind);
-                found.and_then(|condition| condition["status"].as_str()).unwrap_or("-").to_owned()
-            };
-            let count = |key: &str| policy["status"]["summary"][key].as_i64().unwrap_or_default();
-            let name = policy["metadata"]["name"].as_str().unwrap_or_default();
-            let rules = policy["status"]["rules"].as_array().map_or(0, Vec::len);
-            println!(
-                "{name:<10} {:<6} {:<10} {:>10} {:>9} {:>8} {rules:>6}",
-                condition("Ready"),
-                condition("Compliant"),
-                count("violations"),
-                count("critical"),
-                count("unknown"),
-            );
-        }
+        let policies = self.server.list("ImagePolicy", "");
+        let named: Vec<(String, Option<ImagePolicyStatus>)> = policies
+            .iter()
+            .map(|policy| {
+                let name = policy["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+                (name, serde_json::from_value(policy["status"].clone()).ok())
+            })
+            .collect();
+        let age = Some(self.started.elapsed());
+        let rows: Vec<_> =
+            named.iter().map(|(name, status)| PolicyRow { name, status: status.as_ref(), age }).collect();
+        print!("{}", policies_table(&rows, Colour::Never));
         let events = self.server.list("Event", "");
         for event in events {
             let name = event["metadata"]["name"].as_str().unwrap_or_default().to_owned();
