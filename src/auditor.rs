@@ -3,6 +3,7 @@
 
 pub mod audit;
 mod clock;
+mod edits;
 pub mod findings;
 mod groups;
 mod intern;
@@ -317,6 +318,11 @@ impl Auditor {
         before: &[Arc<crate::policy::compile::CompiledPolicy>],
         now: Timestamp,
     ) -> Vec<Option<u16>> {
+        if let Some(edits) = edits::edits(before, &self.plan.policies) {
+            edits.iter().for_each(|edit| self.edit(edit, now));
+            self.next_expiry = self.plan.next_expiry(now);
+            return (0..before.len()).map(|policy| u16::try_from(policy).ok()).collect();
+        }
         let Self { inventory, namespaces, plan, .. } = self;
         let same = |policy: &Arc<_>| before.iter().position(|other| Arc::ptr_eq(other, policy));
         let unchanged: Vec<Option<usize>> = plan.policies.iter().map(same).collect();
@@ -367,6 +373,7 @@ impl Auditor {
                 counts: rollup::counts(&rolled.findings),
                 findings: rolled.findings.into(),
                 pods: rolled.pods,
+                live_pods: rolled.live_pods,
                 image_uses: rolled.image_uses,
                 revision,
             });

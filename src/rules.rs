@@ -225,6 +225,8 @@ pub struct PreparedRule {
     pub id: RuleId,
     /// Severity of its findings.
     pub severity: Severity,
+    /// The settings it was prepared from: the same settings make the same verdicts and messages.
+    pub settings: serde_json::Value,
     /// The check.
     pub check: Check,
     /// Graces after which the engine judges again.

@@ -69,7 +69,7 @@ impl Auditor {
         &self.plan.policies
     }
 
-    fn rolling(&self, now: Timestamp) -> Rolling<'_> {
+    pub(super) fn rolling(&self, now: Timestamp) -> Rolling<'_> {
         Rolling {
             inventory: &self.inventory,
             plan: &self.plan,

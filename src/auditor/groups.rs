@@ -63,6 +63,11 @@ impl Groups {
         &self.groups[id as usize]
     }
 
+    /// All groups.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Group> {
+        self.groups.iter().filter(|group| group.count > 0)
+    }
+
     /// One more pod in the group of this key, if there is one.
     pub(super) fn join(&mut self, key: &GroupKey) -> Option<u32> {
         let groups = &self.groups;

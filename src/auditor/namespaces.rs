@@ -164,6 +164,18 @@ impl Namespaces {
         }
     }
 
+    /// Nothing was found that was not before, but it would be told in other words or with another weight.
+    pub(super) fn tell_again(&mut self, id: u32) {
+        let part = Arc::make_mut(&mut self.get_mut(id).part);
+        part.revision += 1;
+    }
+
+    /// Index of every namespace.
+    pub(super) fn ids(&self) -> impl Iterator<Item = u32> + use<> {
+        let used = self.slots.iter().map(Option::is_some).collect::<Vec<_>>();
+        used.into_iter().enumerate().filter(|(_, used)| *used).filter_map(|(id, _)| u32::try_from(id).ok())
+    }
+
     /// Something of the namespace of this name has changed, if it is known.
     pub(super) fn mark_named(&mut self, name: &str) {
         if let Some(&id) = self.by_name.get(name) {

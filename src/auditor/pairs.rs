@@ -10,10 +10,11 @@ use hashbrown::HashTable;
 use jiff::Timestamp;
 
 use super::clock::{Clock, lasted, rounded};
+use super::edits::Edit;
 use super::findings::Judged;
 use super::intern::place;
 use crate::policy::compile::CompiledPolicy;
-use crate::rules::{CATALOGUE, Check, SubjectKind};
+use crate::rules::{CATALOGUE, Check, PreparedRule, RuleId, SubjectKind};
 use crate::subject::pod::ImageSubject;
 use crate::subject::running::{Lasted, RunningSubject};
 use crate::verdict::{Note, Verdict};
@@ -54,6 +55,18 @@ pub(super) struct Bits {
     pub(super) fail: u64,
     /// Rules that cannot be decided.
     pub(super) unknown: u64,
+}
+
+impl Bits {
+    fn set(&mut self, rule: RuleId, verdict: Verdict) {
+        let bit = 1 << rule.index();
+        self.fail = self.fail & !bit | if matches!(verdict, Verdict::Fail(_)) { bit } else { 0 };
+        self.unknown = self.unknown & !bit | if matches!(verdict, Verdict::Unknown(_)) { bit } else { 0 };
+    }
+
+    fn has(self, rule: RuleId) -> bool {
+        (self.fail | self.unknown) & 1 << rule.index() != 0
+    }
 }
 
 // The rules about image uses stand first in the table, so their place is their bit.
@@ -182,28 +195,64 @@ impl Pairs {
             pair.bits = bits.into();
         }
     }
+
+    /// Judges again what an edit sets otherwise. Returns, by id, whose verdicts are not what they were.
+    pub(super) fn edit(&mut self, edit: &Edit) -> Vec<bool> {
+        let rules: Vec<RuleId> =
+            edit.rules.iter().copied().filter(|rule| rule.entry().subject == SubjectKind::ImageUse).collect();
+        let mut moved = vec![false; self.pairs.len()];
+        if rules.is_empty() {
+            return moved;
+        }
+        for (pair, moved) in self.pairs.iter_mut().zip(&mut moved) {
+            let Some(Pair { judged, bits, .. }) = pair else { continue };
+            let Judged { shape, running, unready, spec_changed } = &**judged;
+            let (unready, spec_changed) = (*unready, *spec_changed);
+            // Of a malformed pod there is one finding a rule, whatever its uses say.
+            *moved = shape.malformed && edit.adds_or_removes;
+            let uses = shape.uses.len();
+            let bits = &mut bits[edit.policy * uses..(edit.policy + 1) * uses];
+            for (image_use, bits) in shape.uses.iter().zip(bits) {
+                let image = ImageSubject { pod: shape, image_use };
+                let live = RunningSubject { pod: shape, image_use, running, unready, spec_changed };
+                let judge = |policy: &CompiledPolicy, rule| {
+                    policy.rule(rule).and_then(|rule| verdict(rule, &image, &live)).unwrap_or(Verdict::Pass)
+                };
+                for &rule in &rules {
+                    let (before, now) = (*bits, judge(&edit.now, rule));
+                    bits.set(rule, now);
+                    // The reason is not remembered, and only a finding shows one.
+                    *moved |= *bits != before
+                        || bits.has(rule) && judge(&edit.before, rule).reason() != now.reason();
+                }
+            }
+        }
+        moved
+    }
 }
 
 /// Judges every use of a pair by the rules of one policy.
 fn judge<'a>(policy: &'a CompiledPolicy, judged: &'a Judged) -> impl Iterator<Item = Bits> + 'a {
     let Judged { shape, running, unready, spec_changed } = judged;
+    let (unready, spec_changed) = (*unready, *spec_changed);
     shape.uses.iter().map(move |image_use| {
         let image = ImageSubject { pod: shape, image_use };
-        let live =
-            RunningSubject { pod: shape, image_use, running, unready: *unready, spec_changed: *spec_changed };
+        let live = RunningSubject { pod: shape, image_use, running, unready, spec_changed };
         let mut bits = Bits::default();
         for rule in &policy.rules {
-            let verdict = match &rule.check {
-                Check::Image(check) => check(&image, &mut Note::silent()),
-                Check::Running(check) => check(&live, &mut Note::silent()),
-                Check::Namespace(_) | Check::Reference(_) => continue,
-            };
-            match verdict {
-                Verdict::Fail(_) => bits.fail |= 1 << rule.id.index(),
-                Verdict::Unknown(_) => bits.unknown |= 1 << rule.id.index(),
-                Verdict::Pass | Verdict::NotApplicable(_) => {}
+            if let Some(verdict) = verdict(rule, &image, &live) {
+                bits.set(rule.id, verdict);
             }
         }
         bits
     })
+}
+
+/// The verdict of a rule about image uses; none for other rules.
+fn verdict(rule: &PreparedRule, image: &ImageSubject<'_>, live: &RunningSubject<'_>) -> Option<Verdict> {
+    match &rule.check {
+        Check::Image(check) => Some(check(image, &mut Note::silent())),
+        Check::Running(check) => Some(check(live, &mut Note::silent())),
+        Check::Namespace(_) | Check::Reference(_) => None,
+    }
 }

@@ -29,6 +29,13 @@ pub(super) struct Plan {
     stale: bool,
 }
 
+/// All graces that some rule of these policies gives, sorted, each once.
+pub(super) fn graces(policies: &[Arc<CompiledPolicy>]) -> Vec<Duration> {
+    let rules = policies.iter().flat_map(|policy| policy.rules.iter());
+    let graces: BTreeSet<Duration> = rules.flat_map(|rule| rule.graces.iter().copied()).collect();
+    graces.into_iter().collect()
+}
+
 /// What a policy that was told means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Told {
@@ -102,10 +109,7 @@ impl Plan {
         }
         let policies = self.entries.values().map(|entry| entry.compiled.clone()).collect();
         let before = std::mem::replace(&mut self.policies, policies);
-        let rules = self.policies.iter().flat_map(|policy| policy.rules.iter());
-        self.graces = rules.flat_map(|rule| rule.graces.iter().copied()).collect();
-        self.graces.sort_unstable();
-        self.graces.dedup();
+        self.graces = graces(&self.policies);
         Some(before)
     }
 

@@ -47,6 +47,7 @@ pub(super) struct Rolling<'a> {
 pub(super) struct Rolled {
     pub(super) findings: Vec<Finding>,
     pub(super) pods: u32,
+    pub(super) live_pods: u32,
     pub(super) image_uses: u32,
     /// When a dormant finding is over or its owner should be looked up.
     pub(super) deadline: Option<Timestamp>,
@@ -87,7 +88,7 @@ impl<'a> Rolling<'a> {
     pub(super) fn roll(&self, namespace: &'a Namespace) -> Rolled {
         let members = self.members(namespace);
         let mut raw = Vec::new();
-        let facts = self.facts(namespace, &members);
+        let facts = self.facts(namespace, live_pods(&members));
         let mut findings = Vec::new();
         for (index, policy) in self.plan.policies.iter().enumerate() {
             let labels = facts.object.as_deref().map(|object| &*object.labels);
@@ -101,8 +102,14 @@ impl<'a> Rolling<'a> {
         }
         self.merge(namespace, &members, raw, &mut findings);
         let image_uses = image_uses(&members);
-        let mut rolled =
-            Rolled { findings, pods: namespace.pods, image_uses, deadline: None, wanted: Vec::new() };
+        let mut rolled = Rolled {
+            findings,
+            pods: namespace.pods,
+            live_pods: facts.pods,
+            image_uses,
+            deadline: None,
+            wanted: Vec::new(),
+        };
         self.carry_over(namespace, &members, &mut rolled);
         rolled
     }
@@ -124,16 +131,21 @@ impl<'a> Rolling<'a> {
 
     /// What namespace rules read.
     pub(super) fn facts_of(&self, namespace: &'a Namespace) -> NamespaceFacts {
-        self.facts(namespace, &self.members(namespace))
+        self.facts(namespace, live_pods(&self.members(namespace)))
     }
 
-    fn facts(&self, namespace: &Namespace, members: &[Member<'_>]) -> NamespaceFacts {
+    /// What namespace rules read of a namespace that has not changed since it was rolled up.
+    pub(super) fn unchanged_facts(&self, namespace: &'a Namespace) -> NamespaceFacts {
+        self.facts(namespace, namespace.part.live_pods)
+    }
+
+    fn facts(&self, namespace: &Namespace, pods: u32) -> NamespaceFacts {
         let implied = || self.whole_input.then(Arc::<NamespaceObject>::default);
         NamespaceFacts {
             name: namespace.name.clone(),
             object: namespace.object.clone().or_else(implied),
             network_policies: namespace.network_policies.clone(),
-            pods: members.iter().filter(|member| !member.ended).map(|member| member.group.count).sum(),
+            pods,
         }
     }
 
@@ -298,7 +310,7 @@ impl<'a> Rolling<'a> {
     fn carry_over(&self, namespace: &Namespace, members: &[Member<'_>], rolled: &mut Rolled) {
         let mut dormant = Vec::new();
         let mut new = rolled.findings.iter_mut().peekable();
-        for old in &namespace.part.findings {
+        for old in namespace.part.findings.iter() {
             let policy = match self.renumbered {
                 None => old.policy,
                 Some(numbers) => match numbers[usize::from(old.policy)] {
@@ -380,6 +392,10 @@ impl<'a> Rolling<'a> {
     }
 }
 
+fn live_pods(members: &[Member<'_>]) -> u32 {
+    members.iter().filter(|member| !member.ended).map(|member| member.group.count).sum()
+}
+
 fn is_about_uses(rule: RuleId) -> bool {
     rule.entry().subject == SubjectKind::ImageUse
 }
@@ -434,7 +450,7 @@ pub(super) fn exemption(
 }
 
 /// Counts by policy and rule.
-pub(super) fn counts(findings: &[Finding]) -> Box<[RuleCount]> {
+pub(super) fn counts(findings: &[Finding]) -> Arc<[RuleCount]> {
     let mut counts: Vec<RuleCount> = Vec::new();
     for finding in findings {
         let key = (finding.policy, finding.rule);

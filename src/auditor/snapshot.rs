@@ -51,22 +51,24 @@ pub struct RuleCount {
 }
 
 /// What was found in one namespace.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct NamespaceSnapshot {
     /// Its name.
     pub name: Arc<str>,
     /// `metadata.uid`, empty where it is not known.
-    pub uid: Box<str>,
+    pub uid: Arc<str>,
     /// Being deleted: nothing new can be written into it.
     pub terminating: bool,
     /// The Namespace object itself is there (only then can anything be written into it).
     pub exists: bool,
     /// Every finding, by id and policy. Dormant ones included.
-    pub findings: Box<[Finding]>,
+    pub findings: Arc<[Finding]>,
     /// Counts by policy and rule, sorted.
-    pub counts: Box<[RuleCount]>,
+    pub counts: Arc<[RuleCount]>,
     /// How many pods are in it, ended ones included.
     pub pods: u32,
+    /// How many of them have not ended.
+    pub live_pods: u32,
     /// How many image uses, workload by workload.
     pub image_uses: u32,
     /// Rises whenever anything in this part changes: a writer compares it and nothing else.
@@ -78,12 +80,13 @@ impl NamespaceSnapshot {
     pub(super) fn empty(name: Arc<str>) -> Self {
         Self {
             name,
-            uid: Box::default(),
+            uid: Arc::default(),
             terminating: false,
             exists: false,
-            findings: Box::default(),
-            counts: Box::default(),
+            findings: Arc::default(),
+            counts: Arc::default(),
             pods: 0,
+            live_pods: 0,
             image_uses: 0,
             revision: 0,
         }

@@ -71,7 +71,7 @@ fn sum_block(policies: usize, parts: &[Arc<NamespaceSnapshot>]) -> Vec<Sums> {
     let mut sums = vec![Sums::none(); policies];
     for part in parts {
         let mut counted = None;
-        for count in &part.counts {
+        for count in part.counts.iter() {
             let sums = &mut sums[usize::from(count.policy)];
             let rule = count.rule.index();
             sums.counts[rule] += count.count;

@@ -49,7 +49,7 @@ pub(crate) struct AuditWriter {
 #[derive(Debug, PartialEq, Eq)]
 struct Written {
     /// The namespace's uid when it was written; none for what was there at the start.
-    namespace_uid: Option<Box<str>>,
+    namespace_uid: Option<Arc<str>>,
     /// Hash of the content, for what was there at the start without times ([`timeless_hash`]); none for one
     /// that cannot be read.
     content: Option<u64>,
@@ -275,7 +275,7 @@ fn decide(
     };
     let hash = content_hash(&content);
     let same = written.is_some_and(|written| match &written.namespace_uid {
-        Some(uid) => *uid == part.uid && written.content == Some(hash),
+        Some(uid) => **uid == *part.uid && written.content == Some(hash),
         None => written.content == Some(timeless_hash(content.clone())),
     });
     if same { Step::Nothing } else { Step::Write(content, hash) }
@@ -356,9 +356,10 @@ mod tests {
             uid: "uid".into(),
             terminating: false,
             exists: true,
-            findings: Box::default(),
-            counts: Box::default(),
+            findings: Arc::default(),
+            counts: Arc::default(),
             pods: 0,
+            live_pods: 0,
             image_uses: 0,
             revision,
         })

@@ -33,7 +33,7 @@ impl Plan {
             Subject::ImageUse(image_use) => Self::workload(image_use),
             Subject::Namespace(facts) => {
                 let name: &str = &facts.name;
-                let uid = facts.object.as_ref().map(|object| object.uid.clone());
+                let uid = facts.object.as_ref().map(|object| (*object.uid).into());
                 Self::plain("v1", "Namespace", name, name, uid.unwrap_or_default())
             }
             Subject::Reference(_) => {

@@ -12,7 +12,7 @@ use crate::reference::{Glob, Pattern, Reference};
 use crate::rules::{RuleId, nearest};
 
 /// A reasoned, dated permission, compiled.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exemption {
     /// Its name.
     pub name: Box<str>,
@@ -30,7 +30,7 @@ pub struct Exemption {
 }
 
 /// A glob over workloads, `Kind/name`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct WorkloadGlob {
     kind: Glob,
     name: Glob,

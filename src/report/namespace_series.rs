@@ -66,7 +66,7 @@ impl NamespaceSeries {
     ) -> fmt::Result {
         let mut left = self.shown;
         for namespace in snapshot.namespaces.iter() {
-            for line in &namespace.counts {
+            for line in namespace.counts.iter() {
                 let policy = &snapshot.policies[usize::from(line.policy)];
                 let severity = severity_of(policy, line.rule);
                 for (state, count) in counts(line).into_iter().enumerate() {

@@ -208,8 +208,13 @@ impl World {
             )
         }));
         let severity = self.policies[0].rules[0].severity;
-        self.policies[0].rules =
-            Box::new([PreparedRule { id: trusted(), severity, check, graces: Box::default() }]);
+        self.policies[0].rules = Box::new([PreparedRule {
+            id: trusted(),
+            severity,
+            settings: serde_json::Value::Null,
+            check,
+            graces: Box::default(),
+        }]);
         let spread = ReferenceSpread {
             facts: ReferenceFacts {
                 canonical: canonical.into(),
@@ -325,6 +330,7 @@ fn namespace(name: String, mut findings: Vec<Finding>) -> Arc<NamespaceSnapshot>
         findings: findings.into(),
         counts: counts.into(),
         pods: 3,
+        live_pods: 3,
         image_uses: 3,
         revision: 1,
     })

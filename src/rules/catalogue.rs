@@ -68,13 +68,13 @@ fn prepared<R: Rule>(
     settings: &serde_json::Value,
     check: impl FnOnce(R) -> (Check, Box<[std::time::Duration]>),
 ) -> Result<Option<PreparedRule>, SettingError> {
-    let settings: R::Settings = read_settings(settings)?;
-    if settings.enabled() == Some(false) {
+    let read: R::Settings = read_settings(settings)?;
+    if read.enabled() == Some(false) {
         return Ok(None);
     }
-    let severity = settings.severity().unwrap_or(R::INFO.severity);
-    let (check, graces) = check(R::prepare(&settings)?);
-    Ok(Some(PreparedRule { id: RuleId(index), severity, check, graces }))
+    let severity = read.severity().unwrap_or(R::INFO.severity);
+    let (check, graces) = check(R::prepare(&read)?);
+    Ok(Some(PreparedRule { id: RuleId(index), severity, settings: settings.clone(), check, graces }))
 }
 
 fn image_rule<R: ImageRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {

@@ -43,7 +43,7 @@ pub struct NamespaceObject {
     /// `metadata.annotations`, without `kubectl.kubernetes.io/last-applied-configuration`
     pub annotations: Pairs,
     /// `metadata.uid`, for Events
-    pub uid: Box<str>,
+    pub uid: Arc<str>,
     /// Being deleted.
     pub terminating: bool,
     /// Some field had another type than its API says.

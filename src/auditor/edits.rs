@@ -1,0 +1,171 @@
+//! Edits of policies: what a policy says otherwise than before, so that only that is judged again, and only
+//! namespaces whose verdicts moved are rolled up. Whatever changes more than rules and exemptions (a policy came or
+//! went, another scope, other graces) is not an edit in this sense, and everything is judged anew.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::Auditor;
+use super::findings::{State, name_id};
+use super::namespaces::Namespace;
+use super::plan::graces;
+use super::rollup::{Rolling, exemption};
+use crate::policy::compile::CompiledPolicy;
+use crate::policy::scope::Membership;
+use crate::rules::{PreparedRule, RuleId, SubjectKind};
+use crate::verdict::{Note, Verdict};
+
+/// An edit of one policy.
+#[derive(Debug)]
+pub(super) struct Edit {
+    /// Its index, before and now.
+    pub(super) policy: usize,
+    /// What it said.
+    pub(super) before: Arc<CompiledPolicy>,
+    /// What it says.
+    pub(super) now: Arc<CompiledPolicy>,
+    /// The rules that are set otherwise, or are set only in one of the two.
+    pub(super) rules: Vec<RuleId>,
+    /// Some rule is set only in one of the two.
+    pub(super) adds_or_removes: bool,
+    exemptions: bool,
+}
+
+/// What follows for a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Effect {
+    /// Nothing.
+    None,
+    /// The findings are the same, but their words or severities may not be.
+    TellAgain,
+    /// It must be rolled up.
+    RollUp,
+}
+
+/// The edits that lead from one list of policies to the other; none when they differ in more than that.
+pub(super) fn edits(before: &[Arc<CompiledPolicy>], now: &[Arc<CompiledPolicy>]) -> Option<Vec<Edit>> {
+    if before.len() != now.len() || graces(before) != graces(now) {
+        return None;
+    }
+    let changed = before.iter().zip(now).enumerate().filter(|(_, (before, now))| !Arc::ptr_eq(before, now));
+    changed.map(|(policy, (before, now))| edit(policy, before, now)).collect()
+}
+
+fn edit(policy: usize, before: &Arc<CompiledPolicy>, now: &Arc<CompiledPolicy>) -> Option<Edit> {
+    if (&before.name, &before.uid, &before.scope) != (&now.name, &now.uid, &now.scope) {
+        return None;
+    }
+    let alike = |left: &PreparedRule, right: &PreparedRule| {
+        left.severity == right.severity && left.settings == right.settings
+    };
+    let (mut rules, mut adds_or_removes) = (Vec::new(), false);
+    for rule in RuleId::all() {
+        match (before.rule(rule), now.rule(rule)) {
+            (None, None) => {}
+            (Some(left), Some(right)) if alike(left, right) => {}
+            (left, right) => {
+                adds_or_removes |= left.is_none() || right.is_none();
+                rules.push(rule);
+            }
+        }
+    }
+    let exemptions = before.exemptions != now.exemptions;
+    Some(Edit { policy, before: before.clone(), now: now.clone(), rules, adds_or_removes, exemptions })
+}
+
+impl Edit {
+    fn concerns(&self, kind: SubjectKind) -> bool {
+        self.rules.iter().any(|rule| rule.entry().subject == kind)
+    }
+
+    fn index(&self) -> u16 {
+        u16::try_from(self.policy).unwrap_or(u16::MAX)
+    }
+
+    /// What it means for a namespace in which no verdict on an image use has moved.
+    fn effect(&self, namespace: &Namespace, rolling: &Rolling<'_>) -> Effect {
+        let counts = namespace.part.counts.iter().filter(|count| count.policy == self.index());
+        let mut effect = Effect::None;
+        for count in counts.filter(|count| self.rules.contains(&count.rule)) {
+            // Whether a dormant finding would still be found is asked when it is rolled up.
+            effect = effect.max(match count.count == count.live {
+                true => Effect::TellAgain,
+                false => Effect::RollUp,
+            });
+        }
+        if self.exemptions {
+            effect = effect.max(self.effect_of_exemptions(namespace, rolling.now));
+        }
+        if effect < Effect::RollUp && (self.adds_or_removes || self.concerns(SubjectKind::Namespace)) {
+            effect = effect.max(self.effect_on_namespace(namespace, rolling));
+        }
+        effect
+    }
+
+    fn effect_of_exemptions(&self, namespace: &Namespace, now: Timestamp) -> Effect {
+        let own = namespace.part.findings.iter().filter(|finding| finding.policy == self.index());
+        let effect = own.map(|finding| {
+            let was = match finding.state {
+                State::Exempt(index) => Some(index),
+                State::Fail | State::Unknown => None,
+            };
+            match (was, exemption(&self.now, finding.rule, &finding.subject, now)) {
+                (None, None) => Effect::None,
+                (was, is) if was == is => Effect::TellAgain,
+                _ => Effect::RollUp,
+            }
+        });
+        effect.max().unwrap_or(Effect::None)
+    }
+
+    fn effect_on_namespace(&self, namespace: &Namespace, rolling: &Rolling<'_>) -> Effect {
+        let labels = namespace.object.as_deref().map(|object| &*object.labels);
+        match self.now.scope.namespace(&namespace.name, labels) {
+            Membership::Out => return Effect::None,
+            Membership::Undecided if self.adds_or_removes => return Effect::RollUp,
+            Membership::Undecided | Membership::In => {}
+        }
+        let facts = rolling.unchanged_facts(namespace);
+        let about = self.rules.iter().filter(|rule| rule.entry().subject == SubjectKind::Namespace);
+        let effect = about.map(|&rule| {
+            let key = (name_id(rule, namespace.hash), self.index());
+            let findings = &namespace.part.findings;
+            let was = findings.binary_search_by_key(&key, |finding| (finding.id, finding.policy));
+            let was = was.ok().map(|at| (findings[at].state, findings[at].reason));
+            let now = self.now.rule(rule);
+            let now = now.and_then(|rule| rolling.namespace_verdict(rule, &facts, &mut Note::silent()));
+            match (was, now) {
+                (None, None | Some(Verdict::Pass | Verdict::NotApplicable(_))) => Effect::None,
+                (Some((State::Fail, was)), Some(Verdict::Fail(now))) if was == now => Effect::TellAgain,
+                (Some((State::Unknown, was)), Some(Verdict::Unknown(now))) if was == now => Effect::TellAgain,
+                _ => Effect::RollUp,
+            }
+        });
+        effect.max().unwrap_or(Effect::None)
+    }
+}
+
+impl Auditor {
+    /// Judges again what an edit of a policy sets otherwise.
+    pub(super) fn edit(&mut self, edit: &Edit, now: Timestamp) {
+        let moved = self.inventory.pairs.edit(edit);
+        if moved.contains(&true) {
+            let groups = self.inventory.groups.all().filter(|group| moved[group.key.pair as usize]);
+            groups.for_each(|group| self.namespaces.mark(group.key.namespace));
+        }
+        if edit.exemptions || edit.concerns(SubjectKind::Reference) {
+            self.inventory.references.mark_all();
+        }
+        for id in self.namespaces.ids() {
+            if self.namespaces.is_dirty(id) {
+                continue;
+            }
+            match edit.effect(self.namespaces.get(id), &self.rolling(now)) {
+                Effect::None => {}
+                Effect::TellAgain => self.namespaces.tell_again(id),
+                Effect::RollUp => self.namespaces.mark(id),
+            }
+        }
+    }
+}
