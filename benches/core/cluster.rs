@@ -17,7 +17,7 @@ use revisor::decode::{Change, PolicyRecord};
 use revisor::report::metrics::{Format, Scrape};
 use revisor::subject::Resource;
 use serde::de::IgnoredAny;
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::generate::{Cluster, Labels, Variation};
 use testkit::memory::{resident, trim};
 
@@ -159,25 +159,44 @@ impl Run<'_> {
         Ok(self.now)
     }
 
-    /// From an edited policy to the Snapshot that says what it finds.
+    /// From an edited policy to the Snapshot that says what it finds: an edit that moves few verdicts, one that moves
+    /// those of every namespace, and one after which everything is judged anew.
     fn edit_policy(&mut self, rounds: usize, figures: &mut Figures) -> Result<()> {
-        let mut times = Vec::new();
-        for round in 1..=rounds {
-            let (policy, now) = (self.policy(u32::try_from(round)?)?, self.later()?);
-            let (time, snapshot) = timed(|| {
-                self.auditor.apply(policy, now);
-                self.auditor.snapshot(now)
-            });
-            ensure!(
-                snapshot.policies[0].policy.generation == i64::try_from(round)? + 1,
-                "the edit is not in force"
-            );
-            times.push(time);
-            self.auditor.drain_transitions();
-            self.auditor.drain_first_audits();
+        let edits: [(&str, fn(&mut Value, bool)); 3] = [
+            ("policy edit to Snapshot", |_, _| {}),
+            ("policy edit that moves verdicts everywhere", |spec, odd| {
+                spec["rules"]["trustedRegistry"]["deny"] = match odd {
+                    true => json!(["docker.io/**", "quay.io/**"]),
+                    false => json!(["quay.io/**", "ghcr.io/**"]),
+                };
+                spec["rules"]["requiredLabels"]["labels"]["tier"] = json!(if odd { ".+" } else { "prod" });
+            }),
+            ("policy edit of the scope, all judged anew", |spec, odd| {
+                spec["scope"] = json!({"excludeNamespaces": [if odd { "kube-*" } else { "system-*" }]});
+            }),
+        ];
+        let mut generation = 0;
+        for (name, edit) in edits {
+            let mut times = Vec::new();
+            for round in 0..rounds {
+                generation += 1;
+                let (mut policy, now) = (self.policy(generation)?, self.later()?);
+                if let Change::Policy(record) = &mut policy {
+                    edit(&mut record.spec, round % 2 == 1);
+                }
+                let (time, snapshot) = timed(|| {
+                    self.auditor.apply(policy, now);
+                    self.auditor.snapshot(now)
+                });
+                let seen = snapshot.policies[0].policy.generation;
+                ensure!(seen == i64::from(generation) + 1, "the edit is not in force");
+                times.push(time);
+                self.auditor.drain_transitions();
+                self.auditor.drain_first_audits();
+            }
+            let limit = (!self.cluster.all_different).then_some(15.0);
+            figures.add(name, "ms", Spread::of_times(&times, 1e-3), limit);
         }
-        let limit = (!self.cluster.all_different).then_some(15.0);
-        figures.add("policy edit to Snapshot", "ms", Spread::of_times(&times, 1e-3), limit);
         Ok(())
     }
 
