@@ -3,6 +3,7 @@
 
 pub mod audit;
 mod clock;
+mod dormant;
 mod edits;
 pub mod findings;
 mod groups;
@@ -39,7 +40,7 @@ use kinds::Kinds;
 use marks::{Marks, Telling};
 use namespaces::Namespaces;
 use plan::{Plan, Told};
-use rollup::Rolling;
+use rollup::{Rolling, Space};
 use skew::Spreading;
 use snapshot::{NamespaceSnapshot, Snapshot};
 use transitions::{FirstAudit, Transition, WantedOwner};
@@ -342,6 +343,7 @@ impl Auditor {
     }
 
     fn roll_up(&mut self, quiet: bool, renumbered: Option<&[Option<u16>]>, now: Timestamp) {
+        let mut space = Space::default();
         for id in self.namespaces.take_dirty() {
             let rolling = Rolling {
                 inventory: &self.inventory,
@@ -351,7 +353,7 @@ impl Auditor {
                 now,
                 renumbered,
             };
-            let mut rolled = rolling.roll(self.namespaces.get(id));
+            let mut rolled = rolling.roll(self.namespaces.get(id), &mut space);
             let namespace = self.namespaces.get_mut(id);
             let before = namespace.part.clone();
             let policies = &self.plan.policies;

@@ -1,6 +1,6 @@
 //! Edits of policies: what a policy says otherwise than before, so that only that is judged again, and only
 //! namespaces whose verdicts moved are rolled up. Whatever changes more than rules and exemptions (a policy came or
-//! went, another scope, other graces) is not an edit in this sense, and everything is judged anew.
+//! went, another pod selector, other graces) is not an edit in this sense, and everything is judged anew.
 
 use std::sync::Arc;
 
@@ -30,6 +30,7 @@ pub(super) struct Edit {
     /// Some rule is set only in one of the two.
     pub(super) adds_or_removes: bool,
     exemptions: bool,
+    scope: bool,
 }
 
 /// What follows for a namespace.
@@ -53,7 +54,7 @@ pub(super) fn edits(before: &[Arc<CompiledPolicy>], now: &[Arc<CompiledPolicy>])
 }
 
 fn edit(policy: usize, before: &Arc<CompiledPolicy>, now: &Arc<CompiledPolicy>) -> Option<Edit> {
-    if (&before.name, &before.uid, &before.scope) != (&now.name, &now.uid, &now.scope) {
+    if (&before.name, &before.uid) != (&now.name, &now.uid) || !before.scope.covers_pods_as(&now.scope) {
         return None;
     }
     let alike = |left: &PreparedRule, right: &PreparedRule| {
@@ -70,8 +71,15 @@ fn edit(policy: usize, before: &Arc<CompiledPolicy>, now: &Arc<CompiledPolicy>) 
             }
         }
     }
-    let exemptions = before.exemptions != now.exemptions;
-    Some(Edit { policy, before: before.clone(), now: now.clone(), rules, adds_or_removes, exemptions })
+    Some(Edit {
+        policy,
+        rules,
+        adds_or_removes,
+        exemptions: before.exemptions != now.exemptions,
+        scope: before.scope != now.scope,
+        before: before.clone(),
+        now: now.clone(),
+    })
 }
 
 impl Edit {
@@ -85,6 +93,13 @@ impl Edit {
 
     /// What it means for a namespace in which no verdict on an image use has moved.
     fn effect(&self, namespace: &Namespace, rolling: &Rolling<'_>) -> Effect {
+        if self.scope {
+            let labels = namespace.object.as_deref().map(|object| &*object.labels);
+            let covers = |policy: &CompiledPolicy| policy.scope.namespace(&namespace.name, labels);
+            if covers(&self.before) != covers(&self.now) {
+                return Effect::RollUp;
+            }
+        }
         let counts = namespace.part.counts.iter().filter(|count| count.policy == self.index());
         let mut effect = Effect::None;
         for count in counts.filter(|count| self.rules.contains(&count.rule)) {
@@ -154,7 +169,7 @@ impl Auditor {
             let groups = self.inventory.groups.all().filter(|group| moved[group.key.pair as usize]);
             groups.for_each(|group| self.namespaces.mark(group.key.namespace));
         }
-        if edit.exemptions || edit.concerns(SubjectKind::Reference) {
+        if edit.exemptions || edit.scope || edit.concerns(SubjectKind::Reference) {
             self.inventory.references.mark_all();
         }
         for id in self.namespaces.ids() {

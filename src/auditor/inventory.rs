@@ -54,6 +54,8 @@ pub(super) struct Inventory {
     pub(super) runnings: Interner<Arc<RunningState>>,
     pub(super) pairs: Pairs,
     pub(super) owners: Interner<Arc<Workload>>,
+    /// Stable hash of each owner's workload, side by side for all owners.
+    pub(super) owner_hashes: Vec<u64>,
     owner_key: Vec<u8>,
     pub(super) job_owners: HashMap<u128, Vec<u32>>,
     pub(super) jobs: HashMap<u128, (JobRecord, u32)>,
@@ -218,11 +220,21 @@ impl Inventory {
                 job_uid.and_then(|uid| jobs.get(&uid)).map(|(job, _)| job)
             }))
         });
+        if new {
+            self.note_owner(id);
+        }
         if let (true, Some(uid)) = (new, job_uid) {
             self.job_owners.entry(uid).or_default().push(id);
         }
         self.owner_key = key;
         id
+    }
+
+    /// Keeps the hash of an owner's workload, which is new or another one.
+    pub(super) fn note_owner(&mut self, owner: u32) {
+        let at = owner as usize;
+        self.owner_hashes.resize(self.owner_hashes.len().max(at + 1), 0);
+        self.owner_hashes[at] = self.owners.value(owner).map_or(0, |workload| workload.hash);
     }
 
     /// The pair of a key whose shape and running state are already referred to once: those references go

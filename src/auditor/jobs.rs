@@ -49,6 +49,7 @@ impl Inventory {
             let jobs = &self.jobs;
             let attributed = workload(self.owners.key(owner), false, |_| jobs.get(&uid).map(|(job, _)| job));
             self.owners.replace(owner, Arc::new(attributed));
+            self.note_owner(owner);
         }
         namespaces.mark_named(namespace);
     }

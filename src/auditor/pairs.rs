@@ -16,7 +16,7 @@ use super::intern::place;
 use crate::policy::compile::CompiledPolicy;
 use crate::rules::{CATALOGUE, Check, PreparedRule, RuleId, SubjectKind};
 use crate::subject::pod::ImageSubject;
-use crate::subject::running::{Lasted, RunningSubject};
+use crate::subject::running::{Lasted, Phase, RunningSubject};
 use crate::verdict::{Note, Verdict};
 
 /// What a pair is made of.
@@ -85,6 +85,54 @@ const _: () = {
 };
 const CATALOGUE_LENGTH: usize = CATALOGUE.len();
 
+/// What rolling up asks of every group's pair, side by side for all pairs: most need nothing more.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Outline {
+    /// One bit a policy (the last one stands for all further ones too): some verdict is a finding.
+    found: u64,
+    /// Id of the shape.
+    pub(super) shape: u32,
+    /// How many image uses it has.
+    pub(super) uses: u32,
+    /// The pod could not be read.
+    pub(super) malformed: bool,
+    /// The pod has ended.
+    pub(super) ended: bool,
+}
+
+impl Outline {
+    fn of(key: &PairKey, judged: &Judged) -> Self {
+        Self {
+            found: 0,
+            shape: key.shape,
+            uses: u32::try_from(judged.shape.uses.len()).unwrap_or(u32::MAX),
+            malformed: judged.shape.malformed,
+            ended: judged.running.phase == Phase::Terminated,
+        }
+    }
+
+    fn bit(policy: usize) -> u64 {
+        1 << policy.min(63)
+    }
+
+    /// Whether the policy of this index may have found something.
+    pub(super) fn found_by(&self, policy: usize) -> bool {
+        self.found & Self::bit(policy) != 0
+    }
+
+    /// Whether any policy has found something.
+    pub(super) fn found(&self) -> bool {
+        self.found != 0
+    }
+
+    fn note(&mut self, bits: &[Bits]) {
+        let uses = (self.uses as usize).max(1);
+        let any = |bits: &[Bits]| bits.iter().any(|bits| bits.fail | bits.unknown != 0);
+        let found = bits.chunks(uses).enumerate().filter(|(_, bits)| any(bits));
+        self.found = found.fold(0, |found, (policy, _)| found | Self::bit(policy));
+    }
+}
+
 #[derive(Debug)]
 struct Pair {
     key: PairKey,
@@ -100,6 +148,7 @@ pub(super) struct Pairs {
     hasher: RandomState,
     index: HashTable<u32>,
     pairs: Vec<Option<Pair>>,
+    outlines: Vec<Outline>,
     free: Vec<u32>,
 }
 
@@ -133,9 +182,13 @@ impl Pairs {
             return (id, false);
         }
         let judged = make();
-        let bits = policies.iter().flat_map(|policy| judge(policy, &judged)).collect();
+        let bits: Box<[Bits]> = policies.iter().flat_map(|policy| judge(policy, &judged)).collect();
+        let mut outline = Outline::of(&key, &judged);
+        outline.note(&bits);
         let pair = Pair { key, references: 1, judged, bits };
         let id = place(&mut self.pairs, &mut self.free, Some(pair));
+        self.outlines.resize(self.pairs.len(), Outline::default());
+        self.outlines[id as usize] = outline;
         let Self { index, pairs, hasher, .. } = self;
         index.insert_unique(hash, id, |&other| {
             pairs[other as usize].as_ref().map_or(0, |pair| hasher.hash_one(pair.key))
@@ -174,6 +227,11 @@ impl Pairs {
         &self.pair(id).judged
     }
 
+    /// The outline of a pair.
+    pub(super) fn outline(&self, id: u32) -> &Outline {
+        &self.outlines[id as usize]
+    }
+
     /// The verdicts of the policy of this index, use by use.
     pub(super) fn bits(&self, id: u32, policy: usize) -> &[Bits] {
         let pair = self.pair(id);
@@ -183,7 +241,8 @@ impl Pairs {
 
     /// Judges what changed in the plan: `before[i]` is the old index of policy `i` where it is unchanged.
     pub(super) fn replan(&mut self, policies: &[Arc<CompiledPolicy>], before: &[Option<usize>]) {
-        for pair in self.pairs.iter_mut().flatten() {
+        for (pair, outline) in self.pairs.iter_mut().zip(&mut self.outlines) {
+            let Some(pair) = pair else { continue };
             let uses = pair.judged.shape.uses.len();
             let mut bits = Vec::with_capacity(policies.len() * uses);
             for (policy, before) in policies.iter().zip(before) {
@@ -192,6 +251,7 @@ impl Pairs {
                     None => bits.extend(judge(policy, &pair.judged)),
                 }
             }
+            outline.note(&bits);
             pair.bits = bits.into();
         }
     }
@@ -204,14 +264,14 @@ impl Pairs {
         if rules.is_empty() {
             return moved;
         }
-        for (pair, moved) in self.pairs.iter_mut().zip(&mut moved) {
-            let Some(Pair { judged, bits, .. }) = pair else { continue };
+        for ((pair, outline), moved) in self.pairs.iter_mut().zip(&mut self.outlines).zip(&mut moved) {
+            let Some(Pair { judged, bits: all, .. }) = pair else { continue };
             let Judged { shape, running, unready, spec_changed } = &**judged;
             let (unready, spec_changed) = (*unready, *spec_changed);
             // Of a malformed pod there is one finding a rule, whatever its uses say.
             *moved = shape.malformed && edit.adds_or_removes;
             let uses = shape.uses.len();
-            let bits = &mut bits[edit.policy * uses..(edit.policy + 1) * uses];
+            let bits = &mut all[edit.policy * uses..(edit.policy + 1) * uses];
             for (image_use, bits) in shape.uses.iter().zip(bits) {
                 let image = ImageSubject { pod: shape, image_use };
                 let live = RunningSubject { pod: shape, image_use, running, unready, spec_changed };
@@ -225,6 +285,9 @@ impl Pairs {
                     *moved |= *bits != before
                         || bits.has(rule) && judge(&edit.before, rule).reason() != now.reason();
                 }
+            }
+            if *moved {
+                outline.note(all);
             }
         }
         moved

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::findings::{
     Finding, FindingId, Judged, State, Subject, Workload, WorkloadUse, judge, name_id, use_id,
@@ -12,6 +12,7 @@ use super::findings::{
 use super::groups::Group;
 use super::inventory::Inventory;
 use super::namespaces::Namespace;
+use super::pairs::Outline;
 use super::plan::Plan;
 use super::snapshot::{Count, NamespaceSnapshot, RuleCount};
 use super::transitions::WantedOwner;
@@ -21,14 +22,7 @@ use crate::policy::scope::Membership;
 use crate::rules::{Check, PreparedRule, RuleId, SubjectKind};
 use crate::subject::Resource;
 use crate::subject::namespace::{NamespaceFacts, NamespaceObject, NamespaceSubject};
-use crate::subject::running::Phase;
 use crate::verdict::{Note, Reason, Verdict, reason};
-
-/// A dormant finding is over after this time.
-const DORMANT_AT_MOST: SignedDuration = SignedDuration::from_hours(24);
-/// How long after a workload's last pod its existence is looked up first, and how often after that.
-const FIRST_LOOK: SignedDuration = SignedDuration::from_secs(60);
-const NEXT_LOOKS: SignedDuration = SignedDuration::from_hours(1);
 
 /// What rolling up reads beside the namespace.
 pub(super) struct Rolling<'a> {
@@ -54,13 +48,21 @@ pub(super) struct Rolled {
     pub(super) wanted: Vec<WantedOwner>,
 }
 
-/// A group of the namespace, sorted so that the same content gives the same order.
+/// Space that is used again for every namespace.
+#[derive(Default)]
+pub(super) struct Space {
+    raw: Vec<Raw>,
+    uses: Vec<(u64, u32, u32)>,
+    hashes: Vec<u64>,
+}
+
+/// A group of the namespace in which something may be found. Sorted, so that the same content gives the same order.
 struct Member<'a> {
     group: &'a Group,
+    outline: &'a Outline,
     workload: &'a Arc<Workload>,
     /// Looked up once: it lies somewhere else for every group, and is asked for again and again.
     judged: &'a Arc<Judged>,
-    ended: bool,
 }
 
 impl Member<'_> {
@@ -84,43 +86,54 @@ struct Raw {
 }
 
 impl<'a> Rolling<'a> {
-    /// Rolls up one namespace; `before` is what was found the last time.
-    pub(super) fn roll(&self, namespace: &'a Namespace) -> Rolled {
-        let members = self.members(namespace);
-        let mut raw = Vec::new();
-        let facts = self.facts(namespace, live_pods(&members));
+    /// Rolls up one namespace.
+    pub(super) fn roll(&self, namespace: &'a Namespace, space: &mut Space) -> Rolled {
+        let facts = self.facts_of(namespace);
+        let labels = facts.object.as_deref().map(|object| &*object.labels);
+        let scopes = self.plan.policies.iter().map(|policy| policy.scope.namespace(&namespace.name, labels));
+        let scopes: Vec<Membership> = scopes.collect();
+        let members = self.members(namespace, scopes.contains(&Membership::Undecided));
         let mut findings = Vec::new();
-        for (index, policy) in self.plan.policies.iter().enumerate() {
-            let labels = facts.object.as_deref().map(|object| &*object.labels);
-            let membership = policy.scope.namespace(&namespace.name, labels);
+        space.raw.clear();
+        for (index, (policy, membership)) in self.plan.policies.iter().zip(scopes).enumerate() {
             if membership == Membership::Out {
                 continue;
             }
             let index = u16::try_from(index).unwrap_or(u16::MAX);
-            self.collect(namespace, &members, (index, policy, membership), &mut raw);
+            self.collect(namespace, &members, (index, policy, membership), &mut space.raw);
             self.namespace_findings(namespace, &facts, (index, policy), &mut findings);
         }
-        self.merge(namespace, &members, raw, &mut findings);
-        let image_uses = image_uses(&members);
+        self.merge(namespace, &members, &mut space.raw, &mut findings);
         let mut rolled = Rolled {
             findings,
             pods: namespace.pods,
             live_pods: facts.pods,
-            image_uses,
+            image_uses: self.image_uses(namespace, space),
             deadline: None,
             wanted: Vec::new(),
         };
-        self.carry_over(namespace, &members, &mut rolled);
+        self.carry_over(namespace, &mut rolled);
         rolled
     }
 
-    fn members(&self, namespace: &Namespace) -> Vec<Member<'a>> {
-        let groups = self.inventory.groups.from(namespace.first_group);
+    /// The groups of a namespace with their outlines.
+    pub(super) fn groups(
+        &self,
+        namespace: &Namespace,
+    ) -> impl Iterator<Item = (&'a Group, &'a Outline)> + use<'a> {
+        let inventory = self.inventory;
+        let groups = inventory.groups.from(namespace.first_group);
+        groups.map(|group| (group, inventory.pairs.outline(group.key.pair)))
+    }
+
+    /// The groups in which something may be found: `every` one, or those of which something was.
+    fn members(&self, namespace: &Namespace, every: bool) -> Vec<Member<'a>> {
+        let groups = self.groups(namespace);
+        let groups = groups.filter(|(_, outline)| every || outline.malformed || outline.found());
         let mut members: Vec<Member<'a>> = groups
-            .filter_map(|group| {
-                let judged = self.inventory.judged(group);
-                let ended = judged.running.phase == Phase::Terminated;
-                Some(Member { group, workload: self.inventory.workload(group)?, judged, ended })
+            .filter_map(|(group, outline)| {
+                let workload = self.inventory.workload(group)?;
+                Some(Member { group, outline, workload, judged: self.inventory.judged(group) })
             })
             .collect();
         if members.len() > 1 {
@@ -129,9 +142,40 @@ impl<'a> Rolling<'a> {
         members
     }
 
+    /// How many distinct image uses the workloads have.
+    fn image_uses(&self, namespace: &Namespace, space: &mut Space) -> u32 {
+        let Space { uses, hashes, .. } = space;
+        uses.clear();
+        let live = self.groups(namespace).filter(|(_, outline)| !outline.ended);
+        uses.extend(live.map(|(group, outline)| {
+            (self.inventory.owner_hashes[group.key.owner as usize], outline.shape, outline.uses)
+        }));
+        uses.sort_unstable();
+        uses.dedup();
+        let mut count = 0;
+        for shapes in uses.chunk_by(|left, right| left.0 == right.0) {
+            count += match shapes {
+                [(_, _, uses)] => *uses,
+                // A rollout: what both shapes use is counted once.
+                _ => {
+                    hashes.clear();
+                    for (_, shape, _) in shapes {
+                        let shape = self.inventory.shapes.value(*shape);
+                        hashes.extend(shape.iter().flat_map(|shape| shape.use_hashes.iter()));
+                    }
+                    hashes.sort_unstable();
+                    hashes.dedup();
+                    u32::try_from(hashes.len()).unwrap_or(u32::MAX)
+                }
+            };
+        }
+        count
+    }
+
     /// What namespace rules read.
     pub(super) fn facts_of(&self, namespace: &'a Namespace) -> NamespaceFacts {
-        self.facts(namespace, live_pods(&self.members(namespace)))
+        let live = self.groups(namespace).filter(|(_, outline)| !outline.ended);
+        self.facts(namespace, live.map(|(group, _)| group.count).sum())
     }
 
     /// What namespace rules read of a namespace that has not changed since it was rolled up.
@@ -158,7 +202,12 @@ impl<'a> Rolling<'a> {
         raw: &mut Vec<Raw>,
     ) {
         for (place, member) in members.iter().enumerate() {
-            if member.ended && !policy.scope.include_terminated
+            let outline = member.outline;
+            let may_find = outline.malformed
+                || membership == Membership::Undecided
+                || outline.found_by(usize::from(index));
+            if !may_find
+                || outline.ended && !policy.scope.include_terminated
                 || !self.inventory.labels.covers(member.group.key.class, usize::from(index))
             {
                 continue;
@@ -199,7 +248,7 @@ impl<'a> Rolling<'a> {
         &self,
         namespace: &Namespace,
         members: &[Member<'_>],
-        mut raw: Vec<Raw>,
+        raw: &mut [Raw],
         findings: &mut Vec<Finding>,
     ) {
         raw.sort_unstable_by_key(|raw| (raw.id, raw.policy, raw.state, raw.member, raw.image_use));
@@ -240,7 +289,7 @@ impl<'a> Rolling<'a> {
     }
 
     /// Marks a finding that an exemption covers.
-    fn exempt(&self, policy: &CompiledPolicy, finding: &mut Finding) {
+    pub(super) fn exempt(&self, policy: &CompiledPolicy, finding: &mut Finding) {
         if let Some(index) = exemption(policy, finding.rule, &finding.subject, self.now) {
             finding.state = State::Exempt(index);
         }
@@ -304,96 +353,6 @@ impl<'a> Rolling<'a> {
         }
         Some(check(&NamespaceSubject { facts, object }, note))
     }
-
-    /// Carries since-times over from what was found before, and keeps findings dormant whose workload has no
-    /// pod just now.
-    fn carry_over(&self, namespace: &Namespace, members: &[Member<'_>], rolled: &mut Rolled) {
-        let mut dormant = Vec::new();
-        let mut new = rolled.findings.iter_mut().peekable();
-        for old in namespace.part.findings.iter() {
-            let policy = match self.renumbered {
-                None => old.policy,
-                Some(numbers) => match numbers[usize::from(old.policy)] {
-                    Some(policy) => policy,
-                    None => continue,
-                },
-            };
-            let key = (old.id, policy);
-            while new.next_if(|finding| (finding.id, finding.policy) < key).is_some() {}
-            if let Some(finding) = new.next_if(|finding| (finding.id, finding.policy) == key) {
-                finding.since = old.since;
-            } else if let Some(finding) = self.dormant(namespace, members, old, policy) {
-                dormant.push(finding);
-            }
-        }
-        for finding in &dormant {
-            self.schedule(finding, rolled, namespace.rolled_at);
-        }
-        if !dormant.is_empty() {
-            rolled.findings.extend(dormant);
-            rolled.findings.sort_by_key(|finding| (finding.id, finding.policy));
-        }
-    }
-
-    /// The finding as a dormant one, if its workload is controlled, has no live pod just now and is not known
-    /// to be gone, and the policy would still find it.
-    fn dormant(
-        &self,
-        namespace: &Namespace,
-        members: &[Member<'_>],
-        old: &Finding,
-        policy: u16,
-    ) -> Option<Finding> {
-        let Subject::ImageUse(at) = &old.subject else { return None };
-        let workload = &at.workload;
-        let alive = members.iter().any(|member| !member.ended && member.workload.hash == workload.hash);
-        let gone = namespace.gone_owners.contains(&workload.hash);
-        let alone = matches!(&*workload.kind, "Pod" | "Node");
-        if alive || gone || alone || namespace.object.is_none() || at.judged.shape.is_template {
-            return None;
-        }
-        let since = old.dormant_since.unwrap_or(self.now);
-        let compiled = &self.plan.policies[usize::from(policy)];
-        let rule = compiled.rule(old.rule)?;
-        let labels = namespace.object.as_deref().map(|object| &*object.labels);
-        let in_scope = compiled.scope.namespace(&namespace.name, labels) == Membership::In;
-        let still = judge(&rule.check, &old.subject, &mut Note::silent()).is_none_or(Verdict::is_finding);
-        if !in_scope || !still || self.now.duration_since(since) >= DORMANT_AT_MOST {
-            return None;
-        }
-        let state = if matches!(old.state, State::Exempt(_)) { State::Fail } else { old.state };
-        let mut finding = Finding { policy, state, pods: 0, dormant_since: Some(since), ..old.clone() };
-        self.exempt(compiled, &mut finding);
-        Some(finding)
-    }
-
-    /// When a dormant finding must be looked at again, and whether its owner is to be looked up now.
-    fn schedule(&self, finding: &Finding, rolled: &mut Rolled, last: Option<Timestamp>) {
-        let (Some(since), Subject::ImageUse(at)) = (finding.dormant_since, &finding.subject) else { return };
-        let after = |step| since.saturating_add(step).unwrap_or(Timestamp::MAX);
-        let hours = self.now.duration_since(since).as_hours();
-        let next_hour = SignedDuration::from_hours(hours + 1);
-        let steps =
-            [FIRST_LOOK, NEXT_LOOKS.max(SignedDuration::from_hours(hours)), next_hour, DORMANT_AT_MOST];
-        let looked = last.unwrap_or(since);
-        if steps.iter().map(|step| after(*step)).any(|step| looked < step && step <= self.now) {
-            let wanted = WantedOwner {
-                namespace: at.namespace.clone(),
-                kind: at.workload.kind.clone(),
-                name: at.workload.name.clone(),
-                api_version: at.workload.api_version.clone(),
-            };
-            if !rolled.wanted.contains(&wanted) {
-                rolled.wanted.push(wanted);
-            }
-        }
-        let next = steps.into_iter().map(after).filter(|step| *step > self.now).min();
-        rolled.deadline = rolled.deadline.into_iter().chain(next).min();
-    }
-}
-
-fn live_pods(members: &[Member<'_>]) -> u32 {
-    members.iter().filter(|member| !member.ended).map(|member| member.group.count).sum()
 }
 
 fn is_about_uses(rule: RuleId) -> bool {
@@ -407,18 +366,6 @@ fn each_bit(mut bits: u64, mut each: impl FnMut(RuleId)) {
         }
         bits &= bits - 1;
     }
-}
-
-/// How many distinct image uses the workloads have.
-fn image_uses(members: &[Member<'_>]) -> u32 {
-    let mut uses: Vec<(u64, u64)> = Vec::with_capacity(members.len() * 2);
-    for member in members.iter().filter(|member| !member.ended) {
-        let hashes = &member.judged.shape.use_hashes;
-        uses.extend(hashes.iter().map(|hash| (member.workload.hash, *hash)));
-    }
-    uses.sort_unstable();
-    uses.dedup();
-    u32::try_from(uses.len()).unwrap_or(u32::MAX)
 }
 
 /// Index of the exemption of `policy` that covers a finding at `now`.

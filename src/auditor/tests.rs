@@ -11,6 +11,8 @@ use crate::decode::pod::PodRecord;
 use crate::decode::{Change, JobRecord, PolicyRecord};
 use crate::subject::Resource;
 
+mod edits;
+
 /// An auditor with a clock that only the test moves.
 struct Cluster {
     auditor: Auditor,

@@ -111,6 +111,12 @@ impl Scope {
         }
     }
 
+    /// Whether both cover the same pods of any namespace that both cover.
+    pub fn covers_pods_as(&self, other: &Self) -> bool {
+        (self.nothing, self.include_terminated) == (other.nothing, other.include_terminated)
+            && self.pods == other.pods
+    }
+
     /// Whether pods are selected by label.
     pub fn selects_pods(&self) -> bool {
         !self.pods.is_everything()

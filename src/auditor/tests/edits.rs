@@ -1,0 +1,87 @@
+//! Edits of policies: what is judged again, and what is told again.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{Cluster, namespace, policy, web};
+use crate::auditor::findings::State;
+use crate::auditor::snapshot::{NamespaceSnapshot, Snapshot};
+use crate::decode::{Change, PolicyRecord};
+use crate::subject::Resource;
+
+fn edited(generation: i64, spec: Value) -> Change {
+    Change::Policy(PolicyRecord { generation, ..policy("baseline", spec) })
+}
+
+/// Namespace `team-a` with an image that has no tag, and `team-b` in which nothing is wrong.
+fn two_namespaces(spec: Value) -> (Cluster, Arc<Snapshot>) {
+    let mut cluster = Cluster::with_policies(&[policy("baseline", spec)]);
+    cluster.list(
+        Resource::Namespaces,
+        [namespace("team-a", json!({})), namespace("team-b", json!({"tier": "x"}))],
+    );
+    cluster.put(&web(1, "nginx"));
+    let snapshot = cluster.snapshot();
+    (cluster, snapshot)
+}
+
+fn edit(cluster: &mut Cluster, spec: Value) -> Arc<Snapshot> {
+    cluster.tell(edited(2, spec));
+    cluster.snapshot()
+}
+
+fn part<'s>(snapshot: &'s Snapshot, name: &str) -> &'s Arc<NamespaceSnapshot> {
+    snapshot.namespace(name).unwrap()
+}
+
+#[test]
+fn another_severity_is_told_again_where_there_are_findings_and_nowhere_else() {
+    let (mut cluster, before) = two_namespaces(json!({"rules": {"noMutableTag": {}}}));
+    let after = edit(&mut cluster, json!({"rules": {"noMutableTag": {"severity": "critical"}}}));
+    assert_eq!(part(&after, "team-a").revision, part(&before, "team-a").revision + 1);
+    assert!(Arc::ptr_eq(&part(&after, "team-a").findings, &part(&before, "team-a").findings));
+    assert!(Arc::ptr_eq(part(&after, "team-b"), part(&before, "team-b")));
+    assert_eq!(after.policies[0].policy.generation, 2);
+}
+
+#[test]
+fn a_rule_that_comes_in_is_judged_everywhere_and_one_that_goes_takes_its_findings_along() {
+    let (mut cluster, before) = two_namespaces(json!({"rules": {"noMutableTag": {}}}));
+    let required = json!({"requiredLabels": {"labels": {"tier": ".+"}}});
+    let after = edit(&mut cluster, json!({ "rules": required }));
+    let rules =
+        |snapshot: &Snapshot| snapshot.findings().map(|finding| finding.rule.as_str()).collect::<Vec<_>>();
+    assert_eq!((rules(&before), rules(&after)), (vec!["NoMutableTag"], vec!["RequiredLabels"]));
+    assert!(Arc::ptr_eq(part(&after, "team-b"), part(&before, "team-b")), "its label is there");
+}
+
+#[test]
+fn an_exemption_that_is_edited_in_is_seen_at_once() {
+    let (mut cluster, _) = two_namespaces(json!({"rules": {"noMutableTag": {}}}));
+    let exemption = json!({"name": "e", "rules": ["NoMutableTag"], "namespaces": ["team-a"], "reason": "r", "permanent": true});
+    let after = edit(&mut cluster, json!({"rules": {"noMutableTag": {}}, "exemptions": [exemption]}));
+    let states: Vec<_> = after.findings().map(|finding| finding.state).collect();
+    assert_eq!(states, [State::Exempt(0)]);
+}
+
+#[test]
+fn a_scope_that_leaves_a_namespace_out_closes_its_findings_and_touches_no_other_one() {
+    let (mut cluster, before) = two_namespaces(json!({"rules": {"noMutableTag": {}}}));
+    let after = edit(
+        &mut cluster,
+        json!({"rules": {"noMutableTag": {}}, "scope": {"excludeNamespaces": ["team-a"]}}),
+    );
+    assert_eq!(after.findings().count(), 0);
+    assert!(Arc::ptr_eq(part(&after, "team-b"), part(&before, "team-b")));
+}
+
+#[test]
+fn a_reason_that_changes_without_the_verdict_is_seen() {
+    let rule = |settings: Value| json!({"rules": {"trustedRegistry": settings}});
+    let (mut cluster, before) = two_namespaces(rule(json!({"allow": ["quay.io/**"]})));
+    let after = edit(&mut cluster, rule(json!({"allow": ["quay.io/**"], "deny": ["docker.io/**"]})));
+    let reasons = |snapshot: &Snapshot| snapshot.findings().map(|finding| finding.reason).collect::<Vec<_>>();
+    assert_ne!(reasons(&before), reasons(&after));
+    assert_eq!(after.findings().count(), 1);
+}
