@@ -1,5 +1,6 @@
 //! A pod as it comes over the wire, written down in one pass as canonical bytes of just what rules read.
 
+mod buffer;
 mod entry;
 mod metadata;
 mod spec;
@@ -8,6 +9,8 @@ mod status;
 mod tests;
 
 use serde::de::{Deserialize, DeserializeSeed as _, Deserializer, MapAccess};
+
+use buffer::Buffer;
 
 use super::Source;
 use super::lenient::{Fields, Object};
@@ -49,7 +52,7 @@ pub struct PodRecord {
     pub unready_since: i64,
     /// Where it stands, for files.
     pub source: Option<Source>,
-    bytes: Vec<u8>,
+    bytes: Buffer,
     sections: [(u32, u32); SECTIONS],
 }
 
@@ -143,7 +146,7 @@ pub struct TemplateOwner<'a> {
 
 impl<'de> Deserialize<'de> for PodRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut record = Self { bytes: Vec::with_capacity(1024), ..Self::default() };
+        let mut record = Self { bytes: Buffer::empty(), ..Self::default() };
         Object(&mut PodFields(&mut record)).deserialize(deserializer)?;
         if record.section(Section::Shape).is_empty() {
             record.malformed();

@@ -3,7 +3,7 @@
 use serde::de::{MapAccess, SeqAccess};
 
 use super::{PodRecord, Section, parse_uid};
-use crate::decode::lenient::{Boolean, Entries, Fields, Items, List, Object, Text, TextMap};
+use crate::decode::lenient::{Boolean, DeepList, Entries, Fields, Items, List, Object, Text, TextMap};
 use crate::subject::canonical::{Reader, put_text};
 use crate::subject::pod::PodShape;
 
@@ -35,6 +35,7 @@ impl<'de> Fields<'de> for MetadataFields<'_> {
             "labels" => 5,
             "annotations" => 6,
             "ownerReferences" => 7,
+            "managedFields" => 8,
             _ => 0,
         }
     }
@@ -61,6 +62,7 @@ impl<'de> Fields<'de> for MetadataFields<'_> {
                     self.0.flags |= PodShape::STATIC;
                 }
             }
+            8 => return map.next_value_seed(List(&mut DeepList)),
             _ => {
                 let start = self.0.bytes.len();
                 map.next_value_seed(List(&mut OwnerItems(self.0)))?;
