@@ -6,6 +6,7 @@ mod clock;
 mod dormant;
 mod edits;
 pub mod findings;
+mod fingerprints;
 mod groups;
 mod intern;
 mod inventory;
@@ -396,8 +397,9 @@ impl Auditor {
         now: Timestamp,
     ) -> Arc<[Finding]> {
         let moved = |running: &references::Running| {
-            let mut groups = running.contents.values().flatten();
-            groups.any(|&group| self.namespaces.is_dirty(self.inventory.groups.get(group).key.namespace))
+            running
+                .groups()
+                .any(|group| self.namespaces.is_dirty(self.inventory.groups.get(group).key.namespace))
         };
         let moved: Vec<Arc<str>> = self
             .inventory

@@ -40,7 +40,7 @@ pub struct Workload {
     /// API group and version of `kind`, as far as an ownerReference or a file tells: `apps/v1`, `v1`, ...
     pub api_version: Box<str>,
     /// The object the pod's own ownerReference names, when that is not the workload itself (ReplicaSet, Job).
-    pub through: Option<OwnerReference>,
+    pub through: Option<Box<OwnerReference>>,
     /// Uid of the workload where an ownerReference of the pod (or of its Job) gives it; else empty.
     pub uid: Box<str>,
     /// The attribution is certain: the pod itself, or a Job whose own object was seen. A pod can claim any

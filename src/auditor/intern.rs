@@ -1,7 +1,7 @@
-//! Interning by content: equal bytes get one id and one value, counted, and forgotten when nobody refers to
-//! them any more. Ids are reused, so none may outlive its references.
+//! Interning of texts: equal texts get one id, counted, and forgotten when nobody refers to them any more. Ids are
+//! reused, so none may outlive its references.
 
-use std::hash::{BuildHasher as _, Hasher as _};
+use std::hash::BuildHasher as _;
 
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;
@@ -10,94 +10,52 @@ use hashbrown::HashTable;
 pub(super) const NONE: u32 = u32::MAX;
 
 #[derive(Debug)]
-struct Slot<T> {
-    hash: u64,
+struct Slot {
+    text: Box<str>,
     references: u32,
-    extra: u8,
-    key: Box<[u8]>,
-    value: Option<T>,
 }
 
-/// Values by the bytes they are made of.
-#[derive(Debug)]
-pub(super) struct Interner<T> {
+/// Texts by id.
+#[derive(Debug, Default)]
+pub(super) struct Interner {
     hasher: RandomState,
     index: HashTable<u32>,
-    slots: Vec<Slot<T>>,
+    slots: Vec<Slot>,
     free: Vec<u32>,
 }
 
-impl<T> Default for Interner<T> {
-    fn default() -> Self {
-        Self { hasher: RandomState::default(), index: HashTable::new(), slots: Vec::new(), free: Vec::new() }
-    }
-}
-
-impl<T> Interner<T> {
-    /// How many distinct values there are.
-    pub(super) fn len(&self) -> usize {
-        self.index.len()
-    }
-
-    fn hash(&self, key: &[u8], extra: u8) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(key);
-        hasher.write_u8(extra);
-        hasher.finish()
-    }
-
-    /// The id of `key`, with one more reference. `extra` is part of the key; `make` runs for a new one.
-    pub(super) fn acquire(&mut self, key: &[u8], extra: u8, make: impl FnOnce() -> T) -> u32 {
-        let hash = self.hash(key, extra);
-        let same = |&id: &u32| {
-            let slot = &self.slots[id as usize];
-            slot.hash == hash && slot.extra == extra && *slot.key == *key
-        };
-        if let Some(&id) = self.index.find(hash, same) {
+impl Interner {
+    /// The id of a text, with one more reference.
+    pub(super) fn acquire(&mut self, text: &str) -> u32 {
+        let hash = self.hasher.hash_one(text);
+        let slots = &self.slots;
+        if let Some(&id) = self.index.find(hash, |&id| *slots[id as usize].text == *text) {
             self.slots[id as usize].references += 1;
             return id;
         }
-        let slot = Slot { hash, references: 1, extra, key: key.into(), value: Some(make()) };
-        let id = place(&mut self.slots, &mut self.free, slot);
-        let slots = &self.slots;
-        self.index.insert_unique(hash, id, |&other| slots[other as usize].hash);
+        let id = place(&mut self.slots, &mut self.free, Slot { references: 1, text: text.into() });
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        self.index.insert_unique(hash, id, |&other| hasher.hash_one(&*slots[other as usize].text));
         id
     }
 
-    /// The value of an id that is referred to.
-    pub(super) fn value(&self, id: u32) -> Option<&T> {
-        self.slots[id as usize].value.as_ref()
+    /// The text of an id that is referred to.
+    pub(super) fn text(&self, id: u32) -> &str {
+        &self.slots[id as usize].text
     }
 
-    /// Puts another value in the place of an id.
-    pub(super) fn replace(&mut self, id: u32, value: T) {
-        self.slots[id as usize].value = Some(value);
-    }
-
-    /// The bytes of an id that is referred to.
-    pub(super) fn key(&self, id: u32) -> &[u8] {
-        &self.slots[id as usize].key
-    }
-
-    /// One reference more.
-    pub(super) fn retain(&mut self, id: u32) {
-        self.slots[id as usize].references += 1;
-    }
-
-    /// One reference less. Returns the value when that was the last one.
-    pub(super) fn release(&mut self, id: u32) -> Option<T> {
+    /// One reference less.
+    pub(super) fn release(&mut self, id: u32) {
         let slot = &mut self.slots[id as usize];
         slot.references -= 1;
         if slot.references > 0 {
-            return None;
+            return;
         }
-        let value = slot.value.take();
-        slot.key = Box::default();
-        if let Ok(entry) = self.index.find_entry(slot.hash, |&other| other == id) {
+        let text = std::mem::take(&mut slot.text);
+        if let Ok(entry) = self.index.find_entry(self.hasher.hash_one(&*text), |&other| other == id) {
             entry.remove();
         }
         self.free.push(id);
-        value
     }
 }
 
@@ -116,14 +74,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_bytes_share_an_id_until_the_last_reference_goes() {
+    fn equal_texts_share_an_id_until_the_last_reference_goes() {
         let mut interner = Interner::default();
-        let first = interner.acquire(b"a", 0, || "a");
-        assert_eq!(interner.acquire(b"a", 0, || unreachable!()), first);
-        assert_ne!(interner.acquire(b"a", 1, || "a, static"), first);
-        assert_eq!((interner.release(first), interner.len()), (None, 2));
-        assert_eq!((interner.release(first), interner.len()), (Some("a"), 1));
-        assert_eq!(interner.acquire(b"b", 0, || "b"), first, "the id is used again");
-        assert_eq!(interner.value(first), Some(&"b"));
+        let first = interner.acquire("a");
+        assert_eq!(interner.acquire("a"), first);
+        interner.release(first);
+        assert_eq!((interner.acquire("a"), interner.text(first)), (first, "a"));
+        interner.release(first);
+        interner.release(first);
+        assert_eq!(interner.acquire("b"), first, "the id is used again");
+        assert_eq!(interner.text(first), "b");
     }
 }

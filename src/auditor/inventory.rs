@@ -12,8 +12,9 @@ use jiff::Timestamp;
 
 use super::clock::{Clock, Clocks};
 use super::findings::{Judged, Workload};
+use super::fingerprints::Fingerprints;
 use super::groups::{Group, GroupKey, Groups, Left};
-use super::intern::{Interner, NONE, place};
+use super::intern::{NONE, place};
 use super::labels::LabelSets;
 use super::namespaces::Namespaces;
 use super::pairs::{PairKey, Pairs};
@@ -50,14 +51,15 @@ pub(super) struct Inventory {
     hasher: RandomState,
     names: Distinct<str>,
     images: Distinct<Image>,
-    pub(super) shapes: Interner<Arc<PodShape>>,
-    pub(super) runnings: Interner<Arc<RunningState>>,
+    pub(super) shapes: Fingerprints<Arc<PodShape>>,
+    pub(super) runnings: Fingerprints<Arc<RunningState>>,
     pub(super) pairs: Pairs,
-    pub(super) owners: Interner<Arc<Workload>>,
+    pub(super) owners: Fingerprints<Arc<Workload>>,
     /// Stable hash of each owner's workload, side by side for all owners.
     pub(super) owner_hashes: Vec<u64>,
     owner_key: Vec<u8>,
-    pub(super) job_owners: HashMap<u128, Vec<u32>>,
+    /// Owners that name a Job, by its uid, with the key they are made of.
+    pub(super) job_owners: HashMap<u128, Vec<(u32, Box<[u8]>)>>,
     pub(super) jobs: HashMap<u128, (JobRecord, u32)>,
     pub(super) labels: LabelSets,
     pub(super) groups: Groups,
@@ -224,7 +226,7 @@ impl Inventory {
             self.note_owner(id);
         }
         if let (true, Some(uid)) = (new, job_uid) {
-            self.job_owners.entry(uid).or_default().push(id);
+            self.job_owners.entry(uid).or_default().push((id, key.as_slice().into()));
         }
         self.owner_key = key;
         id

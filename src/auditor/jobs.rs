@@ -18,7 +18,7 @@ impl Inventory {
             _ => return,
         };
         if let Some(owners) = self.job_owners.get_mut(&uid) {
-            owners.retain(|other| *other != owner);
+            owners.retain(|(other, _)| *other != owner);
             if owners.is_empty() {
                 self.job_owners.remove(&uid);
             }
@@ -45,9 +45,9 @@ impl Inventory {
     }
 
     fn attribute_again(&mut self, uid: u128, namespace: &str, namespaces: &mut Namespaces) {
-        for owner in self.job_owners.get(&uid).cloned().unwrap_or_default() {
+        for (owner, key) in self.job_owners.get(&uid).cloned().unwrap_or_default() {
             let jobs = &self.jobs;
-            let attributed = workload(self.owners.key(owner), false, |_| jobs.get(&uid).map(|(job, _)| job));
+            let attributed = workload(&key, false, |_| jobs.get(&uid).map(|(job, _)| job));
             self.owners.replace(owner, Arc::new(attributed));
             self.note_owner(owner);
         }

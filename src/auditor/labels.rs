@@ -21,7 +21,7 @@ struct Set {
 #[derive(Debug, Default)]
 pub(super) struct LabelSets {
     hasher: RandomState,
-    texts: Interner<()>,
+    texts: Interner,
     index: HashTable<u32>,
     sets: Vec<Set>,
     free: Vec<u32>,
@@ -43,10 +43,7 @@ impl LabelSets {
         let mut pairs = Vec::with_capacity(12);
         while !reader.is_empty() {
             let (key, value) = (reader.text(), reader.text());
-            pairs.push((
-                self.texts.acquire(key.as_bytes(), 0, || ()),
-                self.texts.acquire(value.as_bytes(), 0, || ()),
-            ));
+            pairs.push((self.texts.acquire(key), self.texts.acquire(value)));
         }
         let set = Set { hash, references: 1, class: 0, pairs: pairs.into() };
         let id = place(&mut self.sets, &mut self.free, set);
@@ -64,8 +61,8 @@ impl LabelSets {
         let mut reader = Reader::new(canonical);
         set.pairs.iter().all(|&(key, value)| {
             !reader.is_empty()
-                && self.texts.key(key) == reader.text().as_bytes()
-                && self.texts.key(value) == reader.text().as_bytes()
+                && self.texts.text(key) == reader.text()
+                && self.texts.text(value) == reader.text()
         }) && reader.is_empty()
     }
 
@@ -97,15 +94,14 @@ impl LabelSets {
         self.classes.get(class as usize).is_none_or(|bits| bits.get(policy).copied().unwrap_or(true))
     }
 
-    fn text(&self, id: u32) -> &str {
-        std::str::from_utf8(self.texts.key(id)).unwrap_or_default()
-    }
-
     fn classify(&mut self, id: u32, policies: &[std::sync::Arc<CompiledPolicy>]) {
         let class = if policies.iter().any(|policy| policy.scope.selects_pods()) {
             let pairs = &self.sets[id as usize].pairs;
             let value = |wanted: &str| {
-                pairs.iter().find(|(key, _)| self.text(*key) == wanted).map(|(_, value)| self.text(*value))
+                pairs
+                    .iter()
+                    .find(|(key, _)| self.texts.text(*key) == wanted)
+                    .map(|(_, value)| self.texts.text(*value))
             };
             let bits: Box<[bool]> = policies.iter().map(|policy| policy.scope.pod(&value)).collect();
             let known = self.classes.iter().position(|class| *class == bits);

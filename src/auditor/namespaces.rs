@@ -1,7 +1,7 @@
 //! Every namespace that is known: by its own object, its network policies, its pods, or findings that are
 //! not yet over.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -22,9 +22,10 @@ pub(super) struct Namespace {
     /// Its own object.
     pub(super) object: Option<Arc<NamespaceObject>>,
     object_generation: u32,
-    policies: BTreeMap<Box<str>, (NetworkPolicyFacts, u32)>,
     /// Its network policies, sorted by name.
     pub(super) network_policies: Arc<[NetworkPolicyFacts]>,
+    /// In which list each was told last.
+    policy_generations: Box<[u32]>,
     references: u32,
     /// Its first group.
     pub(super) first_group: u32,
@@ -50,8 +51,8 @@ impl Namespace {
             name,
             object: None,
             object_generation: 0,
-            policies: BTreeMap::new(),
             network_policies: Arc::default(),
+            policy_generations: Box::default(),
             references: 0,
             first_group: NONE,
             pods: 0,
@@ -63,10 +64,19 @@ impl Namespace {
         }
     }
 
+    fn place_of_policy(&self, name: &str) -> Result<usize, usize> {
+        self.network_policies.binary_search_by(|policy| (*policy.name).cmp(name))
+    }
+
+    /// Copies of its network policies and their generations, to be changed and set again.
+    fn copy_policies(&self) -> (Vec<NetworkPolicyFacts>, Vec<u32>) {
+        (self.network_policies.to_vec(), self.policy_generations.to_vec())
+    }
+
     fn is_over(&self) -> bool {
         self.references == 0
             && self.object.is_none()
-            && self.policies.is_empty()
+            && self.network_policies.is_empty()
             && self.marks.is_empty()
             && self.part.findings.is_empty()
             && !self.dirty
@@ -236,25 +246,40 @@ impl Namespaces {
         let generation = self.policy_generation;
         let id = self.named(namespace);
         let namespace = self.get_mut(id);
-        let name = policy.name.clone();
-        let before = namespace.policies.insert(name, (policy.clone(), generation));
-        if before.is_none_or(|(before, _)| before != policy) {
-            self.policies_changed(id);
+        let place = namespace.place_of_policy(&policy.name);
+        if let Ok(at) = place {
+            namespace.policy_generations[at] = generation;
+            if namespace.network_policies[at] == policy {
+                return;
+            }
         }
+        let (mut policies, mut generations) = namespace.copy_policies();
+        match place {
+            Ok(at) => policies[at] = policy,
+            Err(at) => {
+                policies.insert(at, policy);
+                generations.insert(at, generation);
+            }
+        }
+        self.set_policies(id, policies, generations);
     }
 
     /// A network policy is gone.
     pub(super) fn remove_policy(&mut self, namespace: &str, name: &str) {
         if let Some(&id) = self.by_name.get(namespace)
-            && self.get_mut(id).policies.remove(name).is_some()
+            && let Ok(at) = self.get(id).place_of_policy(name)
         {
-            self.policies_changed(id);
+            let (mut policies, mut generations) = self.get(id).copy_policies();
+            policies.remove(at);
+            generations.remove(at);
+            self.set_policies(id, policies, generations);
         }
     }
 
-    fn policies_changed(&mut self, id: u32) {
+    fn set_policies(&mut self, id: u32, policies: Vec<NetworkPolicyFacts>, generations: Vec<u32>) {
         let namespace = self.get_mut(id);
-        namespace.network_policies = namespace.policies.values().map(|(policy, _)| policy.clone()).collect();
+        namespace.network_policies = policies.into();
+        namespace.policy_generations = generations.into();
         self.mark(id);
     }
 
@@ -282,12 +307,14 @@ impl Namespaces {
     pub(super) fn policies_relist_finished(&mut self) {
         let generation = self.policy_generation;
         for id in 0..self.slots.len() {
-            let Some(namespace) = &mut self.slots[id] else { continue };
-            let before = namespace.policies.len();
-            namespace.policies.retain(|_, (_, seen)| *seen == generation);
-            if namespace.policies.len() != before {
-                self.policies_changed(u32::try_from(id).unwrap_or(NONE));
+            let Some(namespace) = &self.slots[id] else { continue };
+            if namespace.policy_generations.iter().all(|seen| *seen == generation) {
+                continue;
             }
+            let told = namespace.network_policies.iter().zip(&namespace.policy_generations);
+            let told = told.filter(|(_, seen)| **seen == generation);
+            let (policies, generations) = told.map(|(policy, seen)| (policy.clone(), *seen)).unzip();
+            self.set_policies(u32::try_from(id).unwrap_or(NONE), policies, generations);
         }
     }
 

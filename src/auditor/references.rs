@@ -11,8 +11,47 @@ use crate::subject::reference::RunningContent;
 /// What runs under one reference.
 #[derive(Debug, Default)]
 pub(super) struct Running {
-    /// Groups by content; a group stands there once an image use.
-    pub(super) contents: BTreeMap<RunningContent, Vec<u32>>,
+    /// Groups by content, sorted by content (nearly always one); a group stands there once an image use.
+    pub(super) contents: Vec<(RunningContent, Vec<u32>)>,
+}
+
+impl Running {
+    fn place(&self, content: &RunningContent) -> Result<usize, usize> {
+        self.contents.binary_search_by(|(other, _)| other.cmp(content))
+    }
+
+    /// Adds a group; returns whether the content is new.
+    fn add(&mut self, content: RunningContent, group: u32) -> bool {
+        match self.place(&content) {
+            Ok(at) => {
+                self.contents[at].1.push(group);
+                false
+            }
+            Err(at) => {
+                self.contents.reserve_exact(1);
+                let mut groups = Vec::with_capacity(1);
+                groups.push(group);
+                self.contents.insert(at, (content, groups));
+                true
+            }
+        }
+    }
+
+    fn remove(&mut self, content: &RunningContent, group: u32) {
+        let Ok(place) = self.place(content) else { return };
+        let groups = &mut self.contents[place].1;
+        if let Some(at) = groups.iter().rposition(|other| *other == group) {
+            groups.swap_remove(at);
+        }
+        if groups.is_empty() {
+            self.contents.remove(place);
+        }
+    }
+
+    /// Every group, once an image use.
+    pub(super) fn groups(&self) -> impl Iterator<Item = u32> {
+        self.contents.iter().flat_map(|(_, groups)| groups.iter().copied())
+    }
 }
 
 /// All tagged references without a digest that run somewhere, by canonical form.
@@ -49,9 +88,7 @@ impl References {
                 Some(running) => running,
                 None => self.running.entry(image.display().into()).or_default(),
             };
-            let groups = running.contents.entry(content).or_default();
-            groups.push(group);
-            if groups.len() == 1 || running.contents.len() > 1 {
+            if running.add(content, group) || running.contents.len() > 1 {
                 self.mark(image.display());
                 self.note_several(image.display());
             }
@@ -64,14 +101,7 @@ impl References {
             let name = image.display();
             let Some(running) = self.running.get_mut(name) else { continue };
             let changed = running.contents.len() > 1;
-            if let Some(groups) = running.contents.get_mut(&content) {
-                if let Some(at) = groups.iter().rposition(|other| *other == group) {
-                    groups.swap_remove(at);
-                }
-                if groups.is_empty() {
-                    running.contents.remove(&content);
-                }
-            }
+            running.remove(&content, group);
             let empty = running.contents.is_empty();
             if changed || empty {
                 self.mark(name);

@@ -36,8 +36,8 @@ impl Spreading<'_> {
     /// The facts of a reference and the namespaces of its pods.
     pub(super) fn spread(&self, name: &Arc<str>, running: &Running) -> ReferenceSpread {
         let mut namespaces: BTreeMap<Arc<str>, u32> = BTreeMap::new();
-        for group in running.contents.values().flatten() {
-            let group = self.inventory.groups.get(*group);
+        for group in running.groups() {
+            let group = self.inventory.groups.get(group);
             let name = &self.namespaces.get(group.key.namespace).name;
             *namespaces.entry(name.clone()).or_default() += group.count;
         }
@@ -47,7 +47,7 @@ impl Spreading<'_> {
     /// Whether any pod that uses the reference is in a policy's scope.
     pub(super) fn in_scope(&self, index: usize, running: &Running) -> bool {
         let policy = &self.policies[index];
-        running.contents.values().flatten().any(|&group| {
+        running.groups().any(|group| {
             let group = self.inventory.groups.get(group);
             let namespace = self.namespaces.get(group.key.namespace);
             let labels = namespace.object.as_deref().map(|object| &*object.labels);

@@ -62,7 +62,7 @@ pub(super) fn workload<'a>(
                 .and_then(|rest| rest.strip_suffix('-'))
                 .filter(|rest| !template_hash.is_empty() && !rest.is_empty());
             if let Some(deployment) = deployment {
-                return named("Deployment", deployment, "apps/v1", String::new(), Some(own()));
+                return named("Deployment", deployment, "apps/v1", String::new(), Some(Box::new(own())));
             }
         }
         "Job" => {
@@ -71,7 +71,7 @@ pub(super) fn workload<'a>(
             return match job.and_then(|job| job.cron_job.as_deref()) {
                 Some(cron_job) => Workload {
                     verified,
-                    ..named("CronJob", cron_job, "batch/v1", String::new(), Some(own()))
+                    ..named("CronJob", cron_job, "batch/v1", String::new(), Some(Box::new(own())))
                 },
                 None => Workload { verified, ..named(kind, name, api_version, uid.to_owned(), None) },
             };
@@ -86,7 +86,7 @@ fn named(
     name: &str,
     api_version: &str,
     uid: String,
-    through: Option<OwnerReference>,
+    through: Option<Box<OwnerReference>>,
 ) -> Workload {
     let hash = workload_hash(kind, name);
     Workload {

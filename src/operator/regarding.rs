@@ -65,7 +65,7 @@ impl Plan {
             api_version => api_version,
         };
         let plain = Self::plain(api_version, &workload.kind, namespace, &workload.name, workload.uid.clone());
-        Self { through: workload.through.clone(), ..plain }
+        Self { through: workload.through.as_deref().cloned(), ..plain }
     }
 
     /// The object to look up first; none where the uid is known.
