@@ -86,7 +86,7 @@ impl Auditor {
             let namespace = self.namespaces.get(group.key.namespace);
             let judged = self.inventory.judged(group);
             let Some(workload) = self.inventory.workload(group) else { continue };
-            let labels = namespace.object.as_deref().map(|object| &*object.labels);
+            let labels = namespace.object.as_deref().map(|object| &object.labels);
             let malformed = judged.shape.malformed;
             // A malformed pod has no use that can be read; it is told once a rule.
             let uses = if malformed {
@@ -140,7 +140,7 @@ impl Auditor {
             let subject = unsupported_subject(object);
             let Subject::ImageUse(at) = &subject else { continue };
             let namespace = self.namespaces.find(&object.namespace);
-            let labels = namespace.and_then(|namespace| namespace.object.as_deref()).map(|it| &*it.labels);
+            let labels = namespace.and_then(|namespace| namespace.object.as_deref()).map(|it| &it.labels);
             for policy in self.plan.policies.iter() {
                 let mut rules =
                     policy.rules.iter().filter(|rule| rule.id.entry().subject == SubjectKind::ImageUse);
@@ -173,7 +173,7 @@ impl Auditor {
         let mut text = String::new();
         for namespace in order.into_iter().map(|id| self.namespaces.get(id)) {
             let facts = rolling.facts_of(namespace);
-            let labels = facts.object.as_deref().map(|object| &*object.labels);
+            let labels = facts.object.as_deref().map(|object| &object.labels);
             let subject = Subject::Namespace(Arc::new(facts.clone()));
             for policy in self.plan.policies.iter() {
                 let out = policy.scope.namespace(&namespace.name, labels) == Membership::Out;
@@ -233,7 +233,7 @@ fn unsupported_subject(object: &UnsupportedObject) -> Subject {
     Subject::ImageUse(WorkloadUse {
         namespace: (*object.namespace).into(),
         workload: Arc::new(Workload {
-            kind: object.kind.clone(),
+            kind: (&*object.kind).into(),
             name: object.name.clone(),
             api_version: "".into(),
             through: None,

@@ -42,7 +42,7 @@ fn elapsed(since: i64, now: Timestamp) -> u64 {
 pub(super) fn lasted(rounded: u32) -> Lasted {
     match rounded {
         u32::MAX => Lasted::FOREVER,
-        seconds => Lasted(Duration::from_secs(seconds.into())),
+        seconds => Lasted::seconds(seconds),
     }
 }
 

@@ -94,7 +94,7 @@ impl Edit {
     /// What it means for a namespace in which no verdict on an image use has moved.
     fn effect(&self, namespace: &Namespace, rolling: &Rolling<'_>) -> Effect {
         if self.scope {
-            let labels = namespace.object.as_deref().map(|object| &*object.labels);
+            let labels = namespace.object.as_deref().map(|object| &object.labels);
             let covers = |policy: &CompiledPolicy| policy.scope.namespace(&namespace.name, labels);
             if covers(&self.before) != covers(&self.now) {
                 return Effect::RollUp;
@@ -135,7 +135,7 @@ impl Edit {
     }
 
     fn effect_on_namespace(&self, namespace: &Namespace, rolling: &Rolling<'_>) -> Effect {
-        let labels = namespace.object.as_deref().map(|object| &*object.labels);
+        let labels = namespace.object.as_deref().map(|object| &object.labels);
         match self.now.scope.namespace(&namespace.name, labels) {
             Membership::Out => return Effect::None,
             Membership::Undecided if self.adds_or_removes => return Effect::RollUp,

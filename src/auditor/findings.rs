@@ -34,11 +34,11 @@ impl fmt::Debug for FindingId {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Workload {
     /// `Deployment`, `CronJob`, `Pod`, ...
-    pub kind: Box<str>,
+    pub kind: Arc<str>,
     /// Its name.
     pub name: Box<str>,
     /// API group and version of `kind`, as far as an ownerReference or a file tells: `apps/v1`, `v1`, ...
-    pub api_version: Box<str>,
+    pub api_version: Arc<str>,
     /// The object the pod's own ownerReference names, when that is not the workload itself (ReplicaSet, Job).
     pub through: Option<Box<OwnerReference>>,
     /// Uid of the workload where an ownerReference of the pod (or of its Job) gives it; else empty.
@@ -54,11 +54,11 @@ pub struct Workload {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnerReference {
     /// `ReplicaSet`, `Job`, ...
-    pub kind: Box<str>,
+    pub kind: Arc<str>,
     /// Its name.
     pub name: Box<str>,
     /// Its API version.
-    pub api_version: Box<str>,
+    pub api_version: Arc<str>,
     /// Its uid.
     pub uid: Box<str>,
 }

@@ -49,7 +49,7 @@ pub(super) enum Applied {
 #[derive(Debug, Default)]
 pub(super) struct Inventory {
     hasher: RandomState,
-    names: Distinct<str>,
+    pub(super) names: Distinct<str>,
     images: Distinct<Image>,
     pub(super) shapes: Fingerprints<Arc<PodShape>>,
     pub(super) runnings: Fingerprints<Arc<RunningState>>,
@@ -213,11 +213,12 @@ impl Inventory {
         let owner = record.section(Section::Owner);
         let (bare, mut key) = (owner.is_empty(), std::mem::take(&mut self.owner_key));
         put_key(&mut key, owner, record.section(Section::Labels), record.name(), record.uid);
-        let jobs = &self.jobs;
+        let Self { jobs, names, owners, .. } = self;
+        let mut shared = |text: &str| names.get(text, |text| text.into());
         let (mut new, mut job_uid) = (false, None);
-        let id = self.owners.acquire(&key, u8::from(bare), || {
+        let id = owners.acquire(&key, u8::from(bare), || {
             new = true;
-            Arc::new(workload(&key, bare, |uid| {
+            Arc::new(workload(&key, bare, &mut shared, |uid| {
                 job_uid = Some(parse_uid(uid));
                 job_uid.and_then(|uid| jobs.get(&uid)).map(|(job, _)| job)
             }))

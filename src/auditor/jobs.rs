@@ -46,8 +46,9 @@ impl Inventory {
 
     fn attribute_again(&mut self, uid: u128, namespace: &str, namespaces: &mut Namespaces) {
         for (owner, key) in self.job_owners.get(&uid).cloned().unwrap_or_default() {
-            let jobs = &self.jobs;
-            let attributed = workload(&key, false, |_| jobs.get(&uid).map(|(job, _)| job));
+            let Self { jobs, names, .. } = &mut *self;
+            let mut shared = |text: &str| names.get(text, |text| text.into());
+            let attributed = workload(&key, false, &mut shared, |_| jobs.get(&uid).map(|(job, _)| job));
             self.owners.replace(owner, Arc::new(attributed));
             self.note_owner(owner);
         }

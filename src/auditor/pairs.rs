@@ -93,7 +93,7 @@ pub(super) struct Outline {
     /// Id of the shape.
     pub(super) shape: u32,
     /// How many image uses it has.
-    pub(super) uses: u32,
+    pub(super) uses: u16,
     /// The pod could not be read.
     pub(super) malformed: bool,
     /// The pod has ended.
@@ -105,7 +105,7 @@ impl Outline {
         Self {
             found: 0,
             shape: key.shape,
-            uses: u32::try_from(judged.shape.uses.len()).unwrap_or(u32::MAX),
+            uses: u16::try_from(judged.shape.uses.len()).unwrap_or(u16::MAX),
             malformed: judged.shape.malformed,
             ended: judged.running.phase == Phase::Terminated,
         }
@@ -126,7 +126,7 @@ impl Outline {
     }
 
     fn note(&mut self, bits: &[Bits]) {
-        let uses = (self.uses as usize).max(1);
+        let uses = usize::from(self.uses).max(1);
         let any = |bits: &[Bits]| bits.iter().any(|bits| bits.fail | bits.unknown != 0);
         let found = bits.chunks(uses).enumerate().filter(|(_, bits)| any(bits));
         self.found = found.fold(0, |found, (policy, _)| found | Self::bit(policy));

@@ -89,7 +89,7 @@ impl<'a> Rolling<'a> {
     /// Rolls up one namespace.
     pub(super) fn roll(&self, namespace: &'a Namespace, space: &mut Space) -> Rolled {
         let facts = self.facts_of(namespace);
-        let labels = facts.object.as_deref().map(|object| &*object.labels);
+        let labels = facts.object.as_deref().map(|object| &object.labels);
         let scopes = self.plan.policies.iter().map(|policy| policy.scope.namespace(&namespace.name, labels));
         let scopes: Vec<Membership> = scopes.collect();
         let members = self.members(namespace, scopes.contains(&Membership::Undecided));
@@ -148,7 +148,7 @@ impl<'a> Rolling<'a> {
         uses.clear();
         let live = self.groups(namespace).filter(|(_, outline)| !outline.ended);
         uses.extend(live.map(|(group, outline)| {
-            (self.inventory.owner_hashes[group.key.owner as usize], outline.shape, outline.uses)
+            (self.inventory.owner_hashes[group.key.owner as usize], outline.shape, u32::from(outline.uses))
         }));
         uses.sort_unstable();
         uses.dedup();

@@ -22,7 +22,7 @@ impl OfText for str {
 
 impl OfText for Image {
     fn text(&self) -> &str {
-        &self.written
+        self.written()
     }
 }
 

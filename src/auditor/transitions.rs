@@ -80,9 +80,9 @@ pub struct WantedOwner {
     /// Its namespace.
     pub namespace: Arc<str>,
     /// Its kind.
-    pub kind: Box<str>,
+    pub kind: Arc<str>,
     /// Its name.
     pub name: Box<str>,
     /// Its API version, as far as known.
-    pub api_version: Box<str>,
+    pub api_version: Arc<str>,
 }

@@ -4,6 +4,8 @@
 //! Job's ownerReferences (a pod names only its Job); a static pod under its Node; any other controller as it
 //! is named; a pod without controller under itself.
 
+use std::sync::Arc;
+
 use crate::decode::JobRecord;
 use crate::decode::pod::uid_text;
 use crate::subject::canonical::{Reader, combine, put_text, text_hash};
@@ -34,25 +36,26 @@ pub(super) fn put_key(key: &mut Vec<u8>, owner: &[u8], labels: &[u8], pod: &str,
     }
 }
 
-/// The workload that a key written by [`put_key`] means. `job` finds a Job by uid.
+/// The workload that a key written by [`put_key`] means. `job` finds a Job by uid, `shared` a text that many share.
 pub(super) fn workload<'a>(
     key: &[u8],
     bare: bool,
+    shared: &mut dyn FnMut(&str) -> Arc<str>,
     job: impl FnOnce(&str) -> Option<&'a JobRecord>,
 ) -> Workload {
     if bare {
         let (uid, rest) = key.split_at(16.min(key.len()));
         let uid = uid.try_into().map_or(0, u128::from_le_bytes);
         let name = Reader::new(rest).text();
-        return Workload { verified: true, ..named("Pod", name, "v1", uid_text(uid), None) };
+        return Workload { verified: true, ..named(shared, "Pod", name, "v1", uid_text(uid), None) };
     }
     let mut reader = Reader::new(key);
     let [api_version, kind, name, uid] = [reader.text(), reader.text(), reader.text(), reader.text()];
     let template_hash = reader.text();
-    let own = || OwnerReference {
-        kind: kind.into(),
+    let own = |shared: &mut dyn FnMut(&str) -> Arc<str>| OwnerReference {
+        kind: shared(kind),
         name: name.into(),
-        api_version: api_version.into(),
+        api_version: shared(api_version),
         uid: uid.into(),
     };
     match kind {
@@ -62,26 +65,38 @@ pub(super) fn workload<'a>(
                 .and_then(|rest| rest.strip_suffix('-'))
                 .filter(|rest| !template_hash.is_empty() && !rest.is_empty());
             if let Some(deployment) = deployment {
-                return named("Deployment", deployment, "apps/v1", String::new(), Some(Box::new(own())));
+                let own = own(shared);
+                return named(
+                    shared,
+                    "Deployment",
+                    deployment,
+                    "apps/v1",
+                    String::new(),
+                    Some(Box::new(own)),
+                );
             }
         }
         "Job" => {
             let job = job(uid);
             let verified = job.is_some_and(|job| *job.name == *name);
             return match job.and_then(|job| job.cron_job.as_deref()) {
-                Some(cron_job) => Workload {
-                    verified,
-                    ..named("CronJob", cron_job, "batch/v1", String::new(), Some(Box::new(own())))
-                },
-                None => Workload { verified, ..named(kind, name, api_version, uid.to_owned(), None) },
+                Some(cron_job) => {
+                    let own = own(shared);
+                    Workload {
+                        verified,
+                        ..named(shared, "CronJob", cron_job, "batch/v1", String::new(), Some(Box::new(own)))
+                    }
+                }
+                None => Workload { verified, ..named(shared, kind, name, api_version, uid.to_owned(), None) },
             };
         }
         _ => {}
     }
-    named(kind, name, api_version, uid.to_owned(), None)
+    named(shared, kind, name, api_version, uid.to_owned(), None)
 }
 
 fn named(
+    shared: &mut dyn FnMut(&str) -> Arc<str>,
     kind: &str,
     name: &str,
     api_version: &str,
@@ -90,9 +105,9 @@ fn named(
 ) -> Workload {
     let hash = workload_hash(kind, name);
     Workload {
-        kind: kind.into(),
+        kind: shared(kind),
         name: name.into(),
-        api_version: api_version.into(),
+        api_version: shared(api_version),
         through,
         uid: uid.into(),
         verified: false,
@@ -125,7 +140,7 @@ mod tests {
             name: "nightly-1".into(),
             cron_job: Some("nightly".into()),
         };
-        workload(&key, false, |_| Some(&job))
+        workload(&key, false, &mut |text| text.into(), |_| Some(&job))
     }
 
     #[test]
@@ -142,14 +157,14 @@ mod tests {
         assert_eq!(&*attributed("Job", "nightly-1", None).kind, "CronJob");
         let mut key = Vec::new();
         put_key(&mut key, &owner("Job", "once"), &[], "pod", 1);
-        assert_eq!(&*workload(&key, false, |_| None).kind, "Job");
+        assert_eq!(&*workload(&key, false, &mut |text| text.into(), |_| None).kind, "Job");
     }
 
     #[test]
     fn a_pod_without_controller_stands_for_itself() {
         let mut key = Vec::new();
         put_key(&mut key, &[], &[], "bare", 7);
-        let workload = workload(&key, true, |_| None);
+        let workload = workload(&key, true, &mut |text| text.into(), |_| None);
         assert_eq!(
             (&*workload.kind, &*workload.name, &*workload.uid),
             ("Pod", "bare", "00000000-0000-0000-0000-000000000007")

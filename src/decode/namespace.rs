@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::de::{Deserialize, DeserializeSeed as _, Deserializer, IgnoredAny, MapAccess};
 
 use super::lenient::{Entries, Fields, Object, Text, TextMap};
-use crate::subject::namespace::{NamespaceObject, Pairs};
+use crate::subject::namespace::{NamespaceObject, TextPairs};
 
 /// Longest annotation value that is kept: longer ones are configuration, not facts about the namespace.
 const LONGEST_ANNOTATION: usize = 1024;
@@ -106,10 +106,8 @@ struct Texts {
 }
 
 impl Texts {
-    fn sorted(mut self) -> Pairs {
-        self.pairs.sort_by(|left, right| left.0.cmp(&right.0));
-        self.pairs.dedup_by(|later, first| later.0 == first.0);
-        self.pairs.into()
+    fn sorted(self) -> TextPairs {
+        TextPairs::new(self.pairs)
     }
 }
 
@@ -133,7 +131,6 @@ impl Entries for Texts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::subject::namespace::value_of;
 
     #[test]
     fn labels_are_sorted_and_long_annotations_are_left_out() {
@@ -143,13 +140,10 @@ mod tests {
         }});
         let (name, object) = read(&value).unwrap();
         assert_eq!(
-            (&*name, value_of(&object.labels, "a"), value_of(&object.labels, "b")),
+            (&*name, object.labels.get("a"), object.labels.get("b")),
             ("team-a", Some("1"), Some("2"))
         );
-        assert_eq!(
-            (value_of(&object.annotations, "long"), value_of(&object.annotations, "short")),
-            (None, Some("y"))
-        );
+        assert_eq!((object.annotations.get("long"), object.annotations.get("short")), (None, Some("y")));
         assert!(!object.malformed && !object.terminating);
     }
 
@@ -158,7 +152,7 @@ mod tests {
         let (_, object) =
             read(&serde_json::json!({"metadata": {"name": "n", "labels": {"a": 1, "b": "2"}}})).unwrap();
         assert!(object.malformed);
-        assert_eq!(value_of(&object.labels, "b"), Some("2"));
+        assert_eq!(object.labels.get("b"), Some("2"));
     }
 
     #[test]

@@ -30,7 +30,12 @@ pub(crate) async fn run(
             return;
         }
         let WantedOwner { namespace, kind, name, api_version } = owner;
-        let key = ObjectKey { api_version, kind, namespace: (&*namespace).into(), name };
+        let key = ObjectKey {
+            api_version: (&*api_version).into(),
+            kind: (&*kind).into(),
+            namespace: (&*namespace).into(),
+            name,
+        };
         if lookup.look(&key).await == Found::Gone {
             let change = Change::OwnerGone(key.namespace, key.kind, key.name);
             if !matches!(stop.unless(changes.send(Received { change, at: None })).await, Some(Ok(()))) {

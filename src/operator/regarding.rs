@@ -81,7 +81,12 @@ impl Plan {
         }
         match through {
             Some(OwnerReference { kind, name, api_version, uid }) => {
-                let object = ObjectKey { kind, name, api_version, namespace: wanted.namespace };
+                let object = ObjectKey {
+                    kind: (&*kind).into(),
+                    name,
+                    api_version: (&*api_version).into(),
+                    namespace: wanted.namespace,
+                };
                 Regarding { object, uid }
             }
             None => Regarding { object: wanted, uid: Box::default() },

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::problem::{Problem, Reader};
 use super::selector::{Label, Selector};
 use crate::reference::Glob;
-use crate::subject::namespace::value_of;
+use crate::subject::namespace::TextPairs;
 
 /// The label that every namespace has, with its own name as value.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -94,14 +94,14 @@ impl Scope {
 
     /// Whether a namespace is covered. `labels` are none when its object is not known; its name is known even then,
     /// and so is the label that repeats it.
-    pub fn namespace(&self, name: &str, labels: Option<&[(Box<str>, Box<str>)]>) -> Membership {
+    pub fn namespace(&self, name: &str, labels: Option<&TextPairs>) -> Membership {
         let included = self.include.as_ref().is_none_or(|globs| globs.iter().any(|glob| glob.matches(name)));
         if self.nothing || !included || self.exclude.iter().any(|glob| glob.matches(name)) {
             return Membership::Out;
         }
         let label = |key: &str| match labels {
             _ if key == NAME_LABEL => Label::Known(Some(name)),
-            Some(labels) => Label::Known(value_of(labels, key)),
+            Some(labels) => Label::Known(labels.get(key)),
             None => Label::Unknown,
         };
         match self.namespaces.selects(label) {
@@ -141,10 +141,8 @@ mod tests {
         scope
     }
 
-    fn labels(pairs: &[(&str, &str)]) -> Box<[(Box<str>, Box<str>)]> {
-        let mut labels: Vec<_> = pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-        labels.sort();
-        labels.into()
+    fn labels(pairs: &[(&str, &str)]) -> TextPairs {
+        TextPairs::new(pairs.to_vec())
     }
 
     #[test]
@@ -195,7 +193,7 @@ mod tests {
         let scope =
             scope(json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "prod"}}}));
         assert_eq!(scope.namespace("prod", None), Membership::In);
-        assert_eq!(scope.namespace("prod", Some(&[])), Membership::In);
+        assert_eq!(scope.namespace("prod", Some(&labels(&[]))), Membership::In);
         assert_eq!(scope.namespace("other", None), Membership::Out);
     }
 
@@ -229,7 +227,7 @@ mod tests {
         ] {
             let (scope, problems) = Scope::compile(&written);
             assert!(scope.is_nothing(), "{written}");
-            assert_eq!(scope.namespace("team-a", Some(&[])), Membership::Out);
+            assert_eq!(scope.namespace("team-a", Some(&labels(&[]))), Membership::Out);
             assert!(!scope.pod(&|_| Some("x")));
             assert_eq!(problems.len(), 1, "{written}: {problems:?}");
             assert_eq!((problems[0].field.as_str(), problems[0].reason), (field, "BadSetting"));

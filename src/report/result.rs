@@ -175,7 +175,7 @@ impl From<&Judgement<'_>> for AuditResult {
             _ => {
                 let image = image_use.map(|image_use| &image_use.image);
                 let canonical = image.and_then(|image| image.reference.as_ref().ok());
-                (image.map(|image| image.written.to_string()), canonical.map(|it| it.canonical().to_owned()))
+                (image.map(|image| image.written().to_owned()), canonical.map(|it| it.canonical().to_owned()))
             }
         };
         let namespace = subject.namespace().filter(|namespace| !namespace.is_empty());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{ImageRule, NamespaceRule, ReferenceRule, Rule, RunningRule, SettingError};
-use crate::subject::namespace::{NamespaceFacts, NamespaceObject, NamespaceSubject, Pairs};
+use crate::subject::namespace::{NamespaceFacts, NamespaceObject, NamespaceSubject, TextPairs};
 use crate::subject::pod::{Image, ImageSubject, ImageUse, PodShape, Slot};
 use crate::subject::reference::{ReferenceFacts, RunningContent};
 use crate::subject::running::{ContainerState, Lasted, Phase, RunningState, RunningSubject, Waiting};
@@ -103,10 +103,8 @@ pub(crate) fn running_verdict<R: RunningRule>(settings: &str, case: Running<'_>)
     running_explained::<R>(settings, case).0
 }
 
-fn pairs(written: &[(&str, &str)]) -> Pairs {
-    let mut pairs: Vec<_> = written.iter().map(|&(key, value)| (key.into(), value.into())).collect();
-    pairs.sort();
-    pairs.into()
+fn pairs(written: &[(&str, &str)]) -> TextPairs {
+    TextPairs::new(written.to_vec())
 }
 
 /// An empty namespace `team-a` with these labels and annotations.

@@ -1,14 +1,43 @@
 //! What namespace rules read: the namespace's own object and the network policies in it.
 
+use std::fmt;
 use std::sync::Arc;
 
-/// Labels or annotations: key and value, sorted by key.
-pub type Pairs = Box<[(Box<str>, Box<str>)]>;
+use super::canonical::{Reader, put_text};
 
-/// Finds the value of `key` in sorted pairs.
-pub fn value_of<'a>(pairs: &'a [(Box<str>, Box<str>)], key: &str) -> Option<&'a str> {
-    let at = pairs.binary_search_by(|(found, _)| (**found).cmp(key)).ok()?;
-    Some(&pairs[at].1)
+/// Labels or annotations: key and value, sorted by key, in one piece of memory.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct TextPairs(Box<[u8]>);
+
+impl TextPairs {
+    /// Of these pairs, in any order; of two with one key the first one stays.
+    pub fn new<K: AsRef<str>, V: AsRef<str>>(mut pairs: Vec<(K, V)>) -> Self {
+        pairs.sort_by(|left, right| left.0.as_ref().cmp(right.0.as_ref()));
+        pairs.dedup_by(|later, first| later.0.as_ref() == first.0.as_ref());
+        let mut bytes = Vec::new();
+        for (key, value) in &pairs {
+            put_text(&mut bytes, key.as_ref());
+            put_text(&mut bytes, value.as_ref());
+        }
+        Self(bytes.into())
+    }
+
+    /// Every pair.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut reader = Reader::new(&self.0);
+        std::iter::from_fn(move || (!reader.is_empty()).then(|| (reader.text(), reader.text())))
+    }
+
+    /// The value of `key`.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.iter().find(|(found, _)| *found == key).map(|(_, value)| value)
+    }
+}
+
+impl fmt::Debug for TextPairs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
 }
 
 /// What one direction of a NetworkPolicy does to the pods it selects.
@@ -39,9 +68,9 @@ pub struct NetworkPolicyFacts {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NamespaceObject {
     /// `metadata.labels`
-    pub labels: Pairs,
+    pub labels: TextPairs,
     /// `metadata.annotations`, without `kubectl.kubernetes.io/last-applied-configuration`
-    pub annotations: Pairs,
+    pub annotations: TextPairs,
     /// `metadata.uid`, for Events
     pub uid: Arc<str>,
     /// Being deleted.
@@ -80,11 +109,11 @@ impl<'a> NamespaceSubject<'a> {
 
     /// The value of a label of the namespace.
     pub fn label(&self, key: &str) -> Option<&'a str> {
-        value_of(&self.object.labels, key)
+        self.object.labels.get(key)
     }
 
     /// The value of an annotation of the namespace.
     pub fn annotation(&self, key: &str) -> Option<&'a str> {
-        value_of(&self.object.annotations, key)
+        self.object.annotations.get(key)
     }
 }

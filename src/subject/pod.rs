@@ -41,8 +41,8 @@ impl Slot {
 /// An image as written in a spec, with what the parser says of it.
 #[derive(Debug)]
 pub struct Image {
-    /// The text of the `image` field, untouched.
-    pub written: Box<str>,
+    /// The text of the `image` field, untouched; none where it is the canonical form.
+    written: Option<Box<str>>,
     /// Its parsed form, or why it has none.
     pub reference: Result<Reference, ReferenceError>,
     /// Stable hash of the canonical form (of the written text where there is none).
@@ -54,12 +54,22 @@ impl Image {
     pub fn new(written: &str) -> Self {
         let reference = Reference::parse(written);
         let hash = text_hash(reference.as_ref().map_or(written, Reference::canonical));
-        Self { written: written.into(), reference, hash }
+        let is_canonical = reference.as_ref().is_ok_and(|reference| reference.canonical() == written);
+        Self { written: (!is_canonical).then(|| written.into()), reference, hash }
+    }
+
+    /// The text of the `image` field, untouched.
+    pub fn written(&self) -> &str {
+        match (&self.written, &self.reference) {
+            (Some(written), _) => written,
+            (None, Ok(reference)) => reference.canonical(),
+            (None, Err(_)) => "",
+        }
     }
 
     /// The canonical form, or the written text where it does not parse.
     pub fn display(&self) -> &str {
-        self.reference.as_ref().map_or(&self.written, Reference::canonical)
+        self.reference.as_ref().map_or(self.written(), Reference::canonical)
     }
 }
 
@@ -150,7 +160,7 @@ pub struct ImageSubject<'a> {
 impl<'a> ImageSubject<'a> {
     /// The image as written.
     pub fn written(&self) -> &'a str {
-        &self.image_use.image.written
+        self.image_use.image.written()
     }
 
     /// The parsed reference, or why it has none.

@@ -173,15 +173,20 @@ impl RunningState {
 /// How long something has lasted, rounded down to the thresholds that some policy asks about. What has no
 /// known beginning has lasted for ever: a file, or a status without conditions, gets no grace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Lasted(pub Duration);
+pub struct Lasted(u32);
 
 impl Lasted {
     /// No beginning is known, or it does not matter.
-    pub const FOREVER: Self = Self(Duration::MAX);
+    pub const FOREVER: Self = Self(u32::MAX);
+
+    /// It has lasted this many seconds.
+    pub const fn seconds(seconds: u32) -> Self {
+        Self(seconds)
+    }
 
     /// Whether it has lasted at least `grace`.
     pub fn reached(self, grace: Duration) -> bool {
-        self.0 >= grace
+        self == Self::FOREVER || u64::from(self.0) >= grace.as_secs() + u64::from(grace.subsec_nanos() > 0)
     }
 }
 

@@ -71,7 +71,7 @@ fn images(pod: &PodRecord) -> Vec<String> {
         |image| Arc::new(Image::new(image)),
     );
     assert!(!shape.malformed);
-    shape.uses.iter().map(|found| found.image.written.to_string()).collect()
+    shape.uses.iter().map(|found| found.image.written().to_owned()).collect()
 }
 
 fn workload(api_version: &str, kind: &str) -> String {

@@ -68,7 +68,7 @@ fn pod() -> Value {
 fn all_four_kinds_of_slot_are_kept_in_one_order() {
     let shape = shape(&record(&pod()));
     let uses: Vec<_> =
-        shape.uses.iter().map(|at| (at.slot, &*at.name, &*at.image.written, at.pull_policy)).collect();
+        shape.uses.iter().map(|at| (at.slot, &*at.name, at.image.written(), at.pull_policy)).collect();
     assert_eq!(
         uses,
         [

@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_pull_that_has_only_begun_to_fail_gets_a_grace_and_a_refused_signature_none() {
-        let young = |waiting| Running { unready: Lasted(MINUTE), ..waits(waiting) };
+        let young = |waiting| Running { unready: Lasted::seconds(60), ..waits(waiting) };
         assert_eq!(verdict("{}", young(Waiting::PullFailing)), Verdict::NotApplicable("WithinGrace"));
         assert_eq!(
             verdict(r#"{"for": "1m"}"#, young(Waiting::PullFailing)),

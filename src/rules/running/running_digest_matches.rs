@@ -206,7 +206,7 @@ mod tests {
             let case = Running {
                 image: &image,
                 state: Some((image_id, Waiting::No)),
-                spec_changed: Lasted(Duration::from_secs(seconds)),
+                spec_changed: Lasted::seconds(seconds),
                 ..Running::default()
             };
             running_verdict::<RunningDigestMatches>("{}", case)
