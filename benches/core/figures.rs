@@ -44,7 +44,7 @@ pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
 pub(crate) struct Figures(Vec<Value>);
 
 impl Figures {
-    /// Adds a figure; `limit` is what issue 5 allows its median.
+    /// Adds a figure; `limit` is what docs/performance.md asks of its median.
     pub(crate) fn add(&mut self, name: &str, unit: &str, spread: Spread, limit: Option<f64>) {
         let rounded = |value: f64| (value * 1e4).round() / 1e4;
         self.0.push(json!({

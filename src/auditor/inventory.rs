@@ -36,6 +36,9 @@ struct Row {
     generation: u32,
 }
 
+/// Id of an owner that names a Job, and the key it is made of.
+type JobOwner = (u32, Box<[u8]>);
+
 /// What an applied pod meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Applied {
@@ -59,7 +62,7 @@ pub(super) struct Inventory {
     pub(super) owner_hashes: Vec<u64>,
     owner_key: Vec<u8>,
     /// Owners that name a Job, by its uid, with the key they are made of.
-    pub(super) job_owners: HashMap<u128, Vec<(u32, Box<[u8]>)>>,
+    pub(super) job_owners: HashMap<u128, Vec<JobOwner>>,
     pub(super) jobs: HashMap<u128, (JobRecord, u32)>,
     pub(super) labels: LabelSets,
     pub(super) groups: Groups,

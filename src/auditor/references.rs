@@ -29,9 +29,7 @@ impl Running {
             }
             Err(at) => {
                 self.contents.reserve_exact(1);
-                let mut groups = Vec::with_capacity(1);
-                groups.push(group);
-                self.contents.insert(at, (content, groups));
+                self.contents.insert(at, (content, vec![group]));
                 true
             }
         }
