@@ -32,6 +32,9 @@ fn change<T: Lean>(text: &str) -> Result<Change> {
     Ok(serde_json::from_str::<Wire<T>>(text)?.record.change())
 }
 
+/// Changes the spec of a policy, in one of two ways by turns.
+type Edit = fn(&mut Value, bool);
+
 /// An auditor and the cluster it is fed with.
 struct Run<'a> {
     cluster: &'a Cluster,
@@ -162,7 +165,7 @@ impl Run<'_> {
     /// From an edited policy to the Snapshot that says what it finds: an edit that moves few verdicts, one that moves
     /// those of every namespace, and one after which everything is judged anew.
     fn edit_policy(&mut self, rounds: usize, figures: &mut Figures) -> Result<()> {
-        let edits: [(&str, fn(&mut Value, bool)); 3] = [
+        let edits: [(&str, Edit); 3] = [
             ("policy edit to Snapshot", |_, _| {}),
             ("policy edit that moves verdicts everywhere", |spec, odd| {
                 spec["rules"]["trustedRegistry"]["deny"] = match odd {
