@@ -13,6 +13,7 @@ pub mod namespace_audit;
 mod namespace_series;
 pub mod operational;
 pub mod policies;
+pub mod profiles;
 pub mod result;
 pub mod rules;
 pub mod status;
