@@ -2,6 +2,8 @@
 
 pub mod columns;
 mod conditions;
+pub mod controls;
+mod csv;
 pub mod escape;
 pub mod event;
 mod exposition;
