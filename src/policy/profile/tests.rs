@@ -69,6 +69,7 @@ fn every_rule_of_every_profile_takes_its_settings_and_says_why_it_is_there() {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a notice for whoever runs the tests")]
 fn every_name_is_a_rule_or_one_that_is_to_come() {
     let requested = ON_REQUEST.iter().map(|(id, _)| *id);
     let mapped = bsi::requirements().flat_map(|requirement| requirement.rules).copied();
