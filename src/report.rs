@@ -2,6 +2,8 @@
 
 pub mod columns;
 mod conditions;
+pub mod controls;
+mod csv;
 pub mod escape;
 pub mod event;
 mod exposition;
@@ -13,6 +15,7 @@ pub mod namespace_audit;
 mod namespace_series;
 pub mod operational;
 pub mod policies;
+pub mod profiles;
 pub mod result;
 pub mod rules;
 pub mod status;

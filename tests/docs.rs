@@ -1,5 +1,6 @@
 //! What is written for people agrees with the program: README, deploy/, the dashboard, the alerts and their
-//! runbooks; and docs/rules.md, which is generated. (So is crds/: a test of its own says when it is stale.)
+//! runbooks; and docs/rules.md and docs/profiles.md, which are generated. (So is crds/: a test of its own says when
+//! it is stale.)
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -79,11 +80,16 @@ fn every_manifest_is_yaml_and_says_what_it_is() {
 }
 
 #[test]
-fn the_catalogue_is_the_one_of_this_program() {
-    let rules = Command::new(env!("CARGO_BIN_EXE_revisor")).args(["rules", "--output", "markdown"]).output();
-    let rules = String::from_utf8(rules.unwrap().stdout).unwrap();
-    let is_fresh = fs::read_to_string(root().join("docs/rules.md")).is_ok_and(|written| written == rules);
-    assert!(is_fresh, "docs/rules.md is not what the program says: run `make generate` and commit it");
+fn what_is_generated_is_what_this_program_says() {
+    for (page, args) in [
+        ("docs/rules.md", &["rules", "--output", "markdown"][..]),
+        ("docs/profiles.md", &["rules", "--profile", "all", "--output", "markdown"]),
+    ] {
+        let told = Command::new(env!("CARGO_BIN_EXE_revisor")).args(args).output();
+        let told = String::from_utf8(told.unwrap().stdout).unwrap();
+        let is_fresh = fs::read_to_string(root().join(page)).is_ok_and(|written| written == told);
+        assert!(is_fresh, "{page} is not what the program says: run `make generate` and commit it");
+    }
 }
 
 /// Kustomize drops nothing silently, but it cannot know of a file that nobody lists.

@@ -266,12 +266,12 @@ fn prose(text: &str) -> String {
 }
 
 /// Text of a cell of a table.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     markdown(text).replace('|', "\\|")
 }
 
 /// Plain text as Markdown: what would be markup outside of back-ticks is escaped.
-fn markdown(text: &str) -> String {
+pub(super) fn markdown(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut in_code = false;
     for character in text.chars() {

@@ -10,16 +10,17 @@ use crate::cli::{Failure, Streams, connect};
 use crate::operator::one_shot::{OneShotError, Scope, one_shot};
 use crate::subject::Resource;
 
-/// Looks once and tells what is there. True: everything was read, or is told as not permitted.
+/// Looks once and tells what is there: everything was read, or is told as not permitted. Returns the cluster's
+/// address.
 pub(super) fn look(
     args: &Args,
     policies: &mut Policies,
     tell: &mut Tell<'_>,
     streams: &mut Streams<'_>,
-) -> Result<bool, Failure> {
+) -> Result<String, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format!("no runtime: {error}")))?;
-    let seen = runtime.block_on(async {
+    let (url, seen) = runtime.block_on(async {
         let mut config = connect::config(args.context.as_deref()).await?;
         // Somebody waits for an answer.
         config.connect_timeout = Some(Duration::from_secs(10));
@@ -32,9 +33,10 @@ pub(super) fn look(
             selector: args.selector.as_deref(),
             policies: args.policies.is_empty(),
         };
-        one_shot(&client, scope, &mut |change| tell(change, policies))
-            .await
-            .map_err(|error| failure(&url, &error))
+        match one_shot(&client, scope, &mut |change| tell(change, policies)).await {
+            Ok(seen) => Ok((url, seen)),
+            Err(error) => Err(failure(&url, &error)),
+        }
     })?;
     for resource in &seen.denied {
         let costs = match resource {
@@ -52,7 +54,7 @@ pub(super) fn look(
         };
         streams.note(&format!("{why}: the profile {DEFAULT_PROFILE} judges"));
     }
-    Ok(true)
+    Ok(url)
 }
 
 fn failure(url: &str, error: &OneShotError) -> Failure {

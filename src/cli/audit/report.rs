@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 
 use super::super::colour;
+use super::by_control::ByControl;
 use super::{Output, Verdicts};
 use crate::auditor::Auditor;
 use crate::report::gather::{Gathering, Listed};
@@ -16,6 +17,7 @@ use crate::verdict::Severity;
 pub(super) struct Ask {
     pub(super) now: Timestamp,
     pub(super) output: Output,
+    pub(super) by_control: Option<ByControl>,
     pub(super) verdicts: Verdicts,
     pub(super) fail_on: Severity,
     pub(super) fail_on_unknown: bool,
@@ -26,8 +28,8 @@ pub(super) struct Ask {
 /// Judges everything, writes it, and says whether it is clean.
 pub(super) fn write(auditor: &mut Auditor, ask: &Ask, out: &mut dyn Write) -> io::Result<bool> {
     let mut gathering = Gathering::new(match ask.verdicts {
-        Verdicts::Findings => Listed::Findings,
-        Verdicts::All => Listed::All,
+        Verdicts::Findings if ask.by_control.is_none() => Listed::Findings,
+        _ => Listed::All,
     });
     auditor.audit(ask.now, &mut |judgement| gathering.tell(judgement));
     let seen = auditor.snapshot(ask.now).seen;
@@ -37,9 +39,10 @@ pub(super) fn write(auditor: &mut Auditor, ask: &Ask, out: &mut dyn Write) -> io
         // The errors are told; a report of nothing would look clean.
         return Ok(false);
     }
-    let text = match ask.output {
-        Output::Json => json(&report)?,
-        Output::Table => table(&report, colour()),
+    let text = match (&ask.by_control, ask.output) {
+        (Some(by_control), output) => by_control.render(&report, auditor.policies(), output)?,
+        (None, Output::Json) => json(&report)?,
+        (None, Output::Table | Output::Csv) => table(&report, colour()),
     };
     out.write_all(text.as_bytes())?;
     let undecided = ask.fail_on_unknown && report.has_unknown();
