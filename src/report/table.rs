@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use crate::verdict::{Severity, reason};
 
 use super::columns::{self, Colour, Tone, line};
-use super::escape::{IMAGE_LIMIT, MESSAGE_LIMIT, NAME_LIMIT, visible_within};
+use super::escape::{IMAGE_LIMIT, NAME_LIMIT, visible_within};
 use super::result::{AuditReport, AuditResult, Shown};
+use super::row;
 use super::words::{Counted, list};
 
 /// Widest column of a rule, of a container, of an image: what is wider pushes its own line only.
@@ -26,34 +27,19 @@ impl Line<'_> {
         (self.row.verdict, Reverse(self.row.severity))
     }
 
-    /// The severity of a violation, else the verdict.
-    fn word(&self) -> &'static str {
-        match self.row.verdict {
-            Shown::Fail => self.row.severity.as_str(),
-            verdict => verdict.as_str(),
-        }
-    }
-
     fn cells(&self, name_policies: bool) -> [String; 5] {
         let row = self.row;
-        let container = row.container.as_deref().unwrap_or_default();
-        let mut place = visible_within(container, NAME_LIMIT).into_owned();
-        match row.slot {
-            Some("initContainer") => place.push_str(" (init)"),
-            Some("ephemeralContainer") => place.push_str(" (ephemeral)"),
-            Some("imageVolume") => place.push_str(" (volume)"),
-            _ => {}
-        }
+        let container = row::container(row);
         let image = row.image.as_deref().unwrap_or_default();
         if container.is_empty() && image.is_empty() {
             // Nothing stands between: the sentence begins where the container would.
             let sentence = self.message(name_policies);
-            return [self.word().to_owned(), row.rule.to_owned(), sentence, String::new(), String::new()];
+            return [row::word(row).to_owned(), row.rule.to_owned(), sentence, String::new(), String::new()];
         }
         [
-            self.word().to_owned(),
+            row::word(row).to_owned(),
             row.rule.to_owned(),
-            place,
+            container,
             visible_within(image, IMAGE_LIMIT).into_owned(),
             self.message(name_policies),
         ]
@@ -61,8 +47,7 @@ impl Line<'_> {
 
     fn message(&self, name_policies: bool) -> String {
         let row = self.row;
-        let message = row.message.as_deref().or(row.reason).unwrap_or_default();
-        let mut text = visible_within(message, MESSAGE_LIMIT).into_owned();
+        let mut text = row::message(row);
         let mut add = |more: &str| {
             if !text.is_empty() && !more.starts_with(' ') {
                 text.push_str("; ");
@@ -70,12 +55,7 @@ impl Line<'_> {
             text.push_str(more);
         };
         if let Some(permission) = &row.exemption {
-            let end = permission
-                .expires_at
-                .map(|at| format!(" until {}", at.strftime("%Y-%m-%d")))
-                .unwrap_or_default();
-            let name = visible_within(&permission.name, NAME_LIMIT);
-            add(&format!("permitted{end} by {name}: {}", visible_within(&permission.reason, MESSAGE_LIMIT)));
+            add(&row::permission(permission));
         }
         if let Some(pods @ 2..) = row.pods {
             add(&format!(" ({pods} pods)"));
