@@ -2,7 +2,8 @@
 
 use clap::ValueEnum;
 
-use super::{Exit, Failure, Streams, colour};
+use super::{Exit, Failure, Streams};
+use crate::report::columns::Colour;
 use crate::report::json::json;
 use crate::report::rules::{RuleDoc, rule_markdown, rule_text, rules_markdown, rules_table};
 use crate::rules::{RuleId, nearest};
@@ -31,7 +32,7 @@ enum Output {
 /// Writes them.
 pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
     let rule = args.id.as_deref().map(named).transpose()?;
-    let text = render(rule, args.output).map_err(std::io::Error::from)?;
+    let text = render(rule, args.output, streams.colour).map_err(std::io::Error::from)?;
     streams.out.write_all(text.as_bytes())?;
     Ok(Exit::Clean)
 }
@@ -47,13 +48,13 @@ fn named(id: &str) -> Result<RuleId, Failure> {
 }
 
 /// The only place that names the report's functions.
-fn render(rule: Option<RuleId>, output: Output) -> Result<String, serde_json::Error> {
+fn render(rule: Option<RuleId>, output: Output, colour: Colour) -> Result<String, serde_json::Error> {
     Ok(match (rule.map(RuleDoc::of), output) {
         (Some(rule), Output::Json) => json(&rule)?,
-        (Some(rule), Output::Table) => rule_text(&rule, colour()),
+        (Some(rule), Output::Table) => rule_text(&rule, colour),
         (Some(rule), Output::Markdown) => rule_markdown(&rule),
         (None, Output::Json) => json(&RuleDoc::all())?,
-        (None, Output::Table) => rules_table(&RuleDoc::all(), colour()),
+        (None, Output::Table) => rules_table(&RuleDoc::all(), colour),
         (None, Output::Markdown) => rules_markdown(&RuleDoc::all()),
     })
 }

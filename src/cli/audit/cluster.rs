@@ -6,6 +6,7 @@ use kube::Client;
 
 use super::{Args, Tell};
 use crate::cli::audit::policies::{DEFAULT_PROFILE, Policies};
+use crate::cli::progress::Progress;
 use crate::cli::{Failure, Streams, connect};
 use crate::operator::one_shot::{OneShotError, Scope, one_shot};
 use crate::subject::Resource;
@@ -15,6 +16,7 @@ pub(super) fn look(
     args: &Args,
     policies: &mut Policies,
     tell: &mut Tell<'_>,
+    progress: &mut Progress,
     streams: &mut Streams<'_>,
 ) -> Result<bool, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -32,10 +34,16 @@ pub(super) fn look(
             selector: args.selector.as_deref(),
             policies: args.policies.is_empty(),
         };
-        one_shot(&client, scope, &mut |change| tell(change, policies))
-            .await
-            .map_err(|error| failure(&url, &error))
-    })?;
+        let mut told = 0_u64;
+        let mut tell = |change| {
+            told += 1;
+            progress.tell(streams.err, || format!("{told} objects from {url}"));
+            tell(change, policies);
+        };
+        one_shot(&client, scope, &mut tell).await.map_err(|error| failure(&url, &error))
+    });
+    progress.clear(streams.err);
+    let seen = seen?;
     for resource in &seen.denied {
         let costs = match resource {
             Resource::Jobs => "pods are reported under their Job, not their CronJob",
