@@ -10,17 +10,17 @@ use crate::cli::{Failure, Streams, connect};
 use crate::operator::one_shot::{OneShotError, Scope, one_shot};
 use crate::subject::Resource;
 
-/// Looks once and tells what is there: everything was read, or is told as not permitted. Returns the cluster's
-/// address.
+/// Looks once and tells what is there: everything was read, or is told as not permitted. Returns what that
+/// was: the cluster's address, the namespaces, the selector.
 pub(super) fn look(
     args: &Args,
     policies: &mut Policies,
     tell: &mut Tell<'_>,
     streams: &mut Streams<'_>,
-) -> Result<String, Failure> {
+) -> Result<Vec<String>, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format!("no runtime: {error}")))?;
-    let (url, seen) = runtime.block_on(async {
+    let (looked_at, seen) = runtime.block_on(async {
         let mut config = connect::config(args.context.as_deref()).await?;
         // Somebody waits for an answer.
         config.connect_timeout = Some(Duration::from_secs(10));
@@ -34,7 +34,7 @@ pub(super) fn look(
             policies: args.policies.is_empty(),
         };
         match one_shot(&client, scope, &mut |change| tell(change, policies)).await {
-            Ok(seen) => Ok((url, seen)),
+            Ok(seen) => Ok((looked_at(&url, args, namespace), seen)),
             Err(error) => Err(failure(&url, &error)),
         }
     })?;
@@ -54,7 +54,16 @@ pub(super) fn look(
         };
         streams.note(&format!("{why}: the profile {DEFAULT_PROFILE} judges"));
     }
-    Ok(url)
+    Ok(looked_at)
+}
+
+fn looked_at(url: &str, args: &Args, namespace: &str) -> Vec<String> {
+    let namespaces = match args.all_namespaces {
+        true => "all namespaces".to_owned(),
+        false => format!("namespace {namespace}"),
+    };
+    let pods = args.selector.as_ref().map(|selector| format!("pods with {selector}"));
+    [url.to_owned(), namespaces].into_iter().chain(pods).collect()
 }
 
 fn failure(url: &str, error: &OneShotError) -> Failure {
