@@ -157,8 +157,8 @@ pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure
         change => auditor.apply(change, now),
     };
     let mut input = if args.cluster {
-        let url = cluster::look(&args, &mut policies, &mut tell, &mut progress, streams)?;
-        Input { all_read: true, places: None, cluster: Some(url) }
+        let looked_at = cluster::look(&args, &mut policies, &mut tell, &mut progress, streams)?;
+        Input { all_read: true, places: None, cluster: Some(looked_at) }
     } else {
         read_files(&args, &mut policies, &mut tell, &mut progress, streams)?
     };
@@ -197,8 +197,8 @@ struct Input {
     all_read: bool,
     /// Where fields stand, where an output points at them.
     places: Option<Places>,
-    /// The address of the cluster that was looked at.
-    cluster: Option<String>,
+    /// What was looked at of a cluster.
+    cluster: Option<Vec<String>>,
 }
 
 /// Tells what changes, with the policies to add to.

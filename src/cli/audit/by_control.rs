@@ -31,19 +31,11 @@ pub(super) fn check(outputs: &[Output]) -> Result<(), Failure> {
 }
 
 impl ByControl {
-    /// What was asked for. `cluster` is the address of the cluster that was looked at, and its namespace.
-    pub(super) fn of(args: &Args, cluster: Option<String>, whole_cluster: bool) -> Option<Self> {
+    /// What was asked for. `cluster` is what was looked at of one.
+    pub(super) fn of(args: &Args, cluster: Option<Vec<String>>, whole_cluster: bool) -> Option<Self> {
         args.by?;
-        let mut input: Vec<_> = args.paths.iter().map(|path| path.display().to_string()).collect();
-        input.extend(cluster);
-        let namespaces = match (&args.namespace, args.all_namespaces) {
-            _ if !args.cluster => None,
-            (_, true) => Some("all namespaces".to_owned()),
-            (Some(namespace), _) => Some(format!("namespace {namespace}")),
-            (None, _) => Some("the namespace of the context".to_owned()),
-        };
-        input.extend(namespaces);
-        input.extend(args.selector.as_ref().map(|selector| format!("pods with {selector}")));
+        let files = || args.paths.iter().map(|path| path.display().to_string()).collect();
+        let input = cluster.unwrap_or_else(files);
         Some(Self { catalogue: args.catalogue.clone(), looked_at: LookedAt { input, whole_cluster } })
     }
 

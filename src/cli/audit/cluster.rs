@@ -11,15 +11,15 @@ use crate::cli::{Failure, Streams, connect};
 use crate::operator::one_shot::{OneShotError, Scope, one_shot};
 use crate::subject::Resource;
 
-/// Looks once and tells what is there: everything was read, or is told as not permitted. Returns the cluster's
-/// address.
+/// Looks once and tells what is there: everything was read, or is told as not permitted. Returns what that
+/// was: the cluster's address, the namespaces, the selector.
 pub(super) fn look(
     args: &Args,
     policies: &mut Policies,
     tell: &mut Tell<'_>,
     progress: &mut Progress,
     streams: &mut Streams<'_>,
-) -> Result<String, Failure> {
+) -> Result<Vec<String>, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format!("no runtime: {error}")))?;
     let looked: Result<_, Failure> = runtime.block_on(async {
@@ -42,10 +42,10 @@ pub(super) fn look(
             tell(change, policies);
         };
         let seen = one_shot(&client, scope, &mut tell).await.map_err(|error| failure(&url, &error))?;
-        Ok((url, seen))
+        Ok((looked_at(&url, args, namespace), seen))
     });
     progress.clear(streams.err);
-    let (url, seen) = looked?;
+    let (looked_at, seen) = looked?;
     for resource in &seen.denied {
         let costs = match resource {
             Resource::Jobs => "pods are reported under their Job, not their CronJob",
@@ -62,7 +62,16 @@ pub(super) fn look(
         };
         streams.note(&format!("{why}: the profile {DEFAULT_PROFILE} judges"));
     }
-    Ok(url)
+    Ok(looked_at)
+}
+
+fn looked_at(url: &str, args: &Args, namespace: &str) -> Vec<String> {
+    let namespaces = match args.all_namespaces {
+        true => "all namespaces".to_owned(),
+        false => format!("namespace {namespace}"),
+    };
+    let pods = args.selector.as_ref().map(|selector| format!("pods with {selector}"));
+    [url.to_owned(), namespaces].into_iter().chain(pods).collect()
 }
 
 fn failure(url: &str, error: &OneShotError) -> Failure {
