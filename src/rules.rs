@@ -21,6 +21,7 @@ mod tests;
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -30,6 +31,7 @@ pub use control::Control;
 pub use span::Span;
 
 use crate::subject::Resource;
+use crate::subject::cluster::ClusterSubject;
 use crate::subject::namespace::NamespaceSubject;
 use crate::subject::pod::ImageSubject;
 use crate::subject::reference::ReferenceFacts;
@@ -45,11 +47,13 @@ pub enum SubjectKind {
     Namespace,
     /// One written reference, across the cluster.
     Reference,
+    /// The cluster itself: what lies in no namespace.
+    Cluster,
 }
 
 impl SubjectKind {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::ImageUse, Self::Namespace, Self::Reference];
+    pub const ALL: [Self; 4] = [Self::ImageUse, Self::Namespace, Self::Reference, Self::Cluster];
 
     /// The word used in metrics and reports.
     pub fn as_str(self) -> &'static str {
@@ -57,6 +61,7 @@ impl SubjectKind {
             Self::ImageUse => "image_use",
             Self::Namespace => "namespace",
             Self::Reference => "reference",
+            Self::Cluster => "cluster",
         }
     }
 }
@@ -77,7 +82,8 @@ pub struct RuleInfo {
     pub severity: Severity,
     /// Which requirements it serves.
     pub controls: &'static [Control],
-    /// What it reads beyond pods and namespaces; without permission it is `unknown`.
+    /// What it reads beyond pods and namespaces; without permission it is `unknown`. Without permission on a kind
+    /// that a CustomResourceDefinition brings, only verdicts that depend on it are.
     #[serde(serialize_with = "resource_names")]
     pub reads: &'static [Resource],
     /// Known false positives and limits.
@@ -174,10 +180,104 @@ pub trait RunningRule: Rule {
     }
 }
 
+/// How much a namespace rule reads of the pods in the namespace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PodsRead {
+    /// Nothing but how many there are.
+    #[default]
+    Number,
+    /// Their workloads, service accounts and networks.
+    Workloads,
+    /// Their labels too.
+    Labels,
+}
+
+/// What a namespace rule asks of the engine beside the namespace's object and its network policies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asks {
+    /// It reads [`crate::subject::namespace::Beyond`].
+    pub beyond: bool,
+    /// What it reads of pods.
+    pub pods: PodsRead,
+    /// It judges the cluster too.
+    pub cluster: bool,
+    /// It finds what is there, so that it can fail a namespace whose own object is not known.
+    pub without_object: bool,
+    /// It judges namespaces that its own policy's scope leaves out.
+    pub any_scope: bool,
+}
+
+impl Asks {
+    /// Nothing more.
+    pub const NOTHING: Self = Self {
+        beyond: false,
+        pods: PodsRead::Number,
+        cluster: false,
+        without_object: false,
+        any_scope: false,
+    };
+    /// What stands around the namespace.
+    pub const BEYOND: Self = Self { beyond: true, ..Self::NOTHING };
+    /// Objects in it whose presence is what is wrong.
+    pub const PRESENCE: Self = Self { without_object: true, ..Self::BEYOND };
+    /// The same, and those of the cluster.
+    pub const PRESENCE_AND_CLUSTER: Self = Self { cluster: true, ..Self::PRESENCE };
+}
+
 /// A rule about a namespace.
 pub trait NamespaceRule: Rule {
+    /// What it asks of the engine.
+    const ASKS: Asks = Asks::NOTHING;
     /// Judges one namespace.
     fn check(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict;
+    /// Judges what lies in no namespace; only with [`Asks::cluster`].
+    fn check_cluster(&self, _: &ClusterSubject, _: &mut Note<'_>) -> Verdict {
+        Verdict::Pass
+    }
+    /// When time alone changes the verdict next.
+    fn deadline(&self, _: &NamespaceSubject<'_>) -> Option<Timestamp> {
+        None
+    }
+    /// The rule that may pass in its place.
+    fn alternative(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// A prepared [`NamespaceRule`].
+pub trait NamespaceJudge: Send + Sync {
+    /// [`NamespaceRule::ASKS`]
+    fn asks(&self) -> Asks;
+    /// [`NamespaceRule::check`]
+    fn judge(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict;
+    /// [`NamespaceRule::check_cluster`]
+    fn judge_cluster(&self, subject: &ClusterSubject, note: &mut Note<'_>) -> Verdict;
+    /// [`NamespaceRule::deadline`]
+    fn due(&self, subject: &NamespaceSubject<'_>) -> Option<Timestamp>;
+    /// [`NamespaceRule::alternative`]
+    fn instead(&self) -> Option<&'static str>;
+}
+
+impl<R: NamespaceRule> NamespaceJudge for R {
+    fn asks(&self) -> Asks {
+        R::ASKS
+    }
+
+    fn judge(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict {
+        self.check(subject, note)
+    }
+
+    fn judge_cluster(&self, subject: &ClusterSubject, note: &mut Note<'_>) -> Verdict {
+        self.check_cluster(subject, note)
+    }
+
+    fn due(&self, subject: &NamespaceSubject<'_>) -> Option<Timestamp> {
+        self.deadline(subject)
+    }
+
+    fn instead(&self) -> Option<&'static str> {
+        self.alternative()
+    }
 }
 
 /// A rule about a written reference across the cluster.
@@ -190,8 +290,6 @@ pub trait ReferenceRule: Rule {
 pub type ImageCheck = dyn Fn(&ImageSubject<'_>, &mut Note<'_>) -> Verdict + Send + Sync;
 /// A check of one image use and what runs there.
 pub type RunningCheck = dyn Fn(&RunningSubject<'_>, &mut Note<'_>) -> Verdict + Send + Sync;
-/// A check of a namespace.
-pub type NamespaceCheck = dyn Fn(&NamespaceSubject<'_>, &mut Note<'_>) -> Verdict + Send + Sync;
 /// A check of a reference.
 pub type ReferenceCheck = dyn Fn(&ReferenceFacts, &mut Note<'_>) -> Verdict + Send + Sync;
 
@@ -201,8 +299,8 @@ pub enum Check {
     Image(Box<ImageCheck>),
     /// Reads one image use of a shape and the running state.
     Running(Box<RunningCheck>),
-    /// Reads a namespace.
-    Namespace(Box<NamespaceCheck>),
+    /// Reads a namespace, and perhaps the cluster.
+    Namespace(Box<dyn NamespaceJudge>),
     /// Reads a reference across the cluster.
     Reference(Box<ReferenceCheck>),
 }
@@ -231,6 +329,16 @@ pub struct PreparedRule {
     pub check: Check,
     /// Graces after which the engine judges again.
     pub graces: Box<[Duration]>,
+}
+
+impl PreparedRule {
+    /// What a namespace rule asks of the engine; nothing for other rules.
+    pub fn asks(&self) -> Asks {
+        match &self.check {
+            Check::Namespace(judge) => judge.asks(),
+            _ => Asks::NOTHING,
+        }
+    }
 }
 
 /// One line of the table.

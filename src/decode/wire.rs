@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::namespace::NamespaceRecord;
 use super::network_policy::NetworkPolicyRecord;
+use super::object::{Kind, ObjectRecord, is_usable};
 use super::pod::PodRecord;
 use super::{Change, metadata::JobMetadata};
 use crate::subject;
@@ -21,8 +22,6 @@ pub trait Lean: Clone + Debug + for<'de> Deserialize<'de> {
     type Scope;
     /// Which resource it is.
     const RESOURCE: subject::Resource;
-    /// The API's kind.
-    const KIND: &'static str;
     /// Only its metadata is asked for.
     const METADATA_ONLY: bool = false;
     /// Takes the resourceVersion out: it is kept beside the record only for the watch.
@@ -54,7 +53,7 @@ impl<T: Lean> Resource for Wire<T> {
     type Scope = T::Scope;
 
     fn kind((): &()) -> Cow<'_, str> {
-        T::KIND.into()
+        T::RESOURCE.kind().into()
     }
 
     fn group((): &()) -> Cow<'_, str> {
@@ -62,7 +61,7 @@ impl<T: Lean> Resource for Wire<T> {
     }
 
     fn version((): &()) -> Cow<'_, str> {
-        "v1".into()
+        T::RESOURCE.version().into()
     }
 
     fn plural((): &()) -> Cow<'_, str> {
@@ -85,7 +84,6 @@ impl<T: Lean> Resource for Wire<T> {
 impl Lean for PodRecord {
     type Scope = NamespaceResourceScope;
     const RESOURCE: subject::Resource = subject::Resource::Pods;
-    const KIND: &'static str = "Pod";
 
     fn take_resource_version(&mut self) -> String {
         std::mem::take(&mut self.resource_version)
@@ -103,7 +101,6 @@ impl Lean for PodRecord {
 impl Lean for NamespaceRecord {
     type Scope = ClusterResourceScope;
     const RESOURCE: subject::Resource = subject::Resource::Namespaces;
-    const KIND: &'static str = "Namespace";
 
     fn take_resource_version(&mut self) -> String {
         std::mem::take(&mut self.resource_version)
@@ -124,7 +121,6 @@ impl Lean for NamespaceRecord {
 impl Lean for NetworkPolicyRecord {
     type Scope = NamespaceResourceScope;
     const RESOURCE: subject::Resource = subject::Resource::NetworkPolicies;
-    const KIND: &'static str = "NetworkPolicy";
 
     fn take_resource_version(&mut self) -> String {
         std::mem::take(&mut self.resource_version)
@@ -145,7 +141,6 @@ impl Lean for NetworkPolicyRecord {
 impl Lean for JobMetadata {
     type Scope = NamespaceResourceScope;
     const RESOURCE: subject::Resource = subject::Resource::Jobs;
-    const KIND: &'static str = "Job";
     const METADATA_ONLY: bool = true;
 
     fn take_resource_version(&mut self) -> String {
@@ -158,5 +153,23 @@ impl Lean for JobMetadata {
 
     fn gone(self) -> Option<Change> {
         (self.job.uid != 0).then_some(Change::JobGone(self.job.uid))
+    }
+}
+
+impl<K: Kind> Lean for ObjectRecord<K> {
+    type Scope = K::Scope;
+    const RESOURCE: subject::Resource = K::RESOURCE;
+    const METADATA_ONLY: bool = K::METADATA_ONLY;
+
+    fn take_resource_version(&mut self) -> String {
+        std::mem::take(&mut self.resource_version)
+    }
+
+    fn change(self) -> Change {
+        if is_usable(&self.facts) { Change::Object(self.facts) } else { Change::Unusable(K::RESOURCE) }
+    }
+
+    fn gone(self) -> Option<Change> {
+        is_usable(&self.facts).then(|| Change::ObjectGone(K::RESOURCE, self.facts.namespace, self.facts.name))
     }
 }
