@@ -270,14 +270,18 @@ impl Auditor {
         let Self { inventory, namespaces, plan, .. } = self;
         inventory.tick(namespaces, &plan.policies, &plan.graces, now);
         namespaces.tick(now);
+        self.end_exemptions(now);
+        if self.namespaces.any_dirty() || self.reference_deadline.is_some_and(|deadline| deadline <= now) {
+            self.changed_at(now);
+        }
+    }
+
+    /// Exemptions whose time has come end: all that they may have covered is looked at again.
+    fn end_exemptions(&mut self, now: Timestamp) {
         if self.next_expiry.is_some_and(|expiry| expiry <= now) {
             self.namespaces.mark_all();
             self.inventory.references.mark_all();
             self.next_expiry = self.plan.next_expiry(now);
-            self.changed_at(now);
-        }
-        if self.namespaces.any_dirty() || self.reference_deadline.is_some_and(|deadline| deadline <= now) {
-            self.changed_at(now);
         }
     }
 
@@ -321,6 +325,8 @@ impl Auditor {
         now: Timestamp,
     ) -> Vec<Option<u16>> {
         if let Some(edits) = edits::edits(before, &self.plan.policies) {
+            // No tick may have told yet of one that ended before the edit.
+            self.end_exemptions(now);
             edits.iter().for_each(|edit| self.edit(edit, now));
             self.next_expiry = self.plan.next_expiry(now);
             return (0..before.len()).map(|policy| u16::try_from(policy).ok()).collect();
@@ -425,7 +431,7 @@ impl Auditor {
             Subject::Reference(spread) => dirty.contains(&spread.facts.canonical),
             _ => true,
         };
-        // After a change of the plan everything is dirty, so no kept finding has an old number.
+        // After a change that renumbers the policies everything is dirty, so no kept finding has an old number.
         let mut findings: Vec<Finding> =
             before.iter().filter(|finding| !is_dirty(finding)).cloned().collect();
         for name in &dirty {

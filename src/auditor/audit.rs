@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::Auditor;
 use super::findings::{FindingId, Judged, State, Subject, Workload, WorkloadUse, judge, name_id, use_id};
+use super::namespaces::Namespace;
 use super::rollup::{Rolling, exemption};
 use super::skew::Spreading;
 use super::workload::workload_hash;
@@ -86,7 +87,7 @@ impl Auditor {
             let namespace = self.namespaces.get(group.key.namespace);
             let judged = self.inventory.judged(group);
             let Some(workload) = self.inventory.workload(group) else { continue };
-            let labels = namespace.object.as_deref().map(|object| &object.labels);
+            let labels = namespace.labels();
             let malformed = judged.shape.malformed;
             // A malformed pod has no use that can be read; it is told once a rule.
             let uses = if malformed {
@@ -140,7 +141,7 @@ impl Auditor {
             let subject = unsupported_subject(object);
             let Subject::ImageUse(at) = &subject else { continue };
             let namespace = self.namespaces.find(&object.namespace);
-            let labels = namespace.and_then(|namespace| namespace.object.as_deref()).map(|it| &it.labels);
+            let labels = namespace.and_then(Namespace::labels);
             for policy in self.plan.policies.iter() {
                 let mut rules =
                     policy.rules.iter().filter(|rule| rule.id.entry().subject == SubjectKind::ImageUse);

@@ -1,6 +1,7 @@
 //! Edits of policies: what a policy says otherwise than before, so that only that is judged again, and only
-//! namespaces whose verdicts moved are rolled up. Whatever changes more than rules and exemptions (a policy came or
-//! went, another pod selector, other graces) is not an edit in this sense, and everything is judged anew.
+//! namespaces whose verdicts moved are rolled up. Whatever changes more than rules, exemptions and the namespaces in
+//! scope (a policy came or went, another pod selector, other graces) is not an edit in this sense, and everything is
+//! judged anew.
 
 use std::sync::Arc;
 
@@ -94,7 +95,7 @@ impl Edit {
     /// What it means for a namespace in which no verdict on an image use has moved.
     fn effect(&self, namespace: &Namespace, rolling: &Rolling<'_>) -> Effect {
         if self.scope {
-            let labels = namespace.object.as_deref().map(|object| &object.labels);
+            let labels = namespace.labels();
             let covers = |policy: &CompiledPolicy| policy.scope.namespace(&namespace.name, labels);
             if covers(&self.before) != covers(&self.now) {
                 return Effect::RollUp;
@@ -135,7 +136,7 @@ impl Edit {
     }
 
     fn effect_on_namespace(&self, namespace: &Namespace, rolling: &Rolling<'_>) -> Effect {
-        let labels = namespace.object.as_deref().map(|object| &object.labels);
+        let labels = namespace.labels();
         match self.now.scope.namespace(&namespace.name, labels) {
             Membership::Out => return Effect::None,
             Membership::Undecided if self.adds_or_removes => return Effect::RollUp,

@@ -96,6 +96,14 @@ pub struct Judged {
     pub spec_changed: Lasted,
 }
 
+impl Judged {
+    /// What a rule about the running state is asked about one of the uses.
+    pub(super) fn live<'a>(&'a self, image_use: &'a ImageUse) -> RunningSubject<'a> {
+        let Self { shape, running, unready, spec_changed } = self;
+        RunningSubject { pod: shape, image_use, running, unready: *unready, spec_changed: *spec_changed }
+    }
+}
+
 /// A reference, what runs under it, and where.
 #[derive(Debug)]
 pub struct ReferenceSpread {
@@ -259,13 +267,7 @@ pub(super) fn judge(check: &Check, subject: &Subject, note: &mut Note<'_>) -> Op
         (Check::Image(check), Subject::ImageUse(at)) => {
             Some(check(&ImageSubject { pod: &at.judged.shape, image_use: at.image_use()? }, note))
         }
-        (Check::Running(check), Subject::ImageUse(at)) => {
-            let Judged { shape, running, unready, spec_changed } = &*at.judged;
-            let (unready, spec_changed) = (*unready, *spec_changed);
-            let subject =
-                RunningSubject { pod: shape, image_use: at.image_use()?, running, unready, spec_changed };
-            Some(check(&subject, note))
-        }
+        (Check::Running(check), Subject::ImageUse(at)) => Some(check(&at.judged.live(at.image_use()?), note)),
         (Check::Namespace(check), Subject::Namespace(facts)) => {
             Some(check(&NamespaceSubject { facts, object: facts.object.as_deref()? }, note))
         }

@@ -10,7 +10,7 @@ use super::intern::{NONE, place};
 use super::marks::Marks;
 use super::snapshot::NamespaceSnapshot;
 use crate::subject::canonical::text_hash;
-use crate::subject::namespace::{NamespaceObject, NetworkPolicyFacts};
+use crate::subject::namespace::{NamespaceObject, NetworkPolicyFacts, TextPairs};
 
 /// One namespace.
 #[derive(Debug)]
@@ -62,6 +62,11 @@ impl Namespace {
             rolled_at: None,
             deadline: None,
         }
+    }
+
+    /// The labels of its own object, where that is known.
+    pub(super) fn labels(&self) -> Option<&TextPairs> {
+        self.object.as_deref().map(|object| &object.labels)
     }
 
     fn place_of_policy(&self, name: &str) -> Result<usize, usize> {
@@ -181,9 +186,9 @@ impl Namespaces {
     }
 
     /// Index of every namespace.
-    pub(super) fn ids(&self) -> impl Iterator<Item = u32> + use<> {
-        let used = self.slots.iter().map(Option::is_some).collect::<Vec<_>>();
-        used.into_iter().enumerate().filter(|(_, used)| *used).filter_map(|(id, _)| u32::try_from(id).ok())
+    pub(super) fn ids(&self) -> Vec<u32> {
+        let used = self.slots.iter().enumerate().filter(|(_, slot)| slot.is_some());
+        used.filter_map(|(id, _)| u32::try_from(id).ok()).collect()
     }
 
     /// Something of the namespace of this name has changed, if it is known.
@@ -195,11 +200,7 @@ impl Namespaces {
 
     /// Everything has changed.
     pub(super) fn mark_all(&mut self) {
-        for id in 0..self.slots.len() {
-            if self.slots[id].is_some() {
-                self.mark(u32::try_from(id).unwrap_or(NONE));
-            }
-        }
+        self.ids().into_iter().for_each(|id| self.mark(id));
     }
 
     /// Whether a namespace waits to be rolled up.

@@ -50,7 +50,7 @@ impl Spreading<'_> {
         running.groups().any(|group| {
             let group = self.inventory.groups.get(group);
             let namespace = self.namespaces.get(group.key.namespace);
-            let labels = namespace.object.as_deref().map(|object| &object.labels);
+            let labels = namespace.labels();
             policy.scope.namespace(&namespace.name, labels) == Membership::In
                 && self.inventory.labels.covers(group.key.class, index)
         })
