@@ -74,7 +74,14 @@ fn prepared<R: Rule>(
     }
     let severity = read.severity().unwrap_or(R::INFO.severity);
     let (check, graces) = check(R::prepare(&read)?);
-    Ok(Some(PreparedRule { id: RuleId(index), severity, settings: settings.clone(), check, graces }))
+    Ok(Some(PreparedRule {
+        id: RuleId(index),
+        severity,
+        settings: settings.clone(),
+        check,
+        graces,
+        alternative: None,
+    }))
 }
 
 fn image_rule<R: ImageRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
@@ -131,35 +138,27 @@ catalogue! {
     8 ImageUse image_rule "validReference" image::valid_reference::ValidReference;
     9 ImageUse running_rule "imagePullFailing" running::image_pull_failing::ImagePullFailing;
     10 ImageUse running_rule "runningDigestMatches" running::running_digest_matches::RunningDigestMatches;
-    11 Namespace namespace_rule "admissionCoverage" namespace::admission_coverage::AdmissionCoverage;
-    12 Namespace namespace_rule "danglingNetworkPolicy" namespace::dangling_network_policy::DanglingNetworkPolicy;
-    13 Namespace namespace_rule "defaultDenyEgress" namespace::default_deny_egress::DefaultDenyEgress;
-    14 Namespace namespace_rule "defaultDenyIngress" namespace::default_deny_ingress::DefaultDenyIngress;
-    15 Namespace namespace_rule "defaultServiceAccountTokenOff" namespace::default_service_account_token_off::DefaultServiceAccountTokenOff;
-    16 Namespace namespace_rule "defaultServiceAccountUnbound" namespace::default_service_account_unbound::DefaultServiceAccountUnbound;
-    17 Namespace namespace_rule "externalExposure" namespace::external_exposure::ExternalExposure;
-    18 Namespace namespace_rule "limitRangePresent" namespace::limit_range_present::LimitRangePresent;
-    19 Namespace namespace_rule "namespaceOptedOut" namespace::namespace_opted_out::NamespaceOptedOut;
-    20 Namespace namespace_rule "networkPolicyCoversPods" namespace::network_policy_covers_pods::NetworkPolicyCoversPods;
-    21 Namespace namespace_rule "noBindingsToAllServiceAccounts" namespace::no_bindings_to_all_service_accounts::NoBindingsToAllServiceAccounts;
-    22 Namespace namespace_rule "noBindingsToAnonymous" namespace::no_bindings_to_anonymous::NoBindingsToAnonymous;
-    23 Namespace namespace_rule "noBindingsToAuthenticated" namespace::no_bindings_to_authenticated::NoBindingsToAuthenticated;
-    24 Namespace namespace_rule "noClusterAdminRoleBinding" namespace::no_cluster_admin_role_binding::NoClusterAdminRoleBinding;
-    25 Namespace namespace_rule "noEscalatingRole" namespace::no_escalating_role::NoEscalatingRole;
-    26 Namespace namespace_rule "noUserWorkloadsInSystemNamespace" namespace::no_user_workloads_in_system_namespace::NoUserWorkloadsInSystemNamespace;
-    27 Namespace namespace_rule "noWildcardRole" namespace::no_wildcard_role::NoWildcardRole;
-    28 Namespace namespace_rule "noWorkloadsInDefaultNamespace" namespace::no_workloads_in_default_namespace::NoWorkloadsInDefaultNamespace;
-    29 Namespace namespace_rule "nonExistentServiceAccount" namespace::non_existent_service_account::NonExistentServiceAccount;
-    30 Namespace namespace_rule "podSecurityAuditWarnSet" namespace::pod_security_audit_warn_set::PodSecurityAuditWarnSet;
-    31 Namespace namespace_rule "podSecurityEnforced" namespace::pod_security_enforced::PodSecurityEnforced;
-    32 Namespace namespace_rule "podSecurityLabelsValid" namespace::pod_security_labels_valid::PodSecurityLabelsValid;
-    33 Namespace namespace_rule "podSecurityVersionPinned" namespace::pod_security_version_pinned::PodSecurityVersionPinned;
-    34 Namespace namespace_rule "policyCoverage" namespace::policy_coverage::PolicyCoverage;
-    35 Namespace namespace_rule "requiredLabels" namespace::required_labels::RequiredLabels;
-    36 Namespace namespace_rule "resourceQuotaPresent" namespace::resource_quota_present::ResourceQuotaPresent;
-    37 Namespace namespace_rule "stuckTerminating" namespace::stuck_terminating::StuckTerminating;
-    38 Namespace namespace_rule "tokenMountedFromDefaultServiceAccount" namespace::token_mounted_from_default_service_account::TokenMountedFromDefaultServiceAccount;
-    39 Reference reference_rule "digestSkew" reference::digest_skew::DigestSkew;
+    11 Namespace namespace_rule "defaultDenyEgress" namespace::default_deny_egress::DefaultDenyEgress;
+    12 Namespace namespace_rule "defaultDenyIngress" namespace::default_deny_ingress::DefaultDenyIngress;
+    13 Namespace namespace_rule "defaultServiceAccountTokenOff" namespace::default_service_account_token_off::DefaultServiceAccountTokenOff;
+    14 Namespace namespace_rule "defaultServiceAccountUnbound" namespace::default_service_account_unbound::DefaultServiceAccountUnbound;
+    15 Namespace namespace_rule "limitRangePresent" namespace::limit_range_present::LimitRangePresent;
+    16 Namespace namespace_rule "namespaceOptedOut" namespace::namespace_opted_out::NamespaceOptedOut;
+    17 Namespace namespace_rule "noBindingsToAllServiceAccounts" namespace::no_bindings_to_all_service_accounts::NoBindingsToAllServiceAccounts;
+    18 Namespace namespace_rule "noBindingsToAnonymous" namespace::no_bindings_to_anonymous::NoBindingsToAnonymous;
+    19 Namespace namespace_rule "noBindingsToAuthenticated" namespace::no_bindings_to_authenticated::NoBindingsToAuthenticated;
+    20 Namespace namespace_rule "noClusterAdminRoleBinding" namespace::no_cluster_admin_role_binding::NoClusterAdminRoleBinding;
+    21 Namespace namespace_rule "noEscalatingRole" namespace::no_escalating_role::NoEscalatingRole;
+    22 Namespace namespace_rule "noWildcardRole" namespace::no_wildcard_role::NoWildcardRole;
+    23 Namespace namespace_rule "noWorkloadsInDefaultNamespace" namespace::no_workloads_in_default_namespace::NoWorkloadsInDefaultNamespace;
+    24 Namespace namespace_rule "nonExistentServiceAccount" namespace::non_existent_service_account::NonExistentServiceAccount;
+    25 Namespace namespace_rule "podSecurityEnforced" namespace::pod_security_enforced::PodSecurityEnforced;
+    26 Namespace namespace_rule "podSecurityLabelsValid" namespace::pod_security_labels_valid::PodSecurityLabelsValid;
+    27 Namespace namespace_rule "podSecurityVersionPinned" namespace::pod_security_version_pinned::PodSecurityVersionPinned;
+    28 Namespace namespace_rule "requiredLabels" namespace::required_labels::RequiredLabels;
+    29 Namespace namespace_rule "resourceQuotaPresent" namespace::resource_quota_present::ResourceQuotaPresent;
+    30 Namespace namespace_rule "tokenMountedFromDefaultServiceAccount" namespace::token_mounted_from_default_service_account::TokenMountedFromDefaultServiceAccount;
+    31 Reference reference_rule "digestSkew" reference::digest_skew::DigestSkew;
 }
 
 #[cfg(test)]

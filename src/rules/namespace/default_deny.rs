@@ -90,6 +90,7 @@ pub(super) mod tests {
     fn both_ways(name: &str, selects_all: bool, direction: Option<Direction>) -> NetworkPolicyFacts {
         NetworkPolicyFacts {
             name: name.into(),
+            pods: crate::subject::selector::LabelSelector::default(),
             selects_all,
             ingress: direction,
             egress: direction,

@@ -108,6 +108,7 @@ mod tests {
     fn only_egress_counts() {
         let policy = |ingress, egress| NetworkPolicyFacts {
             name: "np".into(),
+            pods: crate::subject::selector::LabelSelector::default(),
             selects_all: true,
             ingress,
             egress,

@@ -61,8 +61,7 @@ const ROLE: &str = "cluster-admin";
 const WHAT: (&str, &str) = ("ClusterAdmin", "cluster-admin is given away");
 
 /// Binding and group, as Kubernetes and kubeadm set them up.
-const BUILT_IN: [(&str, &str); 2] =
-    [(ROLE, MASTERS), ("kubeadm:cluster-admins", "kubeadm:cluster-admins")];
+const BUILT_IN: [(&str, &str); 2] = [(ROLE, MASTERS), ("kubeadm:cluster-admins", "kubeadm:cluster-admins")];
 
 fn is_wrong(grant: &Grant<'_>) -> bool {
     let built_in = || {
