@@ -91,7 +91,7 @@ mod tests {
     const KIND: Resource = Resource::NetworkPolicies;
 
     fn with_it() -> BTreeSet<Resource> {
-        BTreeSet::from(Resource::ALL)
+        Resource::ALWAYS.into_iter().chain([KIND]).collect()
     }
 
     fn known_but_for_it() -> Kinds {
