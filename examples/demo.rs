@@ -76,7 +76,7 @@ async fn scenes(server: ApiServer, listen: SocketAddr) {
             })
             .await;
         screen
-            .scene("All is mended: a trusted image, one content, the label", || {
+            .scene("Those three are mended: a trusted image, one content, the label", || {
                 roll_out(&server, "payments", "ledger", 2, "registry.example.com/payments/ledger:2.1", GOOD);
                 put_pod(&server, "shop", "web", 1, "docker.io/library/nginx:1.27", GOOD);
                 server.patch(

@@ -4,6 +4,7 @@
 //! its tests. Adding one = that file and one line in the table below; the CRD, the CLI, the metrics' labels
 //! and the documentation all read the table. A rule never prints, filters, logs or knows about policies.
 
+mod about_namespaces;
 mod catalogue;
 mod control;
 pub mod image;
@@ -21,18 +22,18 @@ mod tests;
 use std::fmt;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use about_namespaces::{Asks, NamespaceJudge, NamespaceRule, PodsRead};
 pub use catalogue::{CATALOGUE, RuleId, Rules};
 pub use control::Control;
 pub use span::Span;
 
+use about_namespaces::WithAlternative;
+
 use crate::subject::Resource;
-use crate::subject::cluster::ClusterSubject;
-use crate::subject::namespace::NamespaceSubject;
 use crate::subject::pod::ImageSubject;
 use crate::subject::reference::ReferenceFacts;
 use crate::subject::running::RunningSubject;
@@ -180,106 +181,6 @@ pub trait RunningRule: Rule {
     }
 }
 
-/// How much a namespace rule reads of the pods in the namespace.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PodsRead {
-    /// Nothing but how many there are.
-    #[default]
-    Number,
-    /// Their workloads, service accounts and networks.
-    Workloads,
-    /// Their labels too.
-    Labels,
-}
-
-/// What a namespace rule asks of the engine beside the namespace's object and its network policies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Asks {
-    /// It reads [`crate::subject::namespace::Beyond`].
-    pub beyond: bool,
-    /// What it reads of pods.
-    pub pods: PodsRead,
-    /// It judges the cluster too.
-    pub cluster: bool,
-    /// It finds what is there, so that it can fail a namespace whose own object is not known.
-    pub without_object: bool,
-    /// It judges namespaces that its own policy's scope leaves out.
-    pub any_scope: bool,
-}
-
-impl Asks {
-    /// Nothing more.
-    pub const NOTHING: Self = Self {
-        beyond: false,
-        pods: PodsRead::Number,
-        cluster: false,
-        without_object: false,
-        any_scope: false,
-    };
-    /// What stands around the namespace.
-    pub const BEYOND: Self = Self { beyond: true, ..Self::NOTHING };
-    /// Objects in it whose presence is what is wrong.
-    pub const PRESENCE: Self = Self { without_object: true, ..Self::BEYOND };
-    /// The same, and those of the cluster.
-    pub const PRESENCE_AND_CLUSTER: Self = Self { cluster: true, ..Self::PRESENCE };
-}
-
-/// A rule about a namespace.
-pub trait NamespaceRule: Rule {
-    /// What it asks of the engine.
-    const ASKS: Asks = Asks::NOTHING;
-    /// Judges one namespace.
-    fn check(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict;
-    /// Judges what lies in no namespace; only with [`Asks::cluster`].
-    fn check_cluster(&self, _: &ClusterSubject, _: &mut Note<'_>) -> Verdict {
-        Verdict::Pass
-    }
-    /// When time alone changes the verdict next.
-    fn deadline(&self, _: &NamespaceSubject<'_>) -> Option<Timestamp> {
-        None
-    }
-    /// The rule that may pass in its place.
-    fn alternative(&self) -> Option<&'static str> {
-        None
-    }
-}
-
-/// A prepared [`NamespaceRule`].
-pub trait NamespaceJudge: Send + Sync {
-    /// [`NamespaceRule::ASKS`]
-    fn asks(&self) -> Asks;
-    /// [`NamespaceRule::check`]
-    fn judge(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict;
-    /// [`NamespaceRule::check_cluster`]
-    fn judge_cluster(&self, subject: &ClusterSubject, note: &mut Note<'_>) -> Verdict;
-    /// [`NamespaceRule::deadline`]
-    fn due(&self, subject: &NamespaceSubject<'_>) -> Option<Timestamp>;
-    /// [`NamespaceRule::alternative`]
-    fn instead(&self) -> Option<&'static str>;
-}
-
-impl<R: NamespaceRule> NamespaceJudge for R {
-    fn asks(&self) -> Asks {
-        R::ASKS
-    }
-
-    fn judge(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict {
-        self.check(subject, note)
-    }
-
-    fn judge_cluster(&self, subject: &ClusterSubject, note: &mut Note<'_>) -> Verdict {
-        self.check_cluster(subject, note)
-    }
-
-    fn due(&self, subject: &NamespaceSubject<'_>) -> Option<Timestamp> {
-        self.deadline(subject)
-    }
-
-    fn instead(&self) -> Option<&'static str> {
-        self.alternative()
-    }
-}
-
 /// A rule about a written reference across the cluster.
 pub trait ReferenceRule: Rule {
     /// Judges one reference.
@@ -329,9 +230,38 @@ pub struct PreparedRule {
     pub check: Check,
     /// Graces after which the engine judges again.
     pub graces: Box<[Duration]>,
+    /// The rule that may pass in its place.
+    pub alternative: Option<RuleId>,
 }
 
 impl PreparedRule {
+    /// The name of the rule that may pass in its place.
+    pub fn wants_alternative(&self) -> Option<&'static str> {
+        match &self.check {
+            Check::Namespace(judge) => judge.instead(),
+            _ => None,
+        }
+    }
+
+    /// Lets `other` pass in its place; of a rule about namespaces only.
+    pub fn accept(self, other: Self) -> Self {
+        let Self { id, severity, settings, check, graces, .. } = self;
+        let (check, alternative) = match (check, other.check) {
+            (Check::Namespace(rule), Check::Namespace(alternative)) => {
+                let both = WithAlternative { rule, alternative, reads: other.id.info().reads };
+                (Check::Namespace(Box::new(both)), Some(other.id))
+            }
+            (check, _) => (check, None),
+        };
+        Self { id, severity, settings, check, graces, alternative }
+    }
+
+    /// What it reads beyond pods and namespaces, the rule that may pass in its place included.
+    pub fn reads(&self) -> impl Iterator<Item = Resource> + use<> {
+        let reads = |rule: RuleId| rule.info().reads.iter().copied();
+        reads(self.id).chain(self.alternative.into_iter().flat_map(reads))
+    }
+
     /// What a namespace rule asks of the engine; nothing for other rules.
     pub fn asks(&self) -> Asks {
         match &self.check {

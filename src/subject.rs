@@ -1,6 +1,7 @@
 //! What rules read, as plain data: a pod's shape and running state, a namespace's facts, a reference across
 //! the cluster. No client, no clock, no wire format.
 
+pub mod account;
 pub mod admission;
 pub mod canonical;
 pub mod cluster;
@@ -69,7 +70,7 @@ macro_rules! resources {
 }
 
 resources! {
-    28:
+    27:
     /// `pods`
     Pods = "" "v1" "pods" "Pod" Namespaced Base Own;
     /// `namespaces`

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::Auditor;
 use super::findings::{FindingId, Judged, State, Subject, Workload, WorkloadUse, judge, name_id, use_id};
+use super::namespaces::Namespace;
 use super::rollup::{Rolling, exemption};
 use super::skew::Spreading;
 use super::workload::workload_hash;
@@ -54,13 +55,14 @@ impl Judgement<'_> {
 }
 
 impl Auditor {
-    /// Tells every verdict at `now` to `tell`, pods first, then objects of unknown kinds, namespaces and
+    /// Tells every verdict at `now` to `tell`, pods first, then objects of unknown kinds, namespaces, the cluster and
     /// references. One subject is told as often as it stands in the input.
     pub fn audit(&mut self, now: Timestamp, tell: &mut dyn FnMut(&Judgement<'_>)) {
         self.snapshot(now);
         self.audit_uses(now, tell);
         self.audit_unsupported(now, tell);
         self.audit_namespaces(now, tell);
+        self.audit_cluster(now, tell);
         self.audit_references(now, tell);
     }
 
@@ -77,6 +79,8 @@ impl Auditor {
             whole_input: self.feed == super::Feed::Input(true),
             now,
             renumbered: None,
+            cluster: self.objects.facts(),
+            nothing: &self.nothing,
         }
     }
 
@@ -86,7 +90,7 @@ impl Auditor {
             let namespace = self.namespaces.get(group.key.namespace);
             let judged = self.inventory.judged(group);
             let Some(workload) = self.inventory.workload(group) else { continue };
-            let labels = namespace.object.as_deref().map(|object| &object.labels);
+            let labels = namespace.labels();
             let malformed = judged.shape.malformed;
             // A malformed pod has no use that can be read; it is told once a rule.
             let uses = if malformed {
@@ -140,7 +144,7 @@ impl Auditor {
             let subject = unsupported_subject(object);
             let Subject::ImageUse(at) = &subject else { continue };
             let namespace = self.namespaces.find(&object.namespace);
-            let labels = namespace.and_then(|namespace| namespace.object.as_deref()).map(|it| &it.labels);
+            let labels = namespace.and_then(Namespace::labels);
             for policy in self.plan.policies.iter() {
                 let mut rules =
                     policy.rules.iter().filter(|rule| rule.id.entry().subject == SubjectKind::ImageUse);
@@ -179,6 +183,7 @@ impl Auditor {
                 let out = policy.scope.namespace(&namespace.name, labels) == Membership::Out;
                 for rule in &policy.rules {
                     text.clear();
+                    let out = out && !rule.asks().any_scope;
                     let Some(verdict) =
                         rolling.namespace_verdict(rule, &facts, &mut Note::listening(&mut text))
                     else {
@@ -240,6 +245,7 @@ fn unsupported_subject(object: &UnsupportedObject) -> Subject {
             uid: "".into(),
             verified: true,
             hash: workload_hash(&object.kind, &object.name),
+            account: None,
         }),
         judged: Arc::new(Judged {
             shape: Arc::new(shape),

@@ -62,7 +62,7 @@ impl Rolling<'_> {
         let since = old.dormant_since.unwrap_or(self.now);
         let compiled = &self.plan.policies[usize::from(policy)];
         let rule = compiled.rule(old.rule)?;
-        let labels = namespace.object.as_deref().map(|object| &object.labels);
+        let labels = namespace.labels();
         let in_scope = compiled.scope.namespace(&namespace.name, labels) == Membership::In;
         let still = judge(&rule.check, &old.subject, &mut Note::silent()).is_none_or(Verdict::is_finding);
         if !in_scope || !still || self.now.duration_since(since) >= DORMANT_AT_MOST {

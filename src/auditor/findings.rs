@@ -7,8 +7,10 @@ use jiff::Timestamp;
 
 use crate::policy::compile::CompiledPolicy;
 use crate::rules::{Check, RuleId};
+use crate::subject::account::Account;
 use crate::subject::canonical::{combine, text_hash};
-use crate::subject::namespace::{NamespaceFacts, NamespaceSubject};
+use crate::subject::cluster::ClusterSubject;
+use crate::subject::namespace::{NamespaceFacts, NamespaceObject, NamespaceSubject};
 use crate::subject::pod::{ImageSubject, ImageUse, PodShape};
 use crate::subject::reference::ReferenceFacts;
 use crate::subject::running::{Lasted, RunningState, RunningSubject};
@@ -48,6 +50,8 @@ pub struct Workload {
     pub verified: bool,
     /// Stable hash of kind and name.
     pub hash: u64,
+    /// What its pods say of their service account and network, where they say something. Not part of the hash.
+    pub account: Option<Box<Account>>,
 }
 
 /// The controller that a pod's own ownerReference names.
@@ -96,6 +100,14 @@ pub struct Judged {
     pub spec_changed: Lasted,
 }
 
+impl Judged {
+    /// What a rule about the running state is asked about one of the uses.
+    pub(super) fn live<'a>(&'a self, image_use: &'a ImageUse) -> RunningSubject<'a> {
+        let Self { shape, running, unready, spec_changed } = self;
+        RunningSubject { pod: shape, image_use, running, unready: *unready, spec_changed: *spec_changed }
+    }
+}
+
 /// A reference, what runs under it, and where.
 #[derive(Debug)]
 pub struct ReferenceSpread {
@@ -120,26 +132,29 @@ pub enum Subject {
     ImageUse(WorkloadUse),
     /// A namespace.
     Namespace(Arc<NamespaceFacts>),
+    /// The cluster: what lies in no namespace.
+    Cluster(Arc<ClusterSubject>),
     /// A written reference across the cluster.
     Reference(Arc<ReferenceSpread>),
 }
 
 impl Subject {
-    /// The namespace it lies in; none for a reference.
+    /// The namespace it lies in; none for a reference and for the cluster.
     pub fn namespace(&self) -> Option<&Arc<str>> {
         match self {
             Self::ImageUse(image_use) => Some(&image_use.namespace),
             Self::Namespace(facts) => Some(&facts.name),
-            Self::Reference(_) => None,
+            Self::Reference(_) | Self::Cluster(_) => None,
         }
     }
 
-    /// Its kind, as reports show it: `Deployment`, `Namespace`, `Image`.
+    /// Its kind, as reports show it: `Deployment`, `Namespace`, `Image`, `Cluster`.
     pub fn kind(&self) -> &str {
         match self {
             Self::ImageUse(image_use) => &image_use.workload.kind,
             Self::Namespace(_) => "Namespace",
             Self::Reference(_) => "Image",
+            Self::Cluster(_) => "Cluster",
         }
     }
 
@@ -149,6 +164,7 @@ impl Subject {
             Self::ImageUse(image_use) => &image_use.workload.name,
             Self::Namespace(facts) => &facts.name,
             Self::Reference(spread) => &spread.facts.canonical,
+            Self::Cluster(_) => "cluster",
         }
     }
 
@@ -259,16 +275,13 @@ pub(super) fn judge(check: &Check, subject: &Subject, note: &mut Note<'_>) -> Op
         (Check::Image(check), Subject::ImageUse(at)) => {
             Some(check(&ImageSubject { pod: &at.judged.shape, image_use: at.image_use()? }, note))
         }
-        (Check::Running(check), Subject::ImageUse(at)) => {
-            let Judged { shape, running, unready, spec_changed } = &*at.judged;
-            let (unready, spec_changed) = (*unready, *spec_changed);
-            let subject =
-                RunningSubject { pod: shape, image_use: at.image_use()?, running, unready, spec_changed };
-            Some(check(&subject, note))
+        (Check::Running(check), Subject::ImageUse(at)) => Some(check(&at.judged.live(at.image_use()?), note)),
+        (Check::Namespace(judge), Subject::Namespace(facts)) => {
+            let nothing = NamespaceObject::default();
+            let object = facts.object.as_deref().unwrap_or(&nothing);
+            Some(judge.judge(&NamespaceSubject { facts, object }, note))
         }
-        (Check::Namespace(check), Subject::Namespace(facts)) => {
-            Some(check(&NamespaceSubject { facts, object: facts.object.as_deref()? }, note))
-        }
+        (Check::Namespace(judge), Subject::Cluster(cluster)) => Some(judge.judge_cluster(cluster, note)),
         (Check::Reference(check), Subject::Reference(spread)) => Some(check(&spread.facts, note)),
         _ => None,
     }

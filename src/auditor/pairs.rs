@@ -266,15 +266,13 @@ impl Pairs {
         }
         for ((pair, outline), moved) in self.pairs.iter_mut().zip(&mut self.outlines).zip(&mut moved) {
             let Some(Pair { judged, bits: all, .. }) = pair else { continue };
-            let Judged { shape, running, unready, spec_changed } = &**judged;
-            let (unready, spec_changed) = (*unready, *spec_changed);
+            let shape = &judged.shape;
             // Of a malformed pod there is one finding a rule, whatever its uses say.
             *moved = shape.malformed && edit.adds_or_removes;
             let uses = shape.uses.len();
             let bits = &mut all[edit.policy * uses..(edit.policy + 1) * uses];
             for (image_use, bits) in shape.uses.iter().zip(bits) {
-                let image = ImageSubject { pod: shape, image_use };
-                let live = RunningSubject { pod: shape, image_use, running, unready, spec_changed };
+                let (image, live) = (ImageSubject { pod: shape, image_use }, judged.live(image_use));
                 let judge = |policy: &CompiledPolicy, rule| {
                     policy.rule(rule).and_then(|rule| verdict(rule, &image, &live)).unwrap_or(Verdict::Pass)
                 };
@@ -296,11 +294,9 @@ impl Pairs {
 
 /// Judges every use of a pair by the rules of one policy.
 fn judge<'a>(policy: &'a CompiledPolicy, judged: &'a Judged) -> impl Iterator<Item = Bits> + 'a {
-    let Judged { shape, running, unready, spec_changed } = judged;
-    let (unready, spec_changed) = (*unready, *spec_changed);
+    let shape = &judged.shape;
     shape.uses.iter().map(move |image_use| {
-        let image = ImageSubject { pod: shape, image_use };
-        let live = RunningSubject { pod: shape, image_use, running, unready, spec_changed };
+        let (image, live) = (ImageSubject { pod: shape, image_use }, judged.live(image_use));
         let mut bits = Bits::default();
         for rule in &policy.rules {
             if let Some(verdict) = verdict(rule, &image, &live) {

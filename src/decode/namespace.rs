@@ -69,7 +69,8 @@ impl<'de> Fields<'de> for Document<'_> {
         if key == 2 {
             self.0.finalizers = finalizers(texts(&value, "finalizers"));
         } else {
-            self.0.conditions = list(&value, "conditions").unwrap_or_default().iter().filter_map(condition).collect();
+            self.0.conditions =
+                list(&value, "conditions").unwrap_or_default().iter().filter_map(condition).collect();
         }
         Ok(())
     }
@@ -124,7 +125,8 @@ impl<'de> Fields<'de> for Metadata<'_> {
             6 => {
                 let value: Value = map.next_value()?;
                 object.terminating = !value.is_null();
-                object.deletion = time(&value).map(|since| Box::new(Deletion { since, waits_for: Box::default() }));
+                object.deletion =
+                    time(&value).map(|since| Box::new(Deletion { since, waits_for: Box::default() }));
                 wrong = object.terminating && object.deletion.is_none();
             }
             7 => {

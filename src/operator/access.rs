@@ -65,7 +65,7 @@ pub(crate) fn cost(resource: Resource) -> String {
         Resource::Pods | Resource::Namespaces => "nothing can be audited without it".to_owned(),
         Resource::ImagePolicies => "no policy can be read without it".to_owned(),
         Resource::Jobs => "pods of CronJobs are reported under their Jobs".to_owned(),
-        Resource::NetworkPolicies => match rules_reading(resource).as_slice() {
+        _ => match rules_reading(resource).as_slice() {
             [] => "no rule needs it".to_owned(),
             rules => format!("these rules are undecided (MissingPermission): {}", rules.join(", ")),
         },

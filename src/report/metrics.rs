@@ -151,6 +151,7 @@ fn cluster(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Res
             SubjectKind::ImageUse => seen.image_uses,
             SubjectKind::Namespace => seen.namespaces,
             SubjectKind::Reference => seen.references,
+            SubjectKind::Cluster => 1,
         };
         sample(&mut family, &[("subject_kind", kind.as_str())], count)?;
     }
@@ -291,6 +292,7 @@ revisor_snapshot_timestamp_seconds 1795003600.0
 revisor_subjects{subject_kind="image_use"} 7
 revisor_subjects{subject_kind="namespace"} 2
 revisor_subjects{subject_kind="reference"} 2
+revisor_subjects{subject_kind="cluster"} 1
 # HELP revisor_objects Objects known.
 # TYPE revisor_objects gauge
 revisor_objects{kind="Namespace"} 2

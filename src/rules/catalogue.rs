@@ -74,7 +74,14 @@ fn prepared<R: Rule>(
     }
     let severity = read.severity().unwrap_or(R::INFO.severity);
     let (check, graces) = check(R::prepare(&read)?);
-    Ok(Some(PreparedRule { id: RuleId(index), severity, settings: settings.clone(), check, graces }))
+    Ok(Some(PreparedRule {
+        id: RuleId(index),
+        severity,
+        settings: settings.clone(),
+        check,
+        graces,
+        alternative: None,
+    }))
 }
 
 fn image_rule<R: ImageRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {

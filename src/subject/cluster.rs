@@ -23,6 +23,4 @@ pub struct ClusterSubject {
     pub shared: Arc<ClusterFacts>,
     /// ClusterRoles and ClusterRoleBindings.
     pub rbac: Objects,
-    /// Everything of the cluster was told: what is not there does not exist.
-    pub whole: bool,
 }

@@ -12,7 +12,7 @@ use super::objects::{ObjectFacts, Objects};
 use super::selector::LabelSelector;
 
 /// Labels or annotations: key and value, sorted by key, in one piece of memory.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TextPairs(Box<[u8]>);
 
 impl TextPairs {
@@ -119,7 +119,7 @@ pub struct NamespaceFacts {
 }
 
 /// What only some rules read of a namespace and its surroundings.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Beyond {
     /// Objects in the namespace.
     pub objects: Objects,
@@ -133,14 +133,6 @@ pub struct Beyond {
     pub reached: Option<bool>,
     /// When this was put together.
     pub judged_at: Timestamp,
-}
-
-impl Beyond {
-    /// Whether a message about it could say something else than before. The time alone changes none.
-    pub fn is_like(&self, other: &Self) -> bool {
-        (&self.objects, &self.granted, &self.cluster, &self.pods, self.reached)
-            == (&other.objects, &other.granted, &other.cluster, &other.pods, other.reached)
-    }
 }
 
 /// Pods of one workload that agree in all that namespace rules read of pods.
@@ -162,15 +154,14 @@ pub struct PodFacts {
     pub ended: bool,
     /// Some field had another type than its API says.
     pub malformed: bool,
-    /// Their labels, sorted; only where a rule reads them.
-    pub labels: Box<[(Arc<str>, Arc<str>)]>,
+    /// Their labels; only where a rule reads them.
+    pub labels: TextPairs,
 }
 
 impl PodFacts {
     /// The value of a label.
     pub fn label(&self, key: &str) -> Option<&str> {
-        let at = self.labels.binary_search_by(|(found, _)| (**found).cmp(key)).ok()?;
-        Some(&self.labels[at].1)
+        self.labels.get(key)
     }
 }
 

@@ -107,7 +107,7 @@ pub struct IngressFacts {
 
 /// Objects, sorted by kind, namespace and name. Shared; copied when one is changed that somebody else looks at.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Objects(Arc<Vec<Arc<ObjectFacts>>>);
+pub struct Objects(Option<Arc<Vec<Arc<ObjectFacts>>>>);
 
 impl Objects {
     /// Of these, in any order; of two with one name the last one stays.
@@ -119,19 +119,23 @@ impl Objects {
         all
     }
 
-    fn place(&self, (kind, namespace, name): (Resource, &str, &str)) -> Result<usize, usize> {
-        self.0.binary_search_by(|object| object.key().cmp(&(kind, namespace, name)))
+    fn all(&self) -> &[Arc<ObjectFacts>] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
     }
 
-    /// The place of an object, or where it would stand.
-    pub fn place_of(&self, kind: Resource, namespace: &str, name: &str) -> Result<usize, usize> {
-        self.place((kind, namespace, name))
+    fn place(&self, (kind, namespace, name): (Resource, &str, &str)) -> Result<usize, usize> {
+        self.all().binary_search_by(|object| object.key().cmp(&(kind, namespace, name)))
+    }
+
+    /// The object of this kind, namespace (empty for none) and name.
+    pub fn find(&self, kind: Resource, namespace: &str, name: &str) -> Option<&Arc<ObjectFacts>> {
+        self.place((kind, namespace, name)).ok().map(|at| &self.all()[at])
     }
 
     /// Puts an object in its place, instead of the one of that name.
     pub fn insert(&mut self, object: Arc<ObjectFacts>) {
         let place = self.place(object.key());
-        let objects = Arc::make_mut(&mut self.0);
+        let objects = Arc::make_mut(self.0.get_or_insert_default());
         match place {
             Ok(at) => objects[at] = object,
             Err(at) => objects.insert(at, object),
@@ -141,24 +145,25 @@ impl Objects {
     /// Takes an object out.
     pub fn remove(&mut self, kind: Resource, namespace: &str, name: &str) -> Option<Arc<ObjectFacts>> {
         let at = self.place((kind, namespace, name)).ok()?;
-        Some(Arc::make_mut(&mut self.0).remove(at))
+        let objects = Arc::make_mut(self.0.as_mut()?);
+        let removed = objects.remove(at);
+        if objects.is_empty() {
+            self.0 = None;
+        }
+        Some(removed)
     }
 
     /// Every object.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<ObjectFacts>> {
-        self.0.iter()
-    }
-
-    /// The object at a place.
-    pub fn at(&self, place: usize) -> &Arc<ObjectFacts> {
-        &self.0[place]
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<ObjectFacts>> + Clone {
+        self.all().iter()
     }
 
     /// Those of one kind.
     pub fn of(&self, kind: Resource) -> &[Arc<ObjectFacts>] {
-        let start = self.0.partition_point(|object| object.kind < kind);
-        let end = self.0.partition_point(|object| object.kind <= kind);
-        &self.0[start..end]
+        let all = self.all();
+        let start = all.partition_point(|object| object.kind < kind);
+        let end = all.partition_point(|object| object.kind <= kind);
+        &all[start..end]
     }
 
     /// The one of this kind and name, where names are unique.
@@ -168,18 +173,18 @@ impl Objects {
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.all().len()
     }
 }
 
 impl fmt::Debug for Objects {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter()).finish()
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 
@@ -205,6 +210,9 @@ mod tests {
         assert!(all.get(Resource::Services, "x").is_some());
         assert!(all.remove(Resource::Services, "a", "x").is_some() && all.len() == 2);
         assert!(all.remove(Resource::Services, "b", "b").is_none());
+        all.remove(Resource::Services, "a", "b");
+        all.remove(Resource::Roles, "b", "x");
+        assert_eq!((all.is_empty(), all), (true, Objects::default()), "nothing is left of the last one");
     }
 
     #[test]

@@ -116,10 +116,12 @@ impl Grantee {
                 None => Reach::Nobody,
             },
             Self::Group(name) if **name == *AUTHENTICATED || **name == *SERVICE_ACCOUNTS => Reach::Everyone,
-            Self::Group(name) => match name.strip_prefix(SERVICE_ACCOUNTS).and_then(|it| it.strip_prefix(':')) {
-                Some(namespace) => Reach::Namespace(namespace),
-                None => Reach::Nobody,
-            },
+            Self::Group(name) => {
+                match name.strip_prefix(SERVICE_ACCOUNTS).and_then(|it| it.strip_prefix(':')) {
+                    Some(namespace) => Reach::Namespace(namespace),
+                    None => Reach::Nobody,
+                }
+            }
         }
     }
 

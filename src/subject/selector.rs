@@ -65,7 +65,9 @@ mod tests {
         let label = |key: &str| (key == "app").then_some("web");
         let values = || Box::from(["web".into(), "db".into()]);
         assert!(LabelSelector::default().matches(label));
-        assert!(of("app", Test::In(values())).matches(label) && !of("tier", Test::In(values())).matches(label));
+        assert!(
+            of("app", Test::In(values())).matches(label) && !of("tier", Test::In(values())).matches(label)
+        );
         assert!(!of("app", Test::NotIn(values())).matches(label));
         assert!(of("tier", Test::NotIn(values())).matches(label), "an absent label is in no list");
         assert!(of("app", Test::Exists).matches(label) && of("tier", Test::DoesNotExist).matches(label));

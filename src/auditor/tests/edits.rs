@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::{Cluster, namespace, policy, web};
@@ -84,4 +85,18 @@ fn a_reason_that_changes_without_the_verdict_is_seen() {
     let reasons = |snapshot: &Snapshot| snapshot.findings().map(|finding| finding.reason).collect::<Vec<_>>();
     assert_ne!(reasons(&before), reasons(&after));
     assert_eq!(after.findings().count(), 1);
+}
+
+#[test]
+fn an_exemption_that_ends_just_before_an_edit_has_ended_all_the_same() {
+    let exemption = json!({
+        "name": "e", "rules": ["NoMutableTag"], "namespaces": ["team-a"], "reason": "r", "expiresAt": "2026-01-01T12:00:30Z",
+    });
+    let spec = |rules: Value| json!({"rules": rules, "exemptions": [exemption]});
+    let (mut cluster, before) = two_namespaces(spec(json!({"noMutableTag": {}})));
+    assert_eq!(before.findings().next().unwrap().state, State::Exempt(0));
+    // The edit is seen before the clock has been asked.
+    cluster.now += SignedDuration::from_secs(31);
+    let after = edit(&mut cluster, spec(json!({"noMutableTag": {}, "validReference": {}})));
+    assert_eq!(after.findings().next().unwrap().state, State::Fail);
 }

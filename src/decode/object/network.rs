@@ -27,7 +27,9 @@ pub(super) fn read(kind: Resource, value: &Value) -> Option<AdminPolicy> {
         None => 0,
     };
     let (namespaces, every_pod) = subject(fields(spec, "subject")?)?;
-    let direction = |key, peers| list(spec, key)?.iter().map(|rule| read_rule(rule, peers)).collect();
+    let direction = |key, peers| -> Option<Box<[AdminRule]>> {
+        list(spec, key)?.iter().map(|rule| read_rule(rule, peers)).collect()
+    };
     let (ingress, egress) = (direction("ingress", "from")?, direction("egress", "to")?);
     Some(AdminPolicy { tier, priority, namespaces, every_pod, ingress, egress })
 }

@@ -11,7 +11,8 @@ const BOOTSTRAPPING: &str = "kubernetes.io/bootstrapping";
 /// Reads a Role or a ClusterRole.
 pub(super) fn role(value: &Value) -> Option<RoleFacts> {
     let rules = list(value, "rules")?.iter().map(access_rule).collect::<Option<_>>()?;
-    let label = value.get("metadata").and_then(|metadata| metadata.get("labels")?.get(BOOTSTRAPPING)?.as_str());
+    let label =
+        value.get("metadata").and_then(|metadata| metadata.get("labels")?.get(BOOTSTRAPPING)?.as_str());
     let aggregated = part(value, "aggregationRule").is_some();
     Some(RoleFacts { rules, aggregated, bootstrap: label == Some("rbac-defaults") })
 }

@@ -46,7 +46,10 @@ fn a_limit_range_limits_containers_by_a_default_or_a_max() {
     let limits = |items: Value| object(Resource::LimitRanges, json!({"spec": {"limits": items}})).content;
     assert_eq!(limits(json!([{"type": "Container", "default": {"cpu": "1"}}])), Content::Limits(true));
     assert_eq!(limits(json!([{"type": "Container", "max": {"cpu": "1"}}])), Content::Limits(true));
-    assert_eq!(limits(json!([{"type": "Container", "defaultRequest": {"cpu": "1"}}])), Content::Limits(false));
+    assert_eq!(
+        limits(json!([{"type": "Container", "defaultRequest": {"cpu": "1"}}])),
+        Content::Limits(false)
+    );
     assert_eq!(limits(json!([{"type": "Container", "default": {}}])), Content::Limits(false));
     assert_eq!(limits(json!([{"type": "Pod", "max": {"cpu": "1"}}])), Content::Limits(false));
     assert_eq!(limits(json!("none")), Content::Malformed);
@@ -59,9 +62,15 @@ fn a_service_account_of_a_binding_is_of_the_bindings_namespace_where_it_names_no
         other => panic!("{other:?}"),
     };
     let account = json!({"kind": "ServiceAccount", "name": "web"});
-    assert_eq!(*binding(Resource::RoleBindings, account.clone()), [Grantee::Account("team-a".into(), "web".into())]);
+    assert_eq!(
+        *binding(Resource::RoleBindings, account.clone()),
+        [Grantee::Account("team-a".into(), "web".into())]
+    );
     assert!(binding(Resource::ClusterRoleBindings, account).is_empty(), "nobody's");
-    assert!(binding(Resource::RoleBindings, json!({"kind": "user", "name": "web"})).is_empty(), "no such kind");
+    assert!(
+        binding(Resource::RoleBindings, json!({"kind": "user", "name": "web"})).is_empty(),
+        "no such kind"
+    );
     assert!(malformed(Resource::RoleBindings, json!({"subjects": [{"kind": 1}]})));
     assert!(malformed(Resource::RoleBindings, json!({"subjects": {"kind": "User"}})));
 }
@@ -94,13 +103,16 @@ fn services_are_read_as_the_api_server_would_default_them() {
 
 #[test]
 fn a_webhook_sees_pods_when_some_rule_of_it_says_so() {
-    let pods = |rule: Value| match object(Resource::ValidatingWebhooks, json!({"webhooks": [{"name": "v", "rules": [rule]}]})).content {
+    let pods = |rule: Value| match object(
+        Resource::ValidatingWebhooks,
+        json!({"webhooks": [{"name": "v", "rules": [rule]}]}),
+    )
+    .content
+    {
         Content::Webhooks(webhooks) => webhooks[0].matching.pods,
         other => panic!("{other:?}"),
     };
-    let rule = |groups: &str, resources: &str, operations: &str, scope: &str| {
-        json!({"apiGroups": [groups], "apiVersions": ["v1"], "resources": [resources], "operations": [operations], "scope": scope})
-    };
+    let rule = |groups: &str, resources: &str, operations: &str, scope: &str| json!({"apiGroups": [groups], "apiVersions": ["v1"], "resources": [resources], "operations": [operations], "scope": scope});
     assert!(pods(rule("", "pods", "CREATE", "*")) && pods(rule("*", "*", "*", "Namespaced")));
     assert!(!pods(rule("apps", "pods", "CREATE", "*")));
     assert!(!pods(rule("", "pods/exec", "CREATE", "*")));
@@ -112,7 +124,8 @@ fn a_webhook_sees_pods_when_some_rule_of_it_says_so() {
 fn absent_failure_policies_refuse_and_selectors_are_kept() {
     let webhook = json!({"name": "v", "failurePolicy": null, "objectSelector": {"matchLabels": {"a": "b"}},
         "matchConditions": [{"name": "c", "expression": "true"}]});
-    let Content::Webhooks(webhooks) = object(Resource::MutatingWebhooks, json!({"webhooks": [webhook]})).content
+    let Content::Webhooks(webhooks) =
+        object(Resource::MutatingWebhooks, json!({"webhooks": [webhook]})).content
     else {
         panic!("webhooks")
     };
@@ -127,7 +140,9 @@ fn a_rule_of_an_admin_policy_matches_everything_only_where_nothing_is_left_open(
     let rule = |key: &str, rule: Value| {
         let spec = json!({"priority": 1, "subject": {"namespaces": {}}, key: [rule]});
         match object(Resource::AdminNetworkPolicies, json!({"spec": spec})).content {
-            Content::AdminPolicy(policy) => policy.ingress.iter().chain(&policy.egress).next().copied().unwrap(),
+            Content::AdminPolicy(policy) => {
+                policy.ingress.iter().chain(&policy.egress).next().copied().unwrap()
+            }
             other => panic!("{other:?}"),
         }
     };
@@ -141,7 +156,8 @@ fn a_rule_of_an_admin_policy_matches_everything_only_where_nothing_is_left_open(
     assert!(!everything("egress", "Deny", json!([{"namespaces": {}}])), "the world outside stays open");
     assert!(everything("egress", "Deny", json!([{"networks": ["0.0.0.0/0"]}])));
     assert!(everything("egress", "Allow", json!([{"namespaces": {}}])));
-    let ports = json!({"action": "Deny", "from": [{"namespaces": {}}], "ports": [{"portNumber": {"port": 80}}]});
+    let ports =
+        json!({"action": "Deny", "from": [{"namespaces": {}}], "ports": [{"portNumber": {"port": 80}}]});
     assert!(!rule("ingress", ports).everything);
 }
 
@@ -153,7 +169,10 @@ fn the_tier_of_a_cluster_network_policy_is_a_word_and_no_other_is_read() {
             "ingress": [{"action": "Accept", "from": [{"namespaces": {}}]}]})
     };
     let Content::AdminPolicy(policy) = read(spec("Baseline")) else { panic!("a policy") };
-    assert_eq!((policy.tier, policy.priority, policy.ingress[0].action), (AdminTier::Baseline, 5, Action::Allow));
+    assert_eq!(
+        (policy.tier, policy.priority, policy.ingress[0].action),
+        (AdminTier::Baseline, 5, Action::Allow)
+    );
     assert_eq!(read(spec("admin")), Content::Malformed);
     assert_eq!(read(json!({"tier": "Admin"})), Content::Malformed, "it names no subject");
 }

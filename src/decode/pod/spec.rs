@@ -2,6 +2,7 @@
 
 use serde::de::{MapAccess, SeqAccess};
 
+use super::account::{self, AccountFields};
 use super::entry::{Entered, EntryWriter, sort_entries};
 use super::{PodRecord, Section};
 use crate::decode::lenient::{Fields, Items, List, Object, Text};
@@ -10,20 +11,22 @@ use crate::subject::pod::Slot;
 
 pub(super) fn read<'de, A: MapAccess<'de>>(record: &mut PodRecord, map: &mut A) -> Result<(), A::Error> {
     let start = record.bytes.len();
-    let mut spec = SpecFields(Entered::new(&mut record.bytes));
+    let mut account = AccountFields::default();
+    let mut spec = SpecFields(Entered::new(&mut record.bytes), &mut account);
     map.next_value_seed(Object(&mut spec))?;
     let Entered { sorted, wrong, containers, .. } = spec.0;
     if !sorted {
         sort_entries(&mut record.bytes, start);
     }
     record.cut(Section::Shape, start);
+    account.finish(record);
     if wrong || containers == 0 {
         record.malformed();
     }
     Ok(())
 }
 
-struct SpecFields<'x>(Entered<'x>);
+struct SpecFields<'x>(Entered<'x>, &'x mut AccountFields);
 
 impl<'de> Fields<'de> for SpecFields<'_> {
     fn key(name: &str) -> u8 {
@@ -32,7 +35,7 @@ impl<'de> Fields<'de> for SpecFields<'_> {
             "initContainers" => 2,
             "containers" => 3,
             "ephemeralContainers" => 4,
-            _ => 0,
+            _ => account::key(name),
         }
     }
 
@@ -41,7 +44,8 @@ impl<'de> Fields<'de> for SpecFields<'_> {
             1 => return map.next_value_seed(List(&mut VolumeItems(&mut self.0))),
             2 => Slot::InitContainer,
             3 => Slot::Container,
-            _ => Slot::EphemeralContainer,
+            4 => Slot::EphemeralContainer,
+            _ => return self.1.field(key, &mut self.0.wrong, map),
         };
         map.next_value_seed(List(&mut ContainerItems(&mut self.0, slot)))
     }

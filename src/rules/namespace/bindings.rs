@@ -130,7 +130,9 @@ fn grants(object: &ObjectFacts) -> impl Iterator<Item = Grant<'_>> {
 }
 
 /// The bindings that belong to a namespace, and those that reach its service accounts from elsewhere.
-fn of_namespace<'a>(subject: &NamespaceSubject<'a>) -> impl Iterator<Item = &'a Arc<ObjectFacts>> + use<'a> {
+fn of_namespace<'a>(
+    subject: &NamespaceSubject<'a>,
+) -> impl Iterator<Item = &'a Arc<ObjectFacts>> + Clone + use<'a> {
     subject.objects(Resource::RoleBindings).iter().chain(subject.facts.beyond.granted.iter())
 }
 
@@ -188,7 +190,9 @@ pub(super) fn judge_default_account(
     let elsewhere = everyone.iter().filter(|object| *object.namespace != *subject.name());
     let bindings = of_namespace(subject).chain(elsewhere);
     for grant in bindings.clone().flat_map(|object| grants(object)) {
-        if grant.grantee.includes_account(subject.name(), "default") && !exempt.covers(grant.object, grant.binding) {
+        if grant.grantee.includes_account(subject.name(), "default")
+            && !exempt.covers(grant.object, grant.binding)
+        {
             offenders.push(grant);
         }
     }

@@ -30,7 +30,7 @@ impl Rule for DanglingNetworkPolicy {
                  kubectl -n NAMESPACE get pods --show-labels\n  \
                  kubectl -n NAMESPACE delete networkpolicy NAME",
         severity: Severity::Low,
-        controls: &[Control::cis("5.3.2"), Control::bsi("APP.4.4.A18")],
+        controls: &[Control::cis("5.3.2")],
         reads: &[Resource::NetworkPolicies],
         false_positives: "Workloads that are scaled to zero, CronJobs whose pods have been cleaned \
                           up, and policies that are applied before their workload: the finding goes \
@@ -62,7 +62,8 @@ impl NamespaceRule for DanglingNetworkPolicy {
             );
         }
         if !dangling.is_empty() {
-            return note.fail("SelectsNoPod", format_args!("no pod is selected by network policy {dangling}"));
+            return note
+                .fail("SelectsNoPod", format_args!("no pod is selected by network policy {dangling}"));
         }
         match policies.iter().find(|policy| policy.malformed) {
             Some(policy) => {
@@ -124,7 +125,10 @@ mod tests {
     #[test]
     fn an_empty_selector_and_conditions_that_hold_are_about_pods() {
         assert_eq!(verdict(&[policy("all", None)], vec![]), Verdict::Pass);
-        assert_eq!(verdict(&[policy("not", Some(Test::NotIn(["db".into()].into())))], vec![pods("web")]), Verdict::Pass);
+        assert_eq!(
+            verdict(&[policy("not", Some(Test::NotIn(["db".into()].into())))], vec![pods("web")]),
+            Verdict::Pass
+        );
         assert_eq!(verdict(&[policy("no", Some(Test::DoesNotExist))], vec![web()]), DANGLING);
     }
 

@@ -80,9 +80,8 @@ impl DefaultDeny {
         let reason = "NoDefaultDeny";
         match subject.facts.network_policies.len() {
             0 => note.fail(reason, format_args!("there is no network policy, so that all {word} is allowed")),
-            count => {
-                note.fail(reason, format_args!("no network policy, of {count}, isolates every pod for {word}"))
-            }
+            count => note
+                .fail(reason, format_args!("no network policy, of {count}, isolates every pod for {word}")),
         }
     }
 

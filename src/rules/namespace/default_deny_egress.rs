@@ -25,8 +25,7 @@ rule_settings! {
 #[derive(Debug)]
 pub struct DefaultDenyEgress(DefaultDeny);
 
-const WAY: Way =
-    Way { word: "egress", own: |policy| policy.egress, admin: |policy| &policy.egress };
+const WAY: Way = Way { word: "egress", own: |policy| policy.egress, admin: |policy| &policy.egress };
 
 const REMEDY: &str = "\
 Apply this, and beside it policies that allow what each workload needs. Without the rule for \
@@ -122,6 +121,7 @@ mod tests {
     fn only_egress_counts() {
         let policy = |ingress, egress| NetworkPolicyFacts {
             name: "np".into(),
+            pods: crate::subject::selector::LabelSelector::default(),
             selects_all: true,
             ingress,
             egress,

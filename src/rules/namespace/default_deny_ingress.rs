@@ -25,8 +25,7 @@ rule_settings! {
 #[derive(Debug)]
 pub struct DefaultDenyIngress(DefaultDeny);
 
-const WAY: Way =
-    Way { word: "ingress", own: |policy| policy.ingress, admin: |policy| &policy.ingress };
+const WAY: Way = Way { word: "ingress", own: |policy| policy.ingress, admin: |policy| &policy.ingress };
 
 const REMEDY: &str = "\
 Apply this, and beside it policies that allow what each workload needs:
@@ -115,6 +114,7 @@ mod tests {
     fn only_ingress_counts() {
         let policy = |ingress, egress| NetworkPolicyFacts {
             name: "np".into(),
+            pods: crate::subject::selector::LabelSelector::default(),
             selects_all: true,
             ingress,
             egress,

@@ -11,8 +11,9 @@ rule_settings! {
     /// name, and not by a group that it is in.
     struct Settings {
         /// Bindings that are fine, beside those that Kubernetes gives to everybody (`system:discovery`,
-        /// `system:basic-user`, `system:public-info-viewer`, `system:service-account-issuer-discovery`). Default:
-        /// none but those.
+        /// `system:basic-user`, `system:public-info-viewer`, `system:service-account-issuer-discovery`).
+        ///
+        /// Default: none but those.
         #[schemars(length(max = 64))]
         exempt: Vec<BindingExemption>,
     }

@@ -201,7 +201,9 @@ impl NamespaceRule for ExternalExposure {
             let other = if exposed.is_empty() { "" } else { "; besides " };
             return note.fail(
                 "ExternalIPs",
-                format_args!("traffic for addresses outside the cluster is drawn in by {hijacking}{other}{exposed}"),
+                format_args!(
+                    "traffic for addresses outside the cluster is drawn in by {hijacking}{other}{exposed}"
+                ),
             );
         }
         exposed.verdict("Exposed", "reachable from outside the cluster", objects(), note)
@@ -243,7 +245,11 @@ mod tests {
         assert_eq!(verdict("{}", vec![service("s", Exposed::NodePort, &[])]), EXPOSED);
         assert_eq!(verdict("{}", vec![service("s", Exposed::LoadBalancer, &[])]), EXPOSED);
         assert_eq!(verdict("{}", vec![ingress("nginx", &[])]), EXPOSED);
-        let all = vec![service("s", Exposed::NodePort, &[]), service("t", Exposed::LoadBalancer, &[]), ingress("", &[])];
+        let all = vec![
+            service("s", Exposed::NodePort, &[]),
+            service("t", Exposed::LoadBalancer, &[]),
+            ingress("", &[]),
+        ];
         let (_, text) = surrounded::<ExternalExposure>("{}", all);
         assert_eq!(
             text,
@@ -256,7 +262,10 @@ mod tests {
         let both = vec![service("a", Exposed::NodePort, &[]), with_external_ips("b")];
         let (found, text) = surrounded::<ExternalExposure>("{}", both);
         assert_eq!(found, Verdict::Fail("ExternalIPs"));
-        assert!(text.ends_with("drawn in by Service b (external IPs); besides Service a (node ports)"), "{text}");
+        assert!(
+            text.ends_with("drawn in by Service b (external IPs); besides Service a (node ports)"),
+            "{text}"
+        );
         assert_eq!(verdict(r#"{"allow": ["ExternalIPs"]}"#, vec![with_external_ips("b")]), Verdict::Pass);
     }
 
@@ -281,7 +290,10 @@ mod tests {
     #[test]
     fn a_class_or_an_annotation_makes_an_ingress_internal() {
         assert_eq!(verdict("{}", vec![ingress("gce-internal", &[])]), Verdict::Pass);
-        assert_eq!(verdict("{}", vec![ingress("alb", &[("alb.ingress.kubernetes.io/scheme", "internal")])]), Verdict::Pass);
+        assert_eq!(
+            verdict("{}", vec![ingress("alb", &[("alb.ingress.kubernetes.io/scheme", "internal")])]),
+            Verdict::Pass
+        );
         let own = r#"{"internalIngressClasses": ["office"]}"#;
         assert_eq!(verdict(own, vec![ingress("office", &[])]), Verdict::Pass);
         assert_eq!(verdict(own, vec![ingress("", &[])]), EXPOSED, "the default class may be any");

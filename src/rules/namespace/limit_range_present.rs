@@ -79,8 +79,8 @@ mod tests {
 
     fn verdict(ranges: &[Content]) -> Verdict {
         let named = ranges.iter().enumerate();
-        let ranges =
-            named.map(|(index, content)| object(Resource::LimitRanges, &format!("l{index}"), content.clone()));
+        let ranges = named
+            .map(|(index, content)| object(Resource::LimitRanges, &format!("l{index}"), content.clone()));
         surrounded::<LimitRangePresent>("{}", ranges.collect()).0
     }
 

@@ -117,7 +117,9 @@ impl NamespaceRule for NetworkPolicyCoversPods {
         }
         if offenders.is_empty() {
             return match malformed {
-                true => note.unknown(reason::MALFORMED, format_args!("a pod of the namespace cannot be read")),
+                true => {
+                    note.unknown(reason::MALFORMED, format_args!("a pod of the namespace cannot be read"))
+                }
                 false => Verdict::Pass,
             };
         }
@@ -143,10 +145,8 @@ mod tests {
     const DENY: Direction = Direction { has_rules: false, allows_everything: false };
 
     fn policy(label: Option<&str>) -> NetworkPolicyFacts {
-        let requirement = |value: &str| Requirement {
-            key: "app".into(),
-            test: Test::In([value.into()].into()),
-        };
+        let requirement =
+            |value: &str| Requirement { key: "app".into(), test: Test::In([value.into()].into()) };
         NetworkPolicyFacts {
             name: "np".into(),
             selects_all: label.is_none(),

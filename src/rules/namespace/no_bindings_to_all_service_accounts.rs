@@ -59,8 +59,7 @@ impl Rule for NoBindingsToAllServiceAccounts {
     }
 }
 
-const WHAT: (&str, &str) =
-    ("BoundToAllServiceAccounts", "all service accounts are granted rights at once");
+const WHAT: (&str, &str) = ("BoundToAllServiceAccounts", "all service accounts are granted rights at once");
 
 impl NoBindingsToAllServiceAccounts {
     fn is_wrong(&self, grant: &Grant<'_>) -> bool {

@@ -107,7 +107,10 @@ mod tests {
         };
         let (verdict, text) = cluster("open", "view");
         assert_eq!(verdict, Verdict::Fail("BoundToAnonymous"));
-        assert!(text.contains("ClusterRoleBinding open gives ClusterRole view to user system:anonymous"), "{text}");
+        assert!(
+            text.contains("ClusterRoleBinding open gives ClusterRole view to user system:anonymous"),
+            "{text}"
+        );
         assert_eq!(cluster("system:public-info-viewer", "system:public-info-viewer").0, Verdict::Pass);
         let abused = cluster("system:public-info-viewer", "cluster-admin");
         assert_eq!(abused.0, Verdict::Fail("BoundToAnonymous"), "the known name with another role");

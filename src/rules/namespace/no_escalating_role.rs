@@ -107,10 +107,16 @@ const WAYS: &[Way] = &[
     way(Right::EnterPods, "", &["pods/exec", "pods/attach"], &["create", "get"]),
     way(Right::EnterPods, "", &["pods/ephemeralcontainers"], &["update", "patch"]),
     way(Right::CreateTokens, "", &["serviceaccounts/token"], &["create"]),
-    way(Right::ProxyNodes, "", &["nodes/proxy"], &["get", "create", "update", "patch", "delete"]).of_cluster(),
-    way(Right::CreateVolumes, "", &["persistentvolumes"], &["create"]).of_cluster().unless_named(),
-    way(Right::ApproveCertificates, CERTIFICATES, &["certificatesigningrequests/approval"], &["update", "patch"])
+    way(Right::ProxyNodes, "", &["nodes/proxy"], &["get", "create", "update", "patch", "delete"])
         .of_cluster(),
+    way(Right::CreateVolumes, "", &["persistentvolumes"], &["create"]).of_cluster().unless_named(),
+    way(
+        Right::ApproveCertificates,
+        CERTIFICATES,
+        &["certificatesigningrequests/approval"],
+        &["update", "patch"],
+    )
+    .of_cluster(),
     way(Right::ApproveCertificates, CERTIFICATES, &["signers"], &["approve"]).of_cluster(),
     way(Right::WriteWebhooks, ADMISSION, WEBHOOKS, &["update", "patch", "delete"]).of_cluster(),
     way(Right::WriteWebhooks, ADMISSION, WEBHOOKS, &["deletecollection"]).of_cluster().unless_named(),
@@ -223,10 +229,7 @@ mod tests {
             ("CreateTokens", [&[""], &["serviceaccounts/token"], &["create"]]),
             ("ProxyNodes", [&[""], &["nodes/proxy"], &["get"]]),
             ("CreateVolumes", [&[""], &["persistentvolumes"], &["create"]]),
-            (
-                "ApproveCertificates",
-                [&[CERTIFICATES], &["certificatesigningrequests/approval"], &["update"]],
-            ),
+            ("ApproveCertificates", [&[CERTIFICATES], &["certificatesigningrequests/approval"], &["update"]]),
             ("WriteWebhooks", [&[ADMISSION], &["mutatingwebhookconfigurations"], &["patch"]]),
             ("ChangeNamespaces", [&[""], &["namespaces"], &["patch"]]),
         ] {

@@ -200,10 +200,8 @@ impl NamespaceRule for NoUserWorkloadsInSystemNamespace {
             }
         }
         if !offenders.is_empty() {
-            return note.fail(
-                "InSystemNamespace",
-                format_args!("not known as a part of the cluster: {offenders}"),
-            );
+            return note
+                .fail("InSystemNamespace", format_args!("not known as a part of the cluster: {offenders}"));
         }
         match malformed {
             true => note.unknown(reason::MALFORMED, format_args!("a pod of the namespace cannot be read")),
@@ -240,14 +238,20 @@ mod tests {
         assert_eq!((verdict, &*text), (WRONG, "not known as a part of the cluster: Deployment miner"));
         assert_eq!(explained("{}", "kube-public", pods("miner")).0, WRONG);
         for name in ["team-a", "default", "kube-system-2"] {
-            assert_eq!(explained("{}", name, pods("miner")).0, Verdict::NotApplicable("OtherNamespace"), "{name}");
+            assert_eq!(
+                explained("{}", name, pods("miner")).0,
+                Verdict::NotApplicable("OtherNamespace"),
+                "{name}"
+            );
         }
         assert_eq!(in_system("{}", PodFacts { ended: true, ..pods("miner") }), Verdict::Pass);
     }
 
     #[test]
     fn parts_are_known_by_name_by_label_and_as_static_pods() {
-        for name in ["coredns", "kube-proxy", "kube-proxy-windows", "aws-node", "ebs-csi-controller", "calico-node"] {
+        for name in
+            ["coredns", "kube-proxy", "kube-proxy-windows", "aws-node", "ebs-csi-controller", "calico-node"]
+        {
             assert_eq!(in_system("{}", pods(name)), Verdict::Pass, "{name}");
         }
         for name in ["my-coredns", "kubeproxy", "aws-node-2", "ebs-csi"] {

@@ -81,7 +81,8 @@ struct Wildcard<'a>(&'a AccessRule);
 impl fmt::Display for Wildcard<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let AccessRule { groups, resources, verbs, urls, .. } = self.0;
-        let parts = [("verbs", verbs), ("resources", resources), ("apiGroups", groups), ("nonResourceURLs", urls)];
+        let parts =
+            [("verbs", verbs), ("resources", resources), ("apiGroups", groups), ("nonResourceURLs", urls)];
         let mut starred = parts.into_iter().filter(|(_, words)| words.iter().any(|word| **word == *"*"));
         if let Some((first, _)) = starred.next() {
             write!(f, "* in {first}")?;

@@ -40,7 +40,9 @@ pub(super) fn undecided(subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> 
         let (name, group) = (Named(object), Cut(object.kind.group()));
         return Some(note.unknown(
             OTHER_POLICIES,
-            format_args!("no network policy of Kubernetes decides it, and {name} of {group} may: it is not read"),
+            format_args!(
+                "no network policy of Kubernetes decides it, and {name} of {group} may: it is not read"
+            ),
         ));
     }
     KINDS.iter().find_map(|kind| denied(*kind, subject, note))

@@ -137,13 +137,19 @@ mod tests {
         assert_eq!(verdict("{}", &[]), Verdict::Fail("NotSet"));
         assert_eq!(verdict("{}", &[(AUDIT, "privileged"), (WARN, "baseline")]), Verdict::Fail("LevelTooLow"));
         let strict = r#"{"minLevel": "restricted"}"#;
-        assert_eq!(verdict(strict, &[(AUDIT, "baseline"), (WARN, "restricted")]), Verdict::Fail("LevelTooLow"));
+        assert_eq!(
+            verdict(strict, &[(AUDIT, "baseline"), (WARN, "restricted")]),
+            Verdict::Fail("LevelTooLow")
+        );
     }
 
     #[test]
     fn an_unreadable_level_counts_as_privileged_and_what_is_enforced_does_not_count() {
         assert_eq!(verdict("{}", &[(AUDIT, "Restricted"), (WARN, "baseline")]), Verdict::Fail("LevelTooLow"));
-        let enforced = [("pod-security.kubernetes.io/enforce", "restricted"), ("pod-security.kubernetes.io/warn-version", "v1.32")];
+        let enforced = [
+            ("pod-security.kubernetes.io/enforce", "restricted"),
+            ("pod-security.kubernetes.io/warn-version", "v1.32"),
+        ];
         assert_eq!(verdict("{}", &enforced), Verdict::Fail("NotSet"));
     }
 

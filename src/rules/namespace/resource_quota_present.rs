@@ -97,8 +97,9 @@ impl NamespaceRule for ResourceQuotaPresent {
         }
         match (quotas.is_empty(), limited.is_empty()) {
             (true, _) => note.fail("NoQuota", format_args!("there is no resource quota")),
-            (false, true) => note
-                .fail("NothingLimited", format_args!("no resource quota without a scope limits anything")),
+            (false, true) => {
+                note.fail("NothingLimited", format_args!("no resource quota without a scope limits anything"))
+            }
             (false, false) => note.fail("NotLimited", format_args!("no resource quota limits {missing}")),
         }
     }

@@ -23,11 +23,14 @@ pub(super) struct Exempt {
 }
 
 impl Exempt {
-    pub(super) fn new(roles: Option<&Vec<String>>, judge_aggregated: Option<bool>) -> Result<Self, SettingError> {
+    pub(super) fn new(
+        roles: Option<&Vec<String>>,
+        judge_aggregated: Option<bool>,
+    ) -> Result<Self, SettingError> {
         let read = |(index, text): (usize, &str)| {
             Glob::parse(text).map_err(|error| SettingError::new(format!("exemptRoles[{index}]"), error))
         };
-        let roles = match roles {
+        let roles: Result<Vec<Glob>, SettingError> = match roles {
             Some(roles) => roles.iter().map(String::as_str).enumerate().map(read).collect(),
             None => BUILT_IN.into_iter().enumerate().map(read).collect(),
         };

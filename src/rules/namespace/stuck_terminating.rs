@@ -43,7 +43,7 @@ impl Rule for StuckTerminating {
                  Never remove the finalizer of the namespace itself: what is in it then stays in the \
                  database, out of sight.",
         severity: Severity::Medium,
-        controls: &[Control::bsi("APP.4.4.A1")],
+        controls: &[Control::cis("5.6.1")],
         reads: &[],
         false_positives: "Namespaces with very many objects, or with volumes whose storage takes its \
                           time: raise after.",
@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn the_message_names_what_is_left() {
-        let facts = deleted(9_999, &["NamespaceFinalizersRemaining: one of example.com", "finalizer example.com/x"]);
+        let facts =
+            deleted(9_999, &["NamespaceFinalizersRemaining: one of example.com", "finalizer example.com/x"]);
         let (_, text) = namespace_explained::<StuckTerminating>("{}", &facts);
         assert_eq!(
             text,

@@ -76,7 +76,9 @@ impl NamespaceRule for TokenMountedFromDefaultServiceAccount {
         }
         match (undecided, malformed) {
             (true, _) if let Some(account) = account => unreadable(account, note),
-            (_, true) => note.unknown(reason::MALFORMED, format_args!("a pod of the namespace cannot be read")),
+            (_, true) => {
+                note.unknown(reason::MALFORMED, format_args!("a pod of the namespace cannot be read"))
+            }
             _ => Verdict::Pass,
         }
     }

@@ -85,7 +85,8 @@ fn what_is_named_has_to_be_there_under_its_own_name_or_its_configurations() {
     assert_eq!(verdict(r#"{"webhooks": ["w.example.com"]}"#, webhook(matching())), NOT_INSTALLED);
     assert_eq!(verdict(r#"{"webhooks": ["policy"]}"#, webhook(matching())), Verdict::Pass);
     assert_eq!(verdict(r#"{"webhooks": ["v.*"]}"#, webhook(matching())), Verdict::Pass);
-    let mutating = object(Resource::MutatingWebhooks, "m", Content::Webhooks([hook(matching(), false)].into()));
+    let mutating =
+        object(Resource::MutatingWebhooks, "m", Content::Webhooks([hook(matching(), false)].into()));
     assert_eq!(verdict(NAMED, vec![mutating]), Verdict::Pass);
     let both = r#"{"webhooks": ["v.example.com", "w.example.com"]}"#;
     assert_eq!(verdict(both, webhook(matching())), NOT_INSTALLED, "every one of them");
@@ -93,9 +94,8 @@ fn what_is_named_has_to_be_there_under_its_own_name_or_its_configurations() {
 
 #[test]
 fn of_several_with_one_name_the_best_counts() {
-    let two = |first, second| {
-        vec![configuration("a", hook(first, false)), configuration("b", hook(second, false))]
-    };
+    let two =
+        |first, second| vec![configuration("a", hook(first, false)), configuration("b", hook(second, false))];
     let excluded = || only("team", Test::DoesNotExist);
     assert_eq!(verdict(NAMED, two(excluded(), matching())), Verdict::Pass);
     assert_eq!(verdict(NAMED, two(excluded(), excluded())), NOT_SELECTED);
@@ -126,10 +126,7 @@ fn a_binding_covers_what_both_it_and_its_policy_take_in() {
             bound(matching(), Matching { by_expression: true, ..matching() }, true, false),
             Verdict::Unknown("DependsOnExpression"),
         ),
-        (
-            bound(Matching { by_object: true, ..matching() }, excluded(), true, false),
-            NOT_SELECTED,
-        ),
+        (bound(Matching { by_object: true, ..matching() }, excluded(), true, false), NOT_SELECTED),
     ] {
         assert_eq!(verdict(BOUND, objects.clone()), expected, "{objects:?}");
     }
@@ -151,7 +148,8 @@ fn without_names_one_that_can_refuse_a_pod_is_enough() {
     assert_eq!(verdict("{}", other.clone()), Verdict::Fail("NotForPods"));
     let beside = [other, bound(matching(), matching(), true, false)].concat();
     assert_eq!(verdict("{}", beside), Verdict::Pass);
-    let mutating = object(Resource::MutatingWebhooks, "m", Content::Webhooks([hook(matching(), false)].into()));
+    let mutating =
+        object(Resource::MutatingWebhooks, "m", Content::Webhooks([hook(matching(), false)].into()));
     assert_eq!(verdict("{}", vec![mutating]), NOT_INSTALLED);
     let by_expression = webhook(Matching { by_expression: true, ..matching() });
     assert_eq!(verdict("{}", by_expression), Verdict::Unknown("DependsOnExpression"));
