@@ -68,7 +68,10 @@ impl<'a> Rolling<'a> {
     /// Whether the scope of some policy that judges more than that reaches a namespace.
     fn is_reached(&self, namespace: &Namespace) -> Option<bool> {
         let judges = |policy: &CompiledPolicy| policy.rules.iter().any(|rule| !rule.asks().any_scope);
-        let policies = self.plan.policies.iter().filter(|policy| judges(policy));
+        let policies = || self.plan.policies.iter();
+        // Where no policy judges more, whoever tries the rule out means the scope of that very policy.
+        let only_coverage = !policies().any(|policy| judges(policy));
+        let policies = policies().filter(|policy| only_coverage || judges(policy));
         let mut reached = Some(false);
         for policy in policies {
             match policy.scope.namespace(&namespace.name, namespace.labels()) {

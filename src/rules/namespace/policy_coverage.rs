@@ -35,13 +35,14 @@ impl Rule for PolicyCoverage {
                  metadata: {name: rest}\n  \
                  spec:\n    \
                  profile: Essential\n    \
-                 scope: {namespaces: [NAMESPACE]}\n\n\
+                 scope: {includeNamespaces: [NAMESPACE]}\n\n\
                  See the scopes there are: kubectl get imagepolicies -o yaml",
         severity: Severity::Medium,
         controls: &[Control::bsi("SYS.1.6.A10"), Control::bsi("APP.4.4.A13")],
         reads: &[Resource::ImagePolicies],
         false_positives: "Namespaces that are left alone on purpose: name them under \
-                          exemptNamespaces. A policy counts whatever its rules are.",
+                          exemptNamespaces. A policy whose only rule is this one does not count \
+                          beside others.",
     };
     type Settings = Settings;
 
