@@ -48,7 +48,7 @@ kinds! {
     LimitRanges NamespaceResourceScope false;
     ServiceAccounts NamespaceResourceScope false;
     Services NamespaceResourceScope false;
-    Ingresses NamespaceResourceScope true;
+    Ingresses NamespaceResourceScope false;
     Roles NamespaceResourceScope false;
     RoleBindings NamespaceResourceScope false;
     ClusterRoles ClusterResourceScope false;
@@ -113,6 +113,7 @@ fn content(kind: Resource, value: &Value, namespace: &str) -> Option<Content> {
         Resource::LimitRanges => limits(value).map(Content::Limits),
         Resource::ServiceAccounts => account(value).map(Content::Account),
         Resource::Services => service::read(value).map(Content::Service),
+        Resource::Ingresses => service::ingress(value).map(Content::Ingress),
         Resource::Roles | Resource::ClusterRoles => rbac::role(value).map(Content::Role),
         Resource::RoleBindings | Resource::ClusterRoleBindings => {
             rbac::binding(value, namespace).map(Content::Binding)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Resource;
 use super::admission::{AdmissionBinding, AdmissionPolicy, Webhook};
+use super::namespace::TextPairs;
 use super::network::AdminPolicy;
 use super::rbac::{BindingFacts, RoleFacts};
 
@@ -47,6 +48,8 @@ pub enum Content {
     Account(Option<bool>),
     /// A Service.
     Service(ServiceFacts),
+    /// An Ingress.
+    Ingress(IngressFacts),
     /// A Role or ClusterRole.
     Role(RoleFacts),
     /// A RoleBinding or ClusterRoleBinding.
@@ -90,7 +93,16 @@ pub struct ServiceFacts {
     /// Some `externalIPs` are set.
     pub external_ips: bool,
     /// Annotations of a load balancer: only these may say that it is internal.
-    pub annotations: super::namespace::TextPairs,
+    pub annotations: TextPairs,
+}
+
+/// An Ingress.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IngressFacts {
+    /// Its class, by the field or by the annotation that was before it; empty for the default.
+    pub class: Box<str>,
+    /// Short annotations: one of them may say that it is internal.
+    pub annotations: TextPairs,
 }
 
 /// Objects, sorted by kind, namespace and name. Shared; copied when one is changed that somebody else looks at.

@@ -86,7 +86,7 @@ fn creates_pods(rule: &Value) -> Option<bool> {
         names("apiGroups", &[""])?
             && names("apiVersions", &["v1"])?
             && names("operations", &["CREATE"])?
-            && names("resources", &["pods", "*/*"])?
+            && names("resources", &["pods", "pods/*", "*/*"])?
             && text(rule, "scope")? != "Cluster"
             && list(rule, "resourceNames")?.is_empty(),
     )

@@ -1,10 +1,10 @@
-//! Services: how each can be reached from outside.
+//! Services and Ingresses: how each can be reached from outside.
 
 use serde_json::Value;
 
-use super::super::selector::{part, text, texts};
+use super::super::selector::{fields, part, text, texts};
 use crate::subject::namespace::TextPairs;
-use crate::subject::objects::{Exposed, ServiceFacts};
+use crate::subject::objects::{Exposed, IngressFacts, ServiceFacts};
 
 /// Longest annotation that is kept: what marks a load balancer as internal is a word.
 const LONGEST: usize = 64;
@@ -17,7 +17,8 @@ pub(super) fn read(value: &Value) -> Option<ServiceFacts> {
         "LoadBalancer" => Exposed::LoadBalancer,
         _ => Exposed::No,
     };
-    let external_ips = !texts(spec, "externalIPs")?.is_empty();
+    // No proxy forwards anything for a name outside.
+    let external_ips = text(spec, "type")? != "ExternalName" && !texts(spec, "externalIPs")?.is_empty();
     let annotations = match exposed {
         Exposed::LoadBalancer => annotations(value)?,
         Exposed::No | Exposed::NodePort => TextPairs::default(),
@@ -25,8 +26,21 @@ pub(super) fn read(value: &Value) -> Option<ServiceFacts> {
     Some(ServiceFacts { exposed, external_ips, annotations })
 }
 
+/// Before the field `ingressClassName` there was this annotation; controllers still read it first.
+const CLASS: &str = "kubernetes.io/ingress.class";
+
+/// Reads an Ingress; none when a field has another type than the API says.
+pub(super) fn ingress(value: &Value) -> Option<IngressFacts> {
+    let annotations = annotations(value)?;
+    let class = match annotations.get(CLASS) {
+        Some(class) => class.into(),
+        None => text(super::spec(value)?, "ingressClassName")?.into(),
+    };
+    Some(IngressFacts { class, annotations })
+}
+
 fn annotations(value: &Value) -> Option<TextPairs> {
-    let Some(annotations) = part(value.get("metadata")?, "annotations") else {
+    let Some(annotations) = part(fields(value, "metadata")?, "annotations") else {
         return Some(TextPairs::default());
     };
     let mut pairs = Vec::new();

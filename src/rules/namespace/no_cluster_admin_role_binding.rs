@@ -60,15 +60,14 @@ impl Rule for NoClusterAdminRoleBinding {
 const ROLE: &str = "cluster-admin";
 const WHAT: (&str, &str) = ("ClusterAdmin", "cluster-admin is given away");
 
-/// Binding and group, as Kubernetes and kubeadm set them up.
-const BUILT_IN: [(&str, &str); 2] = [(ROLE, MASTERS), ("kubeadm:cluster-admins", "kubeadm:cluster-admins")];
+/// kubeadm's binding and its group.
+const KUBEADM: &str = "kubeadm:cluster-admins";
 
 fn is_wrong(grant: &Grant<'_>) -> bool {
-    let built_in = || {
-        let known = |(name, group): &(&str, &str)| grant.name() == *name && grant.grantee.is_group(group);
-        grant.everywhere() && BUILT_IN.iter().any(known)
-    };
-    grant.binding.of_cluster_role && *grant.binding.role == *ROLE && !built_in()
+    // No rule of RBAC can stop that group, so that no binding gives it anything.
+    let is_known =
+        || grant.grantee.is_group(MASTERS) || grant.name() == KUBEADM && grant.grantee.is_group(KUBEADM);
+    grant.binding.of_cluster_role && *grant.binding.role == *ROLE && !(grant.everywhere() && is_known())
 }
 
 impl NamespaceRule for NoClusterAdminRoleBinding {
@@ -133,13 +132,16 @@ mod tests {
     }
 
     #[test]
-    fn kubernetes_own_binding_is_fine_for_its_own_group_only() {
+    fn a_binding_to_the_group_that_nothing_can_stop_is_fine_and_kubeadms_is() {
         let masters = Grantee::Group(MASTERS.into());
         assert_eq!(cluster(ROLE, std::slice::from_ref(&masters)), Verdict::Pass);
         assert_eq!(cluster(ROLE, &[masters.clone(), Grantee::User("anna".into())]), WRONG);
-        assert_eq!(cluster("mine", &[masters]), WRONG);
+        assert_eq!(cluster("mine", std::slice::from_ref(&masters)), Verdict::Pass);
+        let own = binding(Resource::RoleBindings, "b", ROLE, &[masters]);
+        assert_eq!(surrounded::<NoClusterAdminRoleBinding>("{}", vec![own]).0, WRONG);
         assert_eq!(cluster(ROLE, &[Grantee::Group("admins".into())]), WRONG);
         let kubeadm = Grantee::Group("kubeadm:cluster-admins".into());
-        assert_eq!(cluster("kubeadm:cluster-admins", &[kubeadm]), Verdict::Pass);
+        assert_eq!(cluster("kubeadm:cluster-admins", std::slice::from_ref(&kubeadm)), Verdict::Pass);
+        assert_eq!(cluster("mine", &[kubeadm]), WRONG);
     }
 }

@@ -42,7 +42,7 @@ pub enum Right {
     ReadSecrets,
     /// Create pods: with any service account of the namespace.
     CreatePods,
-    /// `pods/exec` and `pods/attach`: enter what runs.
+    /// `pods/exec`, `pods/attach` and `pods/ephemeralcontainers`: enter what runs.
     EnterPods,
     /// `serviceaccounts/token`: get tokens of any service account.
     CreateTokens,
@@ -52,7 +52,7 @@ pub enum Right {
     CreateVolumes,
     /// Approve certificate requests: for any user.
     ApproveCertificates,
-    /// Write admission webhooks: read and change every request.
+    /// Write or delete admission webhooks: read and change every request, or let it pass.
     WriteWebhooks,
     /// Change namespaces: lower their pod security level.
     ChangeNamespaces,
@@ -105,6 +105,7 @@ const WAYS: &[Way] = &[
     way(Right::CreatePods, "", &["pods"], &["create"]).unless_named(),
     // exec over websockets is a get.
     way(Right::EnterPods, "", &["pods/exec", "pods/attach"], &["create", "get"]),
+    way(Right::EnterPods, "", &["pods/ephemeralcontainers"], &["update", "patch"]),
     way(Right::CreateTokens, "", &["serviceaccounts/token"], &["create"]),
     way(Right::ProxyNodes, "", &["nodes/proxy"], &["get", "create", "update", "patch", "delete"])
         .of_cluster(),
@@ -117,7 +118,8 @@ const WAYS: &[Way] = &[
     )
     .of_cluster(),
     way(Right::ApproveCertificates, CERTIFICATES, &["signers"], &["approve"]).of_cluster(),
-    way(Right::WriteWebhooks, ADMISSION, WEBHOOKS, &["update", "patch"]).of_cluster(),
+    way(Right::WriteWebhooks, ADMISSION, WEBHOOKS, &["update", "patch", "delete"]).of_cluster(),
+    way(Right::WriteWebhooks, ADMISSION, WEBHOOKS, &["deletecollection"]).of_cluster().unless_named(),
     way(Right::WriteWebhooks, ADMISSION, WEBHOOKS, &["create"]).of_cluster().unless_named(),
     way(Right::ChangeNamespaces, "", &["namespaces"], &["update", "patch"]),
 ];

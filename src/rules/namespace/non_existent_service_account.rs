@@ -28,7 +28,7 @@ impl Rule for NonExistentServiceAccount {
                  kubectl -n NAMESPACE get serviceaccounts\n  \
                  kubectl -n NAMESPACE create serviceaccount ACCOUNT",
         severity: Severity::Low,
-        controls: &[Control::bsi("APP.4.4.A9"), Control::cis("5.1.5")],
+        controls: &[Control::cis("5.1.5")],
         reads: &[Resource::ServiceAccounts],
         false_positives: "Manifests whose service account another tool makes: audit both together. \
                           Static pods have no service account.",

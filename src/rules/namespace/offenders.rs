@@ -14,21 +14,23 @@ const NAMED: usize = 3;
 #[derive(Debug, Default)]
 pub(super) struct Offenders {
     named: Vec<String>,
+    last: String,
     count: usize,
 }
 
 impl Offenders {
     /// One more.
     pub(super) fn push(&mut self, offender: impl fmt::Display) {
+        let offender = offender.to_string();
+        // One object may offend in several ways that read alike; those stand side by side.
+        if offender == self.last || self.named.contains(&offender) {
+            return;
+        }
         self.count += 1;
         if self.named.len() < NAMED {
-            let offender = offender.to_string();
-            // One object may offend in several ways that read alike.
-            match self.named.contains(&offender) {
-                true => self.count -= 1,
-                false => self.named.push(offender),
-            }
+            self.named.push(offender.clone());
         }
+        self.last = offender;
     }
 
     /// Whether there are none.
@@ -90,7 +92,7 @@ mod tests {
         let mut offenders = Offenders::default();
         ["a", "b", "b", "c"].iter().for_each(|name| offenders.push(name));
         assert_eq!(offenders.to_string(), "a, b, c");
-        ["d", "e"].iter().for_each(|name| offenders.push(name));
+        ["d", "d", "a", "e"].iter().for_each(|name| offenders.push(name));
         assert_eq!(offenders.to_string(), "a, b, c and 2 more");
     }
 }
