@@ -14,9 +14,8 @@ use serde_json::Value;
 use crate::decode::metadata::JobMetadata;
 use crate::decode::namespace::{self, NamespaceRecord};
 use crate::decode::network_policy::NetworkPolicyRecord;
-use crate::decode::object::{self, ObjectRecord};
 use crate::decode::pod::PodRecord;
-use crate::decode::wire::Lean;
+use crate::decode::wire::{self, Lean, ObjectRecord};
 use crate::decode::{Change, PolicyRecord};
 use crate::policy::compile::take_spec;
 use crate::subject::Resource;
@@ -158,7 +157,7 @@ impl Looking<'_> {
         macro_rules! list {
             ($($kind:ident)*) => {$(
                 if needed.contains(&Resource::$kind) {
-                    self.list::<ObjectRecord<object::$kind>>(sink).await?;
+                    self.list::<ObjectRecord<wire::$kind>>(sink).await?;
                 }
             )*};
         }

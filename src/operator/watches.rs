@@ -8,13 +8,12 @@ use super::wire::Policy;
 use crate::decode::metadata::JobMetadata;
 use crate::decode::namespace::NamespaceRecord;
 use crate::decode::network_policy::NetworkPolicyRecord;
-use crate::decode::object::{self, ObjectRecord};
 use crate::decode::pod::PodRecord;
-use crate::decode::wire::Wire;
+use crate::decode::wire::{self, ObjectRecord, Wire};
 
 macro_rules! of_objects {
     ($context:ident, $($kind:ident)*) => {
-        [$(watch::<Wire<ObjectRecord<object::$kind>>>($context.clone()).boxed(),)*]
+        [$(watch::<Wire<ObjectRecord<wire::$kind>>>($context.clone()).boxed(),)*]
     };
 }
 

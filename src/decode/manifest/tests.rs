@@ -223,7 +223,7 @@ fn argo_rollouts_and_knative_services_are_judged_by_their_template() {
     assert_eq!(told(&workload("serving.knative.dev/v1", "Service")), ["1 Service/web team-a nginx"]);
     assert_eq!(told(&workload("example.com/v1", "Deployment")), ["1 Deployment/web team-a nginx"]);
     let service = "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: []}\n";
-    assert_eq!(told(service), ["services team-a/s"]);
+    assert_eq!(told(service), ["services default/s"]);
 }
 
 #[test]
