@@ -105,8 +105,17 @@ pub(crate) async fn watch<K: Told>(context: Context) {
     let mut stop = context.stop.clone();
     let start = Start::new(context.manner.streaming);
     let (resource, phase) = (K::RESOURCE, Phase::Idle);
-    let mut watch =
-        Watch { context, start, resource, phase, known: false, refusals: 0, shut: false, absent: false };
+    let mut watch = Watch {
+        context,
+        start,
+        resource,
+        phase,
+        known: false,
+        refusals: 0,
+        failures: 0,
+        shut: false,
+        absent: false,
+    };
     while stop.unless(need.begins()).await.is_some() {
         tokio::select! {
             biased;
@@ -128,6 +137,8 @@ struct Watch {
     known: bool,
     /// Refused so often since the last answer.
     refusals: u32,
+    /// Not answered so often since the last answer.
+    failures: u32,
     /// The engine was told, and the log says, that this kind cannot be read.
     shut: bool,
     /// The engine was told, and the log says, that there are no such objects: nobody has installed the kind.
@@ -162,7 +173,7 @@ impl Watch {
     async fn give_up(&mut self) -> Result<(), End> {
         tracing::info!(resource = %self.resource, "no policy needs this kind any more; it is not watched");
         self.context.health.set_state(self.resource, WatchState::Unneeded);
-        (self.known, self.refusals, self.absent) = (false, 0, false);
+        (self.known, self.refusals, self.failures, self.absent) = (false, 0, 0, false);
         if self.shut {
             self.send(Change::Access(self.resource, true), None).await?;
             self.shut = false;
@@ -224,6 +235,22 @@ impl Watch {
         Ok(())
     }
 
+    /// A kind of somebody else may be served by somebody else's server. Where that one is away, only the rules that
+    /// read the kind wait for it, not the audit of everything.
+    async fn unavailable(&mut self) -> Result<(), End> {
+        if !self.resource.is_custom() || self.known || self.shut {
+            return Ok(());
+        }
+        self.failures = self.failures.saturating_add(1);
+        if self.failures < REFUSALS_BELIEVED {
+            return Ok(());
+        }
+        let (resource, cost) = (self.resource, access::cost(self.resource));
+        tracing::warn!(%resource, cost, "whoever serves this kind does not answer; it is tried again by itself");
+        self.shut = true;
+        self.send(Change::Access(resource, false), None).await
+    }
+
     /// A refused request names one verb; a review names all that is missing.
     async fn name_verbs(&mut self, state: WatchState) -> Result<WatchState, End> {
         if state != WatchState::Forbidden("") {
@@ -268,7 +295,10 @@ impl Watch {
             match self.context.stop.unless(next).await {
                 None | Some(Ok(None)) => return Err(End::Stopped),
                 Some(Ok(Some(Ok(event)))) => self.take(event).await?,
-                Some(Ok(Some(Err(error)))) => self.trouble(&error)?,
+                Some(Ok(Some(Err(error)))) => {
+                    self.trouble(&error)?;
+                    self.unavailable().await?;
+                }
                 Some(Err(_)) => {
                     self.start.silent();
                     return Err(End::Pages("the list did not come to its end in time"));
@@ -329,8 +359,7 @@ impl Watch {
             return Ok(());
         }
         self.phase = Phase::Telling;
-        self.refusals = 0;
-        self.absent = false;
+        (self.refusals, self.failures, self.absent) = (0, 0, false);
         let resource = self.resource;
         if self.shut {
             tracing::info!(%resource, "can be read now");
