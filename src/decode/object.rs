@@ -8,83 +8,11 @@ mod service;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Debug;
-use std::marker::PhantomData;
-
-use kube::core::{ClusterResourceScope, NamespaceResourceScope};
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::selector::{list, part, texts};
 use crate::subject::Resource;
 use crate::subject::objects::{Content, ObjectFacts, QuotaFacts};
-
-/// Which kind of object a watch carries.
-pub trait Kind: Clone + Debug + Send + Sync + 'static {
-    /// Namespaced or not.
-    type Scope: 'static;
-    /// Which resource it is.
-    const RESOURCE: Resource;
-    /// Only its metadata is asked for.
-    const METADATA_ONLY: bool;
-}
-
-macro_rules! kinds {
-    ($($name:ident $scope:ident $metadata_only:literal;)*) => {$(
-        #[doc = concat!("[`Resource::", stringify!($name), "`]")]
-        #[derive(Clone, Debug)]
-        pub struct $name;
-
-        impl Kind for $name {
-            type Scope = $scope;
-            const RESOURCE: Resource = Resource::$name;
-            const METADATA_ONLY: bool = $metadata_only;
-        }
-    )*};
-}
-
-kinds! {
-    ResourceQuotas NamespaceResourceScope false;
-    LimitRanges NamespaceResourceScope false;
-    ServiceAccounts NamespaceResourceScope false;
-    Services NamespaceResourceScope false;
-    Ingresses NamespaceResourceScope false;
-    Roles NamespaceResourceScope false;
-    RoleBindings NamespaceResourceScope false;
-    ClusterRoles ClusterResourceScope false;
-    ClusterRoleBindings ClusterResourceScope false;
-    ValidatingWebhooks ClusterResourceScope false;
-    MutatingWebhooks ClusterResourceScope false;
-    AdmissionPolicies ClusterResourceScope false;
-    AdmissionPolicyBindings ClusterResourceScope false;
-    AdminNetworkPolicies ClusterResourceScope false;
-    BaselineAdminNetworkPolicies ClusterResourceScope false;
-    ClusterNetworkPolicies ClusterResourceScope false;
-    CiliumNetworkPolicies NamespaceResourceScope true;
-    CiliumClusterwideNetworkPolicies ClusterResourceScope true;
-    CalicoNetworkPolicies NamespaceResourceScope true;
-    CalicoGlobalNetworkPolicies ClusterResourceScope true;
-    CalicoApiNetworkPolicies NamespaceResourceScope true;
-    CalicoApiGlobalNetworkPolicies ClusterResourceScope true;
-}
-
-/// An object of a kind, with its resourceVersion.
-#[derive(Clone, Debug)]
-pub struct ObjectRecord<K> {
-    /// `metadata.resourceVersion`
-    pub resource_version: String,
-    /// What rules read.
-    pub facts: ObjectFacts,
-    kind: PhantomData<K>,
-}
-
-impl<'de, K: Kind> Deserialize<'de> for ObjectRecord<K> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        let resource_version = metadata(&value, "resourceVersion").to_owned();
-        Ok(Self { resource_version, facts: facts(K::RESOURCE, &value), kind: PhantomData })
-    }
-}
 
 /// Whether an object can be kept: it has a name, and a namespace where its kind lies in one.
 pub fn is_usable(facts: &ObjectFacts) -> bool {
@@ -96,11 +24,13 @@ pub fn read(kind: Resource, value: &Value) -> Option<ObjectFacts> {
     Some(facts(kind, value)).filter(is_usable)
 }
 
-fn metadata<'v>(value: &'v Value, field: &str) -> &'v str {
+/// A text of the metadata; empty where there is none.
+pub(super) fn metadata<'v>(value: &'v Value, field: &str) -> &'v str {
     value.get("metadata").and_then(|metadata| metadata.get(field)?.as_str()).unwrap_or_default()
 }
 
-fn facts(kind: Resource, value: &Value) -> ObjectFacts {
+/// Reads an object of a kind as far as it goes; see [`is_usable`].
+pub(super) fn facts(kind: Resource, value: &Value) -> ObjectFacts {
     let namespace = if kind.is_namespaced() { metadata(value, "namespace") } else { "" };
     let content = content(kind, value, namespace).unwrap_or(Content::Malformed);
     ObjectFacts { kind, namespace: namespace.into(), name: metadata(value, "name").into(), content }

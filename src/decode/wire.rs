@@ -5,16 +5,19 @@
 
 use std::borrow::Cow;
 use std::fmt::Debug;
+use std::marker::PhantomData;
 
 use kube::core::{ClusterResourceScope, NamespaceResourceScope, ObjectMeta, Resource};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::namespace::NamespaceRecord;
 use super::network_policy::NetworkPolicyRecord;
-use super::object::{Kind, ObjectRecord, is_usable};
+use super::object::{self, is_usable};
 use super::pod::PodRecord;
 use super::{Change, metadata::JobMetadata};
 use crate::subject;
+use crate::subject::objects::ObjectFacts;
 
 /// A record read from the wire.
 pub trait Lean: Clone + Debug + for<'de> Deserialize<'de> {
@@ -153,6 +156,73 @@ impl Lean for JobMetadata {
 
     fn gone(self) -> Option<Change> {
         (self.job.uid != 0).then_some(Change::JobGone(self.job.uid))
+    }
+}
+
+/// Which kind of object a watch carries.
+pub trait Kind: Clone + Debug + Send + Sync + 'static {
+    /// Namespaced or not.
+    type Scope: 'static;
+    /// Which resource it is.
+    const RESOURCE: subject::Resource;
+    /// Only its metadata is asked for.
+    const METADATA_ONLY: bool;
+}
+
+macro_rules! kinds {
+    ($($name:ident $scope:ident $metadata_only:literal;)*) => {$(
+        #[doc = concat!("[`subject::Resource::", stringify!($name), "`]")]
+        #[derive(Clone, Debug)]
+        pub struct $name;
+
+        impl Kind for $name {
+            type Scope = $scope;
+            const RESOURCE: subject::Resource = subject::Resource::$name;
+            const METADATA_ONLY: bool = $metadata_only;
+        }
+    )*};
+}
+
+kinds! {
+    ResourceQuotas NamespaceResourceScope false;
+    LimitRanges NamespaceResourceScope false;
+    ServiceAccounts NamespaceResourceScope false;
+    Services NamespaceResourceScope false;
+    Ingresses NamespaceResourceScope false;
+    Roles NamespaceResourceScope false;
+    RoleBindings NamespaceResourceScope false;
+    ClusterRoles ClusterResourceScope false;
+    ClusterRoleBindings ClusterResourceScope false;
+    ValidatingWebhooks ClusterResourceScope false;
+    MutatingWebhooks ClusterResourceScope false;
+    AdmissionPolicies ClusterResourceScope false;
+    AdmissionPolicyBindings ClusterResourceScope false;
+    AdminNetworkPolicies ClusterResourceScope false;
+    BaselineAdminNetworkPolicies ClusterResourceScope false;
+    ClusterNetworkPolicies ClusterResourceScope false;
+    CiliumNetworkPolicies NamespaceResourceScope true;
+    CiliumClusterwideNetworkPolicies ClusterResourceScope true;
+    CalicoNetworkPolicies NamespaceResourceScope true;
+    CalicoGlobalNetworkPolicies ClusterResourceScope true;
+    CalicoApiNetworkPolicies NamespaceResourceScope true;
+    CalicoApiGlobalNetworkPolicies ClusterResourceScope true;
+}
+
+/// An object of a kind, with its resourceVersion.
+#[derive(Clone, Debug)]
+pub struct ObjectRecord<K> {
+    /// `metadata.resourceVersion`
+    pub resource_version: String,
+    /// What rules read.
+    pub facts: ObjectFacts,
+    kind: PhantomData<K>,
+}
+
+impl<'de, K: Kind> Deserialize<'de> for ObjectRecord<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let resource_version = object::metadata(&value, "resourceVersion").to_owned();
+        Ok(Self { resource_version, facts: object::facts(K::RESOURCE, &value), kind: PhantomData })
     }
 }
 

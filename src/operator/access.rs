@@ -59,6 +59,20 @@ async fn permitted(client: &Client, resource: Resource, verb: &str) -> Result<bo
     Ok(answer.status.is_some_and(|status| status.allowed))
 }
 
+/// Whether the API server serves `resource`, as its discovery says, which every account may read. A kind of somebody
+/// else may not be installed, and then there are no such objects. None when nobody knows.
+pub(crate) async fn is_served(client: &Client, resource: Resource) -> Option<bool> {
+    let version = format!("{}/{}", resource.group(), resource.version());
+    match client.list_api_group_resources(&version).await {
+        Ok(list) => Some(list.resources.iter().any(|served| served.name == resource.plural())),
+        Err(Error::Api(status)) if status.code == 404 => Some(false),
+        Err(error) => {
+            tracing::debug!(%resource, %error, "discovery did not answer");
+            None
+        }
+    }
+}
+
 /// What is lost without the right to read `resource`, in one sentence.
 pub(crate) fn cost(resource: Resource) -> String {
     match resource {

@@ -1,5 +1,6 @@
 //! `revisor audit --cluster`: one look at a live cluster.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use kube::Client;
@@ -32,7 +33,9 @@ pub(super) fn look(
             selector: args.selector.as_deref(),
             policies: args.policies.is_empty(),
         };
-        one_shot(&client, scope, &mut |change| tell(change, policies))
+        let policies = RefCell::new(&mut *policies);
+        let needs = || policies.borrow().needs();
+        one_shot(&client, scope, &needs, &mut |change| tell(change, &mut policies.borrow_mut()))
             .await
             .map_err(|error| failure(&url, &error))
     })?;
