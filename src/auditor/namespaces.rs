@@ -86,11 +86,16 @@ impl Namespace {
         (self.network_policies.to_vec(), self.policy_generations.to_vec())
     }
 
-    fn is_over(&self) -> bool {
+    /// Whether nothing of it is known but that bindings elsewhere name its service accounts.
+    pub(super) fn is_only_named(&self) -> bool {
         self.references == 0
             && self.object.is_none()
             && self.network_policies.is_empty()
             && self.objects.is_empty()
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_only_named()
             && self.granted.is_empty()
             && self.marks.is_empty()
             && self.part.findings.is_empty()

@@ -191,7 +191,8 @@ impl<'a> Rolling<'a> {
     }
 
     fn facts(&self, namespace: &'a Namespace, pods: u32) -> NamespaceFacts {
-        let implied = || self.whole_input.then(Arc::<NamespaceObject>::default);
+        let is_there = self.whole_input && !namespace.is_only_named();
+        let implied = || is_there.then(Arc::<NamespaceObject>::default);
         NamespaceFacts {
             name: namespace.name.clone(),
             object: namespace.object.clone().or_else(implied),

@@ -149,7 +149,11 @@ impl<'a> Rolling<'a> {
                 // What is wrong by being there is wrong whatever the namespace's own object says.
                 let nothing = NamespaceObject::default();
                 let subject = NamespaceSubject { facts, object: object.unwrap_or(&nothing) };
-                if judge.asks().without_object
+                // Of a namespace that is only named by bindings, what they grant is else nobody's.
+                let is_absent = object.is_none() && self.whole_input;
+                let asks = judge.asks();
+                if asks.without_object
+                    && (asks.cluster || !is_absent)
                     && !denied
                     && let failed @ Verdict::Fail(_) = judge.judge(&subject, note)
                 {
