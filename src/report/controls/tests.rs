@@ -122,6 +122,7 @@ CIS Kubernetes v1.12
   5.5.1    3       0     1     1        1       TrustedRegistry
 
   5.5.1
+    Not asked for by any policy: AdmissionCoverage.
     critical  TrustedRegistry  shop: Deployment/web  app: evil.test/x is in none of the trusted repositories
     unknown  TrustedRegistry  Namespace/b: the object could not be decoded: a field has another type than its API says
     exemption legacy-etl of policy baseline, until 2027-01-31: nodes are preloaded (OPS-412); permits 1 subject
