@@ -27,8 +27,8 @@ fn browser() -> Option<PathBuf> {
 /// Straight to the terminal: what a passing test prints is not shown.
 fn skipped() {
     let names = NAMES.join(", ");
-    writeln!(io::stderr(), "notice: skipped without a browser; install one ({names}) or name it in BROWSER")
-        .unwrap();
+    let notice = format!("notice: skipped without a browser; install one ({names}) or name it in BROWSER\n");
+    io::stderr().write_all(notice.as_bytes()).unwrap();
 }
 
 fn open(browser: &Path, page: &Path, hash: &str, more: &[&str]) -> Output {
