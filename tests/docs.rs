@@ -68,6 +68,7 @@ fn readme_has_every_rule_with_its_severity() {
 
 /// The comparison names rules. Some of them may be ones that this version does not have yet: profiles know them.
 #[test]
+#[expect(clippy::print_stdout, reason = "a notice for whoever runs the tests")]
 fn the_comparison_with_other_tools_names_rules() {
     let readme = text("README.md");
     let (_, table) = readme.split_once("\n## Beside other tools\n").unwrap();
