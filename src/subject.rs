@@ -2,6 +2,7 @@
 //! the cluster. No client, no clock, no wire format.
 
 pub mod canonical;
+pub mod facts;
 pub mod namespace;
 pub mod pod;
 pub mod reference;

@@ -14,6 +14,7 @@ use revisor::decode::wire::{Lean, Wire};
 use revisor::decode::{Change, PolicyRecord};
 use revisor::rules::RuleId;
 use revisor::subject::Resource;
+use revisor::subject::facts::Facts;
 use revisor::subject::pod::{Image, PodShape};
 use revisor::subject::running::{Phase, RunningState};
 use serde_json::Value;
@@ -85,6 +86,7 @@ fn every_image_use_and_every_container_status_of_a_pod_is_read() {
                 0,
                 |text| text.into(),
                 |text| Arc::new(Image::new(text)),
+                |bytes| Arc::new(Facts::new(bytes)),
             );
             assert_eq!(shape.uses.len(), count("spec", "initContainers") + count("spec", "containers"));
             assert!(shape.uses.iter().all(|image_use| image_use.image.reference.is_ok()), "{text}");

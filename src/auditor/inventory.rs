@@ -24,6 +24,7 @@ use super::workload::{put_key, workload};
 use crate::decode::pod::{PodRecord, Section, parse_uid};
 use crate::decode::{JobRecord, Source};
 use crate::policy::compile::CompiledPolicy;
+use crate::subject::facts::Facts;
 use crate::subject::pod::{Image, PodShape};
 use crate::subject::running::RunningState;
 
@@ -54,6 +55,7 @@ pub(super) struct Inventory {
     hasher: RandomState,
     pub(super) names: Distinct<str>,
     images: Distinct<Image>,
+    facts: Distinct<Facts>,
     pub(super) shapes: Fingerprints<Arc<PodShape>>,
     pub(super) runnings: Fingerprints<Arc<RunningState>>,
     pub(super) pairs: Pairs,
@@ -195,11 +197,12 @@ impl Inventory {
     }
 
     fn acquire_shape(&mut self, record: &PodRecord) -> u32 {
-        let Self { shapes, names, images, .. } = self;
+        let Self { shapes, names, images, facts, .. } = self;
         shapes.acquire(record.section(Section::Shape), record.flags, || {
             let name = |text: &str| names.get(text, |text| text.into());
             let image = |text: &str| images.get(text, |text| Arc::new(Image::new(text)));
-            Arc::new(PodShape::read(record.section(Section::Shape), record.flags, name, image))
+            let facts = |bytes: &[u8]| facts.get(bytes, |bytes| Arc::new(Facts::new(bytes)));
+            Arc::new(PodShape::read(record.section(Section::Shape), record.flags, name, image, facts))
         })
     }
 
@@ -336,6 +339,7 @@ impl Inventory {
     pub(super) fn sweep(&mut self) {
         self.names.sweep();
         self.images.sweep();
+        self.facts.sweep();
     }
 
     /// Moves the pods whose grace is over to the group of the next threshold.

@@ -2,8 +2,9 @@
 
 use clap::ValueEnum;
 
-use super::{Exit, Failure, Streams, colour};
+use super::{Exit, Failure, Streams};
 use crate::policy::profile;
+use crate::report::columns::Colour;
 use crate::report::json::json;
 use crate::report::profiles::{ProfileDoc, profile_markdown, profile_text, profiles_markdown};
 use crate::report::rules::{RuleDoc, rule_markdown, rule_text, rules_markdown, rules_table};
@@ -37,8 +38,8 @@ enum Output {
 /// Writes them.
 pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
     let text = match args.profile.as_deref() {
-        Some(name) => render_profiles(&profiles(name)?, args.output),
-        None => render(args.id.as_deref().map(named).transpose()?, args.output),
+        Some(name) => render_profiles(&profiles(name)?, args.output, streams.colour),
+        None => render(args.id.as_deref().map(named).transpose()?, args.output, streams.colour),
     };
     let text = text.map_err(std::io::Error::from)?;
     streams.out.write_all(text.as_bytes())?;
@@ -72,26 +73,30 @@ fn profiles(name: &str) -> Result<Vec<ProfileDoc>, Failure> {
     })
 }
 
-fn render_profiles(profiles: &[ProfileDoc], output: Output) -> Result<String, serde_json::Error> {
+fn render_profiles(
+    profiles: &[ProfileDoc],
+    output: Output,
+    colour: Colour,
+) -> Result<String, serde_json::Error> {
     Ok(match (profiles, output) {
         ([profile], Output::Json) => json(profile)?,
         (profiles, Output::Json) => json(&profiles)?,
         ([profile], Output::Markdown) => profile_markdown(profile),
         (profiles, Output::Markdown) => profiles_markdown(profiles),
         (profiles, Output::Table) => {
-            profiles.iter().map(|profile| profile_text(profile, colour())).collect::<Vec<_>>().join("\n")
+            profiles.iter().map(|profile| profile_text(profile, colour)).collect::<Vec<_>>().join("\n")
         }
     })
 }
 
 /// The only place that names the report's functions on rules.
-fn render(rule: Option<RuleId>, output: Output) -> Result<String, serde_json::Error> {
+fn render(rule: Option<RuleId>, output: Output, colour: Colour) -> Result<String, serde_json::Error> {
     Ok(match (rule.map(RuleDoc::of), output) {
         (Some(rule), Output::Json) => json(&rule)?,
-        (Some(rule), Output::Table) => rule_text(&rule, colour()),
+        (Some(rule), Output::Table) => rule_text(&rule, colour),
         (Some(rule), Output::Markdown) => rule_markdown(&rule),
         (None, Output::Json) => json(&RuleDoc::all())?,
-        (None, Output::Table) => rules_table(&RuleDoc::all(), colour()),
+        (None, Output::Table) => rules_table(&RuleDoc::all(), colour),
         (None, Output::Markdown) => rules_markdown(&RuleDoc::all()),
     })
 }

@@ -240,7 +240,7 @@ pub fn rule_markdown(rule: &RuleDoc) -> String {
 }
 
 /// Text with indented lines as fenced blocks.
-fn prose(text: &str) -> String {
+pub(super) fn prose(text: &str) -> String {
     let mut shown = String::new();
     let mut in_block = false;
     for line in text.lines() {

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Check, CommonSettings as _, Entry, ImageRule, NamespaceRule, PreparedRule, ReferenceRule, Rule, RuleInfo,
-    RunningRule, SettingError, SubjectKind, image, namespace, read_settings, reference, running,
+    Check, CommonSettings as _, ContainerRule, Entry, ImageRule, NamespaceRule, PodRule, PreparedRule,
+    ReferenceRule, Rule, RuleInfo, RunningRule, SettingError, SubjectKind, container, image, namespace, pod,
+    read_settings, reference, running,
 };
 
 /// A rule of the catalogue, by its place in the table.
@@ -86,6 +87,14 @@ fn running_rule<R: RunningRule>(rule: R) -> (Check, Box<[std::time::Duration]>) 
     (Check::Running(Box::new(move |subject, note| rule.check(subject, note))), graces)
 }
 
+fn container_rule<R: ContainerRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
+    (Check::Container(Box::new(move |subject, note| rule.check(subject, note))), Box::default())
+}
+
+fn pod_rule<R: PodRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
+    (Check::Pod(Box::new(move |pod, note| rule.check(pod, note))), Box::default())
+}
+
 fn namespace_rule<R: NamespaceRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
     (Check::Namespace(Box::new(move |subject, note| rule.check(subject, note))), Box::default())
 }
@@ -131,15 +140,28 @@ catalogue! {
     8 ImageUse image_rule "validReference" image::valid_reference::ValidReference;
     9 ImageUse running_rule "imagePullFailing" running::image_pull_failing::ImagePullFailing;
     10 ImageUse running_rule "runningDigestMatches" running::running_digest_matches::RunningDigestMatches;
-    11 Namespace namespace_rule "defaultDenyEgress" namespace::default_deny_egress::DefaultDenyEgress;
-    12 Namespace namespace_rule "defaultDenyIngress" namespace::default_deny_ingress::DefaultDenyIngress;
-    13 Namespace namespace_rule "namespaceOptedOut" namespace::namespace_opted_out::NamespaceOptedOut;
-    14 Namespace namespace_rule "noWorkloadsInDefaultNamespace" namespace::no_workloads_in_default_namespace::NoWorkloadsInDefaultNamespace;
-    15 Namespace namespace_rule "podSecurityEnforced" namespace::pod_security_enforced::PodSecurityEnforced;
-    16 Namespace namespace_rule "podSecurityLabelsValid" namespace::pod_security_labels_valid::PodSecurityLabelsValid;
-    17 Namespace namespace_rule "podSecurityVersionPinned" namespace::pod_security_version_pinned::PodSecurityVersionPinned;
-    18 Namespace namespace_rule "requiredLabels" namespace::required_labels::RequiredLabels;
-    19 Reference reference_rule "digestSkew" reference::digest_skew::DigestSkew;
+    11 ImageUse image_rule "ephemeralContainerPresent" image::ephemeral_container_present::EphemeralContainerPresent;
+    12 ImageUse image_rule "imagePullSecretsPresent" image::image_pull_secrets_present::ImagePullSecretsPresent;
+    13 ImageUse running_rule "hostLocalImage" running::host_local_image::HostLocalImage;
+    14 Container container_rule "noDangerousCapabilities" container::no_dangerous_capabilities::NoDangerousCapabilities;
+    15 Container container_rule "noPrivilegeEscalation" container::no_privilege_escalation::NoPrivilegeEscalation;
+    16 Container container_rule "noPrivileged" container::no_privileged::NoPrivileged;
+    17 Container container_rule "readOnlyRootFilesystem" container::read_only_root_filesystem::ReadOnlyRootFilesystem;
+    18 Container container_rule "runAsNonRoot" container::run_as_non_root::RunAsNonRoot;
+    19 Container container_rule "secretsInEnv" container::secrets_in_env::SecretsInEnv;
+    20 Pod pod_rule "defaultServiceAccountUnused" pod::default_service_account_unused::DefaultServiceAccountUnused;
+    21 Pod pod_rule "noHostNamespaces" pod::no_host_namespaces::NoHostNamespaces;
+    22 Pod pod_rule "noHostPath" pod::no_host_path::NoHostPath;
+    23 Pod pod_rule "noRuntimeAccess" pod::no_runtime_access::NoRuntimeAccess;
+    24 Namespace namespace_rule "defaultDenyEgress" namespace::default_deny_egress::DefaultDenyEgress;
+    25 Namespace namespace_rule "defaultDenyIngress" namespace::default_deny_ingress::DefaultDenyIngress;
+    26 Namespace namespace_rule "namespaceOptedOut" namespace::namespace_opted_out::NamespaceOptedOut;
+    27 Namespace namespace_rule "noWorkloadsInDefaultNamespace" namespace::no_workloads_in_default_namespace::NoWorkloadsInDefaultNamespace;
+    28 Namespace namespace_rule "podSecurityEnforced" namespace::pod_security_enforced::PodSecurityEnforced;
+    29 Namespace namespace_rule "podSecurityLabelsValid" namespace::pod_security_labels_valid::PodSecurityLabelsValid;
+    30 Namespace namespace_rule "podSecurityVersionPinned" namespace::pod_security_version_pinned::PodSecurityVersionPinned;
+    31 Namespace namespace_rule "requiredLabels" namespace::required_labels::RequiredLabels;
+    32 Reference reference_rule "digestSkew" reference::digest_skew::DigestSkew;
 }
 
 #[cfg(test)]

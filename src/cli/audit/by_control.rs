@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use super::super::colour;
-use super::{Args, Output};
+use super::Args;
+use super::output::{Format, Output};
+use crate::cli::Failure;
 use crate::policy::compile::CompiledPolicy;
+use crate::report::columns::Colour;
 use crate::report::controls::{ControlReport, LookedAt, controls_csv, controls_text};
 use crate::report::json::json;
 use crate::report::result::AuditReport;
@@ -16,6 +18,16 @@ pub(super) struct ByControl {
     pub(super) catalogue: Option<String>,
     /// What was looked at.
     pub(super) looked_at: LookedAt,
+}
+
+/// Refuses outputs in which the page is not written.
+pub(super) fn check(outputs: &[Output]) -> Result<(), Failure> {
+    let written = |format| matches!(format, Format::Table | Format::Json | Format::Csv);
+    match outputs.iter().all(|output| written(output.format)) {
+        true => Ok(()),
+        false => Err(Failure::new("--by control is written as table, json or csv")
+            .help("Leave --by out for the other outputs; each of their rows names its controls.")),
+    }
 }
 
 impl ByControl {
@@ -32,13 +44,15 @@ impl ByControl {
         &self,
         report: &AuditReport,
         policies: &[Arc<CompiledPolicy>],
-        output: Output,
+        format: Format,
+        colour: Colour,
     ) -> Result<String, serde_json::Error> {
         let page = ControlReport::of(report, policies, self.looked_at.clone(), self.catalogue.as_deref());
-        Ok(match output {
-            Output::Json => json(&page)?,
-            Output::Csv => controls_csv(&page),
-            Output::Table => controls_text(&page, colour()),
+        Ok(match format {
+            Format::Csv => controls_csv(&page),
+            Format::Table => controls_text(&page, colour),
+            // The others were refused before anything was read.
+            _ => json(&page)?,
         })
     }
 }

@@ -6,6 +6,7 @@ use kube::Client;
 
 use super::{Args, Tell};
 use crate::cli::audit::policies::{DEFAULT_PROFILE, Policies};
+use crate::cli::progress::Progress;
 use crate::cli::{Failure, Streams, connect};
 use crate::operator::one_shot::{OneShotError, Scope, one_shot};
 use crate::subject::Resource;
@@ -16,11 +17,12 @@ pub(super) fn look(
     args: &Args,
     policies: &mut Policies,
     tell: &mut Tell<'_>,
+    progress: &mut Progress,
     streams: &mut Streams<'_>,
 ) -> Result<Vec<String>, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format!("no runtime: {error}")))?;
-    let (looked_at, seen) = runtime.block_on(async {
+    let looked: Result<_, Failure> = runtime.block_on(async {
         let mut config = connect::config(args.context.as_deref()).await?;
         // Somebody waits for an answer.
         config.connect_timeout = Some(Duration::from_secs(10));
@@ -33,11 +35,17 @@ pub(super) fn look(
             selector: args.selector.as_deref(),
             policies: args.policies.is_empty(),
         };
-        match one_shot(&client, scope, &mut |change| tell(change, policies)).await {
-            Ok(seen) => Ok((looked_at(&url, args, namespace), seen)),
-            Err(error) => Err(failure(&url, &error)),
-        }
-    })?;
+        let mut told = 0_u64;
+        let mut tell = |change| {
+            told += 1;
+            progress.tell(streams.err, || format!("{told} objects from {url}"));
+            tell(change, policies);
+        };
+        let seen = one_shot(&client, scope, &mut tell).await.map_err(|error| failure(&url, &error))?;
+        Ok((looked_at(&url, args, namespace), seen))
+    });
+    progress.clear(streams.err);
+    let (looked_at, seen) = looked?;
     for resource in &seen.denied {
         let costs = match resource {
             Resource::Jobs => "pods are reported under their Job, not their CronJob",
