@@ -171,7 +171,7 @@ async fn a_list_that_the_server_forgets_half_way_is_begun_anew() {
     let client = Client::try_from(Config::new(server.url().parse().unwrap())).unwrap();
     let mut uids = BTreeSet::new();
     let scope = Scope { namespace: None, selector: None, policies: false };
-    one_shot(&client, scope, &mut |change| {
+    one_shot(&client, scope, &BTreeSet::new, &mut |change| {
         if let Change::Pod(pod) = change {
             if uids.is_empty() {
                 server.compact();

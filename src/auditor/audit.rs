@@ -57,13 +57,14 @@ impl Judgement<'_> {
 }
 
 impl Auditor {
-    /// Tells every verdict at `now` to `tell`, pods first, then objects of unknown kinds, namespaces and
+    /// Tells every verdict at `now` to `tell`, pods first, then objects of unknown kinds, namespaces, the cluster and
     /// references. One subject is told as often as it stands in the input.
     pub fn audit(&mut self, now: Timestamp, tell: &mut dyn FnMut(&Judgement<'_>)) {
         self.snapshot(now);
         self.audit_uses(now, tell);
         self.audit_unsupported(now, tell);
         self.audit_namespaces(now, tell);
+        self.audit_cluster(now, tell);
         self.audit_references(now, tell);
     }
 
@@ -80,6 +81,8 @@ impl Auditor {
             whole_input: self.feed == super::Feed::Input(true),
             now,
             renumbered: None,
+            cluster: self.objects.facts(),
+            nothing: &self.nothing,
         }
     }
 
@@ -180,6 +183,7 @@ impl Auditor {
                 let out = policy.scope.namespace(&namespace.name, labels) == Membership::Out;
                 for rule in &policy.rules {
                     text.clear();
+                    let out = out && !rule.asks().any_scope;
                     let Some(verdict) =
                         rolling.namespace_verdict(rule, &facts, &mut Note::listening(&mut text))
                     else {
@@ -242,6 +246,7 @@ fn unsupported_subject(object: &UnsupportedObject) -> Subject {
             uid: "".into(),
             verified: true,
             hash: workload_hash(&object.kind, &object.name),
+            account: None,
         }),
         judged: Arc::new(Judged {
             shape: Arc::new(shape),

@@ -7,8 +7,10 @@ use jiff::Timestamp;
 
 use crate::policy::compile::CompiledPolicy;
 use crate::rules::{Check, RuleId, SubjectKind};
+use crate::subject::account::Account;
 use crate::subject::canonical::{combine, text_hash};
-use crate::subject::namespace::{NamespaceFacts, NamespaceSubject};
+use crate::subject::cluster::ClusterSubject;
+use crate::subject::namespace::{NamespaceFacts, NamespaceObject, NamespaceSubject};
 use crate::subject::pod::{ContainerSubject, ImageSubject, ImageUse, PodShape};
 use crate::subject::reference::ReferenceFacts;
 use crate::subject::running::{Lasted, RunningState, RunningSubject};
@@ -48,6 +50,8 @@ pub struct Workload {
     pub verified: bool,
     /// Stable hash of kind and name.
     pub hash: u64,
+    /// What its pods say of their service account and network, where they say something. Not part of the hash.
+    pub account: Option<Box<Account>>,
 }
 
 /// The controller that a pod's own ownerReference names.
@@ -129,26 +133,29 @@ pub enum Subject {
     ImageUse(WorkloadUse),
     /// A namespace.
     Namespace(Arc<NamespaceFacts>),
+    /// The cluster: what lies in no namespace.
+    Cluster(Arc<ClusterSubject>),
     /// A written reference across the cluster.
     Reference(Arc<ReferenceSpread>),
 }
 
 impl Subject {
-    /// The namespace it lies in; none for a reference.
+    /// The namespace it lies in; none for a reference and for the cluster.
     pub fn namespace(&self) -> Option<&Arc<str>> {
         match self {
             Self::ImageUse(image_use) => Some(&image_use.namespace),
             Self::Namespace(facts) => Some(&facts.name),
-            Self::Reference(_) => None,
+            Self::Reference(_) | Self::Cluster(_) => None,
         }
     }
 
-    /// Its kind, as reports show it: `Deployment`, `Namespace`, `Image`.
+    /// Its kind, as reports show it: `Deployment`, `Namespace`, `Image`, `Cluster`.
     pub fn kind(&self) -> &str {
         match self {
             Self::ImageUse(image_use) => &image_use.workload.kind,
             Self::Namespace(_) => "Namespace",
             Self::Reference(_) => "Image",
+            Self::Cluster(_) => "Cluster",
         }
     }
 
@@ -158,6 +165,7 @@ impl Subject {
             Self::ImageUse(image_use) => &image_use.workload.name,
             Self::Namespace(facts) => &facts.name,
             Self::Reference(spread) => &spread.facts.canonical,
+            Self::Cluster(_) => "cluster",
         }
     }
 
@@ -273,9 +281,12 @@ pub(super) fn judge(check: &Check, subject: &Subject, note: &mut Note<'_>) -> Op
             Some(check(&ContainerSubject { pod: &at.judged.shape, container: at.image_use()? }, note))
         }
         (Check::Pod(check), Subject::ImageUse(at)) => Some(check(&at.judged.shape, note)),
-        (Check::Namespace(check), Subject::Namespace(facts)) => {
-            Some(check(&NamespaceSubject { facts, object: facts.object.as_deref()? }, note))
+        (Check::Namespace(judge), Subject::Namespace(facts)) => {
+            let nothing = NamespaceObject::default();
+            let object = facts.object.as_deref().unwrap_or(&nothing);
+            Some(judge.judge(&NamespaceSubject { facts, object }, note))
         }
+        (Check::Namespace(judge), Subject::Cluster(cluster)) => Some(judge.judge_cluster(cluster, note)),
         (Check::Reference(check), Subject::Reference(spread)) => Some(check(&spread.facts, note)),
         _ => None,
     }
@@ -295,7 +306,7 @@ pub(super) fn judged_at(rule: RuleId, shape: &PodShape, at: usize) -> Option<(u1
             Some((place(), combine(&[container.slot as u64, text_hash(&container.name)])))
         }
         SubjectKind::Pod => (at == 0).then_some((WHOLE_POD, 0)),
-        SubjectKind::Namespace | SubjectKind::Reference => None,
+        SubjectKind::Namespace | SubjectKind::Reference | SubjectKind::Cluster => None,
     }
 }
 

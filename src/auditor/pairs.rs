@@ -79,7 +79,7 @@ const _: () = {
             SubjectKind::ImageUse | SubjectKind::Container | SubjectKind::Pod => {
                 assert!(!others && place < 64, "rules about pods and their parts stand first, at most 64")
             }
-            SubjectKind::Namespace | SubjectKind::Reference => others = true,
+            SubjectKind::Namespace | SubjectKind::Reference | SubjectKind::Cluster => others = true,
         }
         place += 1;
     }

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::findings::{
-    Finding, FindingId, Judged, State, Subject, WHOLE_POD, Workload, WorkloadUse, judge, judged_at, name_id,
-    use_id,
+    Finding, FindingId, Judged, State, Subject, WHOLE_POD, Workload, WorkloadUse, judge, judged_at, use_id,
 };
 use super::groups::Group;
 use super::inventory::Inventory;
@@ -20,10 +19,11 @@ use super::transitions::WantedOwner;
 use crate::policy::compile::CompiledPolicy;
 use crate::policy::exemption::Candidate;
 use crate::policy::scope::Membership;
-use crate::rules::{Check, PreparedRule, RuleId};
+use crate::rules::RuleId;
 use crate::subject::Resource;
-use crate::subject::namespace::{NamespaceFacts, NamespaceObject, NamespaceSubject};
-use crate::verdict::{Note, Reason, Verdict, reason};
+use crate::subject::cluster::ClusterFacts;
+use crate::subject::namespace::{Beyond, NamespaceFacts, NamespaceObject};
+use crate::verdict::{Note, Reason, reason};
 
 /// What rolling up reads beside the namespace.
 pub(super) struct Rolling<'a> {
@@ -36,6 +36,10 @@ pub(super) struct Rolling<'a> {
     pub(super) now: Timestamp,
     /// New index of each policy that the last Snapshot numbered, when the plan has changed since.
     pub(super) renumbered: Option<&'a [Option<u16>]>,
+    /// What namespaces share.
+    pub(super) cluster: &'a Arc<ClusterFacts>,
+    /// What stands around a namespace while no rule reads it.
+    pub(super) nothing: &'a Arc<Beyond>,
 }
 
 /// What was found, and what follows from it.
@@ -94,15 +98,19 @@ impl<'a> Rolling<'a> {
         let scopes = self.plan.policies.iter().map(|policy| policy.scope.namespace(&namespace.name, labels));
         let scopes: Vec<Membership> = scopes.collect();
         let members = self.members(namespace, scopes.contains(&Membership::Undecided));
-        let mut findings = Vec::new();
+        let (mut findings, mut deadline) = (Vec::new(), None);
         space.raw.clear();
         for (index, (policy, membership)) in self.plan.policies.iter().zip(scopes).enumerate() {
-            if membership == Membership::Out {
+            let out = membership == Membership::Out;
+            if out && !self.plan.asks.any_scope {
                 continue;
             }
             let index = u16::try_from(index).unwrap_or(u16::MAX);
-            self.collect(namespace, &members, (index, policy, membership), &mut space.raw);
-            self.namespace_findings(namespace, &facts, (index, policy), &mut findings);
+            if !out {
+                self.collect(namespace, &members, (index, policy, membership), &mut space.raw);
+            }
+            let due = self.namespace_findings(namespace, &facts, (index, policy, out), &mut findings);
+            deadline = deadline.into_iter().chain(due).min();
         }
         self.merge(namespace, &members, &mut space.raw, &mut findings);
         let mut rolled = Rolled {
@@ -110,7 +118,7 @@ impl<'a> Rolling<'a> {
             pods: namespace.pods,
             live_pods: facts.pods,
             parts: self.parts(namespace, space),
-            deadline: None,
+            deadline,
             wanted: Vec::new(),
         };
         self.carry_over(namespace, &mut rolled);
@@ -188,13 +196,15 @@ impl<'a> Rolling<'a> {
         self.facts(namespace, namespace.part.live_pods)
     }
 
-    fn facts(&self, namespace: &Namespace, pods: u32) -> NamespaceFacts {
-        let implied = || self.whole_input.then(Arc::<NamespaceObject>::default);
+    fn facts(&self, namespace: &'a Namespace, pods: u32) -> NamespaceFacts {
+        let is_there = self.whole_input && !namespace.is_only_named();
+        let implied = || is_there.then(Arc::<NamespaceObject>::default);
         NamespaceFacts {
             name: namespace.name.clone(),
             object: namespace.object.clone().or_else(implied),
             network_policies: namespace.network_policies.clone(),
             pods,
+            beyond: self.beyond(namespace),
         }
     }
 
@@ -306,65 +316,6 @@ impl<'a> Rolling<'a> {
             finding.state = State::Exempt(index);
         }
     }
-
-    fn namespace_findings(
-        &self,
-        namespace: &Namespace,
-        facts: &NamespaceFacts,
-        (index, policy): (u16, &CompiledPolicy),
-        findings: &mut Vec<Finding>,
-    ) {
-        let mut shared = None;
-        for rule in policy.rules.iter() {
-            let Some(verdict) = self.namespace_verdict(rule, facts, &mut Note::silent()) else { continue };
-            let (state, reason) = match verdict {
-                Verdict::Fail(reason) => (State::Fail, reason),
-                Verdict::Unknown(reason) => (State::Unknown, reason),
-                Verdict::Pass | Verdict::NotApplicable(_) => continue,
-            };
-            let facts: &Arc<NamespaceFacts> = shared.get_or_insert_with(|| Arc::new(facts.clone()));
-            let mut finding = Finding {
-                id: name_id(rule.id, namespace.hash),
-                policy: index,
-                rule: rule.id,
-                state,
-                reason,
-                subject: Subject::Namespace(facts.clone()),
-                pods: 0,
-                since: self.now,
-                dormant_since: None,
-            };
-            self.exempt(policy, &mut finding);
-            findings.push(finding);
-        }
-    }
-
-    /// The verdict of a namespace rule; none for other rules.
-    pub(super) fn namespace_verdict(
-        &self,
-        rule: &PreparedRule,
-        facts: &NamespaceFacts,
-        note: &mut Note<'_>,
-    ) -> Option<Verdict> {
-        let Check::Namespace(check) = &rule.check else { return None };
-        let Some(object) = &facts.object else {
-            if self.denied.contains(&Resource::Namespaces) {
-                return Some(Verdict::Unknown(reason::MISSING_PERMISSION));
-            }
-            let verdict = note.not_applicable(
-                reason::NOT_IN_INPUT,
-                format_args!("the namespace is not among the objects given"),
-            );
-            return Some(verdict);
-        };
-        if rule.id.info().reads.iter().any(|read| self.denied.contains(read)) {
-            return Some(Verdict::Unknown(reason::MISSING_PERMISSION));
-        }
-        if object.malformed {
-            return Some(Verdict::Unknown(reason::MALFORMED));
-        }
-        Some(check(&NamespaceSubject { facts, object }, note))
-    }
 }
 
 fn each_bit(mut bits: u64, mut each: impl FnMut(RuleId)) {
@@ -393,7 +344,7 @@ pub(super) fn exemption(
             at.workload.verified || at.judged.shape.is_template,
             at.image_use().and_then(|image_use| reference(&image_use.image)),
         ),
-        Subject::Namespace(_) => (None, true, None),
+        Subject::Namespace(_) | Subject::Cluster(_) => (None, true, None),
         Subject::Reference(spread) => {
             (None, true, crate::reference::Reference::parse(&spread.facts.canonical).ok())
         }
@@ -438,13 +389,29 @@ pub(super) fn add(count: &mut Count, state: State) {
     }
 }
 
-/// Whether two lists of findings would be shown alike. Numbers of pods and dormancy are not shown: they change
-/// while no verdict does.
-pub(super) fn shown_alike(before: &NamespaceSnapshot, findings: &[Finding]) -> bool {
+/// Whether two lists of findings under the same policies would be shown alike. Numbers of pods and dormancy are not
+/// shown: they change while no verdict does.
+pub(super) fn shown_alike(
+    policies: &[Arc<CompiledPolicy>],
+    before: &NamespaceSnapshot,
+    findings: &[Finding],
+) -> bool {
+    let reads_beyond = |finding: &Finding| {
+        if !matches!(finding.subject, Subject::Namespace(_)) {
+            return false;
+        }
+        let rule = policies[usize::from(finding.policy)].rule(finding.rule);
+        rule.is_some_and(|rule| rule.asks().beyond)
+    };
+    let alike_words = |left: &Finding, right: &Finding| {
+        let policy = &policies[usize::from(left.policy)];
+        left.explain(policy) == right.explain(policy)
+    };
     let alike = |(left, right): (&Finding, &Finding)| {
         (left.id, left.policy, left.rule, left.state, left.reason, left.since)
             == (right.id, right.policy, right.rule, right.state, right.reason, right.since)
             && alike_subject(&left.subject, &right.subject)
+            && (!reads_beyond(left) || alike_words(left, right))
     };
     before.findings.len() == findings.len() && before.findings.iter().zip(findings).all(alike)
 }

@@ -183,6 +183,8 @@ pub struct Snapshot {
     pub namespaces: Arc<[Arc<NamespaceSnapshot>]>,
     /// Findings on references across the cluster, by id and policy.
     pub references: Arc<[Finding]>,
+    /// Findings on the cluster itself, by id and policy.
+    pub cluster: Arc<[Finding]>,
     /// What was seen.
     pub seen: Seen,
 }
@@ -200,9 +202,10 @@ impl Snapshot {
         Some((u16::try_from(at).ok()?, &self.policies[at]))
     }
 
-    /// Every finding of namespaces and references.
+    /// Every finding of namespaces, references and the cluster.
     pub fn findings(&self) -> impl Iterator<Item = &Finding> {
-        self.namespaces.iter().flat_map(|part| part.findings.iter()).chain(self.references.iter())
+        let namespaces = self.namespaces.iter().flat_map(|part| part.findings.iter());
+        namespaces.chain(self.references.iter()).chain(self.cluster.iter())
     }
 
     /// Explains a finding: the sentence the rule writes about it.

@@ -1,5 +1,6 @@
 //! A pod as it comes over the wire, written down in one pass as canonical bytes of just what rules read.
 
+mod account;
 mod buffer;
 mod entry;
 mod facts;
@@ -31,13 +32,15 @@ pub enum Section {
     Labels,
     /// The controlling ownerReference: apiVersion, kind, name, uid
     Owner,
+    /// What [`crate::subject::account::Account`] reads; empty for a pod that says nothing of it
+    Account,
     /// What [`PodShape`] reads
     Shape,
     /// What [`crate::subject::running::RunningState`] reads
     Running,
 }
 
-const SECTIONS: usize = 6;
+const SECTIONS: usize = 7;
 
 /// What is kept of one pod: canonical bytes by section, not yet interned.
 #[derive(Clone, Debug, Default)]

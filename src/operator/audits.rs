@@ -372,6 +372,7 @@ mod tests {
             policies: Arc::new([]),
             namespaces: parts.into(),
             references: Arc::new([]),
+            cluster: Arc::new([]),
             seen: crate::auditor::snapshot::Seen::default(),
         }
     }

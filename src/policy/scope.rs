@@ -122,6 +122,12 @@ impl Scope {
         }
     }
 
+    /// Whether the cluster itself is covered, what lies in no namespace: it is unless the scope is limited to some
+    /// namespaces. Excluding a few of them limits it to none.
+    pub fn cluster(&self) -> bool {
+        !self.nothing && self.include.is_none() && self.namespaces.is_everything()
+    }
+
     /// Whether both cover the same pods of any namespace that both cover.
     pub fn covers_pods_as(&self, other: &Self) -> bool {
         (self.nothing, self.include_terminated) == (other.nothing, other.include_terminated)

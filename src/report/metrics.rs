@@ -153,6 +153,7 @@ fn cluster(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Res
             SubjectKind::Pod => seen.parts.workloads,
             SubjectKind::Namespace => seen.namespaces,
             SubjectKind::Reference => seen.references,
+            SubjectKind::Cluster => 1,
         };
         sample(&mut family, &[("subject_kind", kind.as_str())], count)?;
     }
@@ -295,6 +296,7 @@ revisor_subjects{subject_kind="container"} 0
 revisor_subjects{subject_kind="pod"} 0
 revisor_subjects{subject_kind="namespace"} 2
 revisor_subjects{subject_kind="reference"} 2
+revisor_subjects{subject_kind="cluster"} 1
 # HELP revisor_objects Objects known.
 # TYPE revisor_objects gauge
 revisor_objects{kind="Namespace"} 2

@@ -87,6 +87,7 @@ pub(super) fn image_subject(namespace: &str, workload: &str, container: &str, im
             through: None,
             uid: "".into(),
             hash: text_hash(workload),
+            account: None,
         }),
         judged: Arc::new(Judged {
             shape: Arc::new(shape),
@@ -105,6 +106,7 @@ pub(super) fn namespace_subject(name: &str) -> Subject {
         object: None,
         network_policies: Arc::new([]),
         pods: 0,
+        beyond: Arc::default(),
     }))
 }
 
@@ -215,6 +217,7 @@ impl World {
             settings: serde_json::Value::Null,
             check,
             graces: Box::default(),
+            alternative: None,
         }]);
         let spread = ReferenceSpread {
             facts: ReferenceFacts {
@@ -278,6 +281,7 @@ impl World {
             }
         };
         Snapshot {
+            cluster: Arc::default(),
             observed_at: at(3_600),
             complete: !self.running,
             policies: self.policies.into_iter().enumerate().map(totals).collect(),

@@ -23,11 +23,11 @@ pub enum Fact {
     WritableHostPath = 4,
     /// The path of a hostPath volume that is mounted, and read-only everywhere
     HostPath = 5,
-    /// `serviceAccountName`, where it is another one than `default`
+    /// `serviceAccountName` is another one than `default`; not its name
     ServiceAccount = 6,
     /// `automountServiceAccountToken`
     AutomountToken = 7,
-    /// `hostNetwork`
+    /// `hostNetwork`, where it is true
     HostNetwork = 8,
     /// `hostPID`
     HostPid = 9,

@@ -1,5 +1,6 @@
 //! `revisor audit --cluster`: one look at a live cluster.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use kube::Client;
@@ -36,12 +37,15 @@ pub(super) fn look(
             policies: args.policies.is_empty(),
         };
         let mut told = 0_u64;
+        let policies = RefCell::new(&mut *policies);
+        let needs = || policies.borrow().needs();
         let mut tell = |change| {
             told += 1;
             progress.tell(streams.err, || format!("{told} objects from {url}"));
-            tell(change, policies);
+            tell(change, &mut policies.borrow_mut());
         };
-        let seen = one_shot(&client, scope, &mut tell).await.map_err(|error| failure(&url, &error))?;
+        let seen =
+            one_shot(&client, scope, &needs, &mut tell).await.map_err(|error| failure(&url, &error))?;
         Ok((looked_at(&url, args, namespace), seen))
     });
     progress.clear(streams.err);

@@ -28,15 +28,13 @@ pub(super) enum Node {
     User(Fact),
     /// An object, told by its `name`, which may be missing.
     Named(Fact),
-    /// The name of a service account other than `default`.
-    Account(Fact),
     /// A list that is not empty.
     Some(Fact),
     /// `volumeMounts`.
     Mounts,
 }
 
-use Node::{Account, Flag, List, Mounts, Named, NotEmpty, Object, Port, Some as NotNone, Text as Word, User};
+use Node::{Flag, List, Mounts, Named, NotEmpty, Object, Port, Some as NotNone, Text as Word, User};
 
 /// `securityContext` of a container and of a pod.
 const SECURITY: &[(&str, Node)] = &[
@@ -90,13 +88,8 @@ pub(super) const CONTAINER: &[(&str, Node)] = &[
     ("securityContext", Object(SECURITY)),
 ];
 
-/// The fields of a pod's spec beside its containers and volumes.
+/// The fields of a pod's spec beside its containers, volumes and service account.
 pub(super) const POD: &[(&str, Node)] = &[
-    ("serviceAccountName", Account(Fact::ServiceAccount)),
-    // Its old name, which the API server still reads from files.
-    ("serviceAccount", Account(Fact::ServiceAccount)),
-    ("automountServiceAccountToken", Flag(Fact::AutomountToken)),
-    ("hostNetwork", Flag(Fact::HostNetwork)),
     ("hostPID", Flag(Fact::HostPid)),
     ("hostIPC", Flag(Fact::HostIpc)),
     ("securityContext", Object(SECURITY)),
@@ -313,8 +306,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
         match self.node {
             Word(fact) => self.put(*fact, text),
             NotEmpty(_) if text.is_empty() => {}
-            Account(_) if matches!(text, "" | "default") => {}
-            NotEmpty(fact) | Account(fact) => self.put(*fact, text),
+            NotEmpty(fact) => self.put(*fact, text),
             _ => self.wrong(),
         }
         Ok(())

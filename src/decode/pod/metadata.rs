@@ -212,7 +212,7 @@ struct OwnerFields {
 
 /// Up to 253 bytes (a DNS subdomain) without an allocation. Longer names do not exist in Kubernetes; they
 /// are cut.
-struct ShortText {
+pub(super) struct ShortText {
     bytes: [u8; 253],
     length: u8,
 }
@@ -224,7 +224,7 @@ impl Default for ShortText {
 }
 
 impl ShortText {
-    fn set(&mut self, text: &str) {
+    pub(super) fn set(&mut self, text: &str) {
         let mut end = text.len().min(self.bytes.len());
         while !text.is_char_boundary(end) {
             end -= 1;
@@ -233,7 +233,7 @@ impl ShortText {
         self.length = u8::try_from(end).unwrap_or(0);
     }
 
-    fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::de::{MapAccess, SeqAccess};
 
+use super::account::{self, AccountFields};
 use super::entry::{Entered, EntryWriter, sort_entries};
 use super::facts::{self, Told, Walk};
 use super::{PodRecord, Section};
@@ -16,20 +17,22 @@ pub(super) fn read<'de, A: MapAccess<'de>>(
     map: &mut A,
 ) -> Result<(), A::Error> {
     let start = record.bytes.len();
-    let mut spec = SpecFields(Entered::new(&mut record.bytes), told);
+    let mut account = AccountFields::default();
+    let mut spec = SpecFields(Entered::new(&mut record.bytes), told, &mut account);
     map.next_value_seed(Object(&mut spec))?;
     let Entered { sorted, wrong, containers, .. } = spec.0;
     if !sorted {
         sort_entries(&mut record.bytes, start);
     }
     record.cut(Section::Shape, start);
+    account.finish(record, told);
     if wrong || containers == 0 {
         record.malformed();
     }
     Ok(())
 }
 
-struct SpecFields<'x>(Entered<'x>, &'x mut Told);
+struct SpecFields<'x>(Entered<'x>, &'x mut Told, &'x mut AccountFields);
 
 /// Keys from here on are places in a table of facts.
 const FACTS: u8 = 16;
@@ -41,7 +44,10 @@ impl<'de> Fields<'de> for SpecFields<'_> {
             "initContainers" => 2,
             "containers" => 3,
             "ephemeralContainers" => 4,
-            _ => facts::place(facts::POD, name).map_or(0, |place| FACTS + place),
+            _ => match account::key(name) {
+                0 => facts::place(facts::POD, name).map_or(0, |place| FACTS + place),
+                key => key,
+            },
         }
     }
 
@@ -55,11 +61,12 @@ impl<'de> Fields<'de> for SpecFields<'_> {
             2 => Slot::InitContainer,
             3 => Slot::Container,
             4 => Slot::EphemeralContainer,
-            _ => {
+            FACTS.. => {
                 let node = &facts::POD[usize::from(key - FACTS)].1;
                 let wrong = &mut self.0.wrong;
                 return map.next_value_seed(Walk { node, told: self.1, of_pod: true, wrong });
             }
+            _ => return self.2.field(key, &mut self.0.wrong, map),
         };
         map.next_value_seed(List(&mut ContainerItems(&mut self.0, self.1, slot)))
     }
