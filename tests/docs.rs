@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use revisor::policy::profile::{ALL, ON_REQUEST, Profile};
 use revisor::rules::RuleId;
 use serde_json::Value;
 
@@ -65,6 +66,30 @@ fn readme_has_every_rule_with_its_severity() {
     for rule in RuleId::all() {
         let start = format!("| {rule} | {} |", rule.info().severity);
         assert!(readme.contains(&start), "README.md has no line that begins with `{start}`");
+    }
+}
+
+/// The comparison names rules. Some of them may be ones that this version does not have yet: profiles know them.
+#[test]
+#[expect(clippy::print_stdout, reason = "a notice for whoever runs the tests")]
+fn the_comparison_with_other_tools_names_rules() {
+    let readme = text("README.md");
+    let (_, table) = readme.split_once("\n## Beside other tools\n").unwrap();
+    let rows: Vec<_> =
+        table.lines().filter(|line| line.starts_with("| ")).take_while(|line| !line.is_empty()).collect();
+    assert!(rows.len() > 20);
+    let lines = ALL.iter().flat_map(Profile::lines).map(|line| line.id);
+    let planned: BTreeSet<_> = lines.chain(ON_REQUEST.iter().map(|(id, _)| *id)).collect();
+    for row in rows {
+        assert_eq!(row.matches(" | ").count(), 7, "{row}");
+        let first = row.split(" | ").next().unwrap();
+        let Some((_, named)) = first.split_once('(') else { continue };
+        for id in named.trim_end_matches(')').split(", ") {
+            assert!(planned.contains(id), "README.md compares {id}, which is no rule");
+            if RuleId::named(id).is_none() {
+                println!("notice: README.md compares {id}, which this version does not have");
+            }
+        }
     }
 }
 
