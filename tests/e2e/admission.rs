@@ -61,7 +61,7 @@ spec:
 #[ignore = "needs the real control plane (make e2e)"]
 fn a_namespace_is_covered_where_the_api_server_asks_and_opted_out_where_a_label_keeps_it_from_asking() {
     let (cluster, kubeconfig) = installed(ControlPlane::builder().kwok(false));
-    cluster.kubectl_ok(&["apply", "-f", &format!("{}/tier3-admission.yaml", deploy_folder())]);
+    cluster.kubectl_ok(&["apply", "-f", &format!("{}/tiers/3-admission.yaml", deploy_folder())]);
     let namespaces = ["covered", "opted-out", "other"];
     namespaces.iter().for_each(|name| cluster.create_namespace(name));
     label(&cluster, "opted-out", &["admission.gatekeeper.sh/ignore=no"]);

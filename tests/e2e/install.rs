@@ -41,7 +41,7 @@ const ROLES: [&str; 4] =
 /// Grants the tiers that are not installed with the operator.
 #[track_caller]
 fn grant_all_tiers(cluster: &ControlPlane) {
-    for file in ["tier2-rbac.yaml", "tier3-admission.yaml"] {
+    for file in ["tiers/2-rbac.yaml", "tiers/3-admission.yaml"] {
         cluster.kubectl_ok(&["apply", "-f", &format!("{}/{file}", deploy_folder())]);
     }
 }
