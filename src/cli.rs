@@ -8,6 +8,7 @@ mod connect;
 mod crd;
 mod rules;
 mod run;
+mod test;
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ enum Command {
     Run(run::Args),
     Audit(Box<audit::Args>),
     Rules(rules::Args),
+    Test(test::Args),
     Crd(crd::Args),
     Completions(completions::Args),
 }
@@ -130,6 +132,7 @@ pub fn main() -> Exit {
         Command::Run(args) => run::run(args),
         Command::Audit(args) => audit::run(*args, &mut streams),
         Command::Rules(args) => rules::run(args, &mut streams),
+        Command::Test(args) => test::run(args, &mut streams),
         Command::Crd(args) => crd::run(args, &mut streams),
         Command::Completions(args) => completions::run(args, &mut streams),
     };

@@ -1,8 +1,8 @@
 //! `revisor audit`: the operator's engine over files, or once over a live cluster.
 
 mod cluster;
-mod files;
-mod policies;
+pub(super) mod files;
+pub(super) mod policies;
 mod report;
 
 use std::path::PathBuf;
