@@ -5,7 +5,7 @@ pub mod default_deny_egress;
 pub mod default_deny_ingress;
 pub mod namespace_opted_out;
 pub mod no_workloads_in_default_namespace;
-mod pod_security;
+pub(super) mod pod_security;
 pub mod pod_security_enforced;
 pub mod pod_security_labels_valid;
 pub mod pod_security_version_pinned;
