@@ -40,7 +40,7 @@ fn unconfined(pod: &PodShape, _: Minor) -> Option<Fault<'_>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{faults, pod};
+    use super::super::testing::{annotated, faults, pod};
     use super::*;
 
     #[test]
@@ -52,17 +52,14 @@ mod tests {
             assert_eq!(faults(Level::Baseline, u64::MAX, &pod(spec)), "", "{spec}");
         }
         for (value, fault) in [
-            ("''", ""),
+            ("", ""),
             ("runtime/default", ""),
             ("localhost/mine", ""),
             ("unconfined", "forbidden AppArmor profile (annotation \"app\": unconfined)"),
             ("Runtime/Default", "forbidden AppArmor profile (annotation \"app\": Runtime/Default)"),
         ] {
-            let annotated = format!(
-                "metadata: {{name: p, annotations: {{container.apparmor.security.beta.kubernetes.io/app: {value}}}}}\n\
-                 spec: {{containers: [{{name: app, image: a}}]}}\n"
-            );
-            assert_eq!(faults(Level::Baseline, u64::MAX, &annotated), fault, "{value}");
+            let key = "container.apparmor.security.beta.kubernetes.io/app";
+            assert_eq!(annotated(u64::MAX, key, value), fault, "{value}");
         }
     }
 

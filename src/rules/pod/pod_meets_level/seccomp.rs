@@ -72,7 +72,7 @@ fn not_confined(pod: &PodShape, _: Minor) -> Option<Fault<'_>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{container, faults, pod};
+    use super::super::testing::{annotated, container, faults, pod, restricted};
     use super::*;
 
     #[test]
@@ -87,13 +87,7 @@ mod tests {
 
     #[test]
     fn annotations_count_until_v1_18_and_only_those_of_containers_that_are_there() {
-        let of = |minor, key: &str, value: &str| {
-            let text = format!(
-                "metadata: {{name: p, annotations: {{{key}: {value}}}}}\n\
-                 spec: {{containers: [{{name: app, image: a}}]}}\n"
-            );
-            faults(Level::Baseline, minor, &text)
-        };
+        let of = annotated;
         let (of_pod, of_app, of_nobody) = (
             "seccomp.security.alpha.kubernetes.io/pod",
             "container.seccomp.security.alpha.kubernetes.io/app",
@@ -105,18 +99,14 @@ mod tests {
         for fine in ["runtime/default", "docker/default", "localhost/mine"] {
             assert_eq!((of(18, of_pod, fine), of(18, of_app, fine)), Default::default(), "{fine}");
         }
-        assert_eq!(of(18, of_app, "''"), "seccompProfile (annotation \"app\": \"\")");
+        assert_eq!(of(18, of_app, ""), "seccompProfile (annotation \"app\": \"\")");
     }
 
     #[test]
     fn restricted_wants_a_profile_for_every_container_since_v1_19() {
         let of = |minor, of_the_pod: &str, of_the_container: &str| {
-            let text = format!(
-                "metadata: {{name: p}}\nspec:\n  securityContext: {{runAsNonRoot: true, {of_the_pod}}}\n  \
-                 containers:\n  - name: app\n    image: a\n    securityContext: {{allowPrivilegeEscalation: false, \
-                 capabilities: {{drop: [ALL]}}, {of_the_container}}}\n"
-            );
-            faults(Level::Restricted, minor, &text)
+            let context = format!("securityContext: {{runAsNonRoot: true, {of_the_pod}}}");
+            faults(Level::Restricted, minor, &restricted(&context, of_the_container))
         };
         let (good, bad) = ("seccompProfile: {type: RuntimeDefault}", "seccompProfile: {type: Unconfined}");
         assert_eq!((of(37, good, ""), of(37, "", good), of(18, "", "")), Default::default());
