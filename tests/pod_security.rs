@@ -64,7 +64,8 @@ fn judge(folder: &Path, level: &str, version: &str) -> BTreeMap<String, (String,
 
 /// The names in a folder, without their extension where it is this one.
 fn names(folder: &Path, extension: &str) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let entries =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<_> =
         entries.filter_map(|name| name.strip_suffix(extension).map(str::to_owned)).collect();
     names.sort();
@@ -119,7 +120,8 @@ fn module() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let versions = fs::read_to_string(root.join("testkit/controlplane/kubernetes/go.mod")).unwrap();
     let mut words = versions.lines().map(str::split_whitespace);
-    let version = words.find_map(|mut words| (words.next()? == "k8s.io/pod-security-admission").then(|| words.next())?);
+    let version = words
+        .find_map(|mut words| (words.next()? == "k8s.io/pod-security-admission").then(|| words.next())?);
     let cache = Command::new("go").args(["env", "GOMODCACHE"]).output().unwrap();
     let cache = String::from_utf8(cache.stdout).unwrap();
     Path::new(cache.trim()).join(format!("k8s.io/pod-security-admission@{}", version.unwrap()))

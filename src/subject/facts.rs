@@ -19,15 +19,15 @@ pub enum Fact {
     /// A volume that Pod Security "restricted" does not allow: `<source>=<volume>`, `hostPath=data`; `unknown=data`
     /// for one whose source is none that is known
     Volume = 3,
-    /// The path of a hostPath volume that some container mounts writable
+    /// The path of a hostPath volume that is not mounted read-only wherever it is mounted
     WritableHostPath = 4,
-    /// The path of a hostPath volume that is mounted read-only or not at all
+    /// The path of a hostPath volume that is mounted, and read-only everywhere
     HostPath = 5,
-    /// `serviceAccountName`, where it is another one than `default`
+    /// `serviceAccountName` is another one than `default`; not its name
     ServiceAccount = 6,
     /// `automountServiceAccountToken`
     AutomountToken = 7,
-    /// `hostNetwork`
+    /// `hostNetwork`, where it is true
     HostNetwork = 8,
     /// `hostPID`
     HostPid = 9,

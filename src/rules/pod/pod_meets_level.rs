@@ -189,7 +189,8 @@ mod tests {
             "violates \"baseline:latest\": privileged (container \"app\"), \
              seccompProfile (container \"app\": Unconfined)"
         );
-        let (_, text) = pod_explained::<PodMeetsLevel>(r#"{"level": "restricted", "version": "v1.7"}"#, &pod(""));
+        let (_, text) =
+            pod_explained::<PodMeetsLevel>(r#"{"level": "restricted", "version": "v1.7"}"#, &pod(""));
         assert_eq!(text, "violates \"restricted:v1.7\": runAsNonRoot != true (container \"app\": not set)");
     }
 

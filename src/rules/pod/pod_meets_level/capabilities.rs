@@ -43,12 +43,13 @@ const DEFAULT: [&str; 13] = [
 ];
 
 /// Containers that add what is not allowed, and what.
-fn adding(pod: &PodShape, allowed: &'static [&'static str]) -> Detail<'_> {
-    let added = move |facts: &Facts| {
-        facts.all(Fact::AddedCapability).filter(move |capability| !allowed.contains(capability))
-    };
-    Detail::of_containers(containers(pod, |facts| added(facts).next().is_some()))
-        .with(pod.containers().flat_map(|container| added(container.facts())))
+fn adding<'a>(pod: &'a PodShape, allowed: &'static [&'static str]) -> Detail<'a> {
+    Detail::of_containers(containers(pod, |facts| added(facts, allowed).next().is_some()))
+        .with(pod.containers().flat_map(|container| added(container.facts(), allowed)))
+}
+
+fn added<'a>(facts: &'a Facts, allowed: &'static [&'static str]) -> impl Iterator<Item = &'a str> {
+    facts.all(Fact::AddedCapability).filter(move |capability| !allowed.contains(capability))
 }
 
 fn beyond_the_default(pod: &PodShape, _: Minor) -> Option<Fault<'_>> {
@@ -56,7 +57,8 @@ fn beyond_the_default(pod: &PodShape, _: Minor) -> Option<Fault<'_>> {
 }
 
 fn not_all_dropped(pod: &PodShape, _: Minor) -> Option<Fault<'_>> {
-    let keeps_some = |facts: &Facts| !facts.all(Fact::DroppedCapability).any(|capability| capability == "ALL");
+    let keeps_some =
+        |facts: &Facts| !facts.all(Fact::DroppedCapability).any(|capability| capability == "ALL");
     let keeping = Detail::of_containers(containers(pod, keeps_some)).with(["ALL not dropped"]);
     Fault::of("unrestricted capabilities", [keeping, adding(pod, &["NET_BIND_SERVICE"])])
 }

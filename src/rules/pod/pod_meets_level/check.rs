@@ -2,8 +2,8 @@
 
 use super::fault::Fault;
 use super::{
-    app_armor, capabilities, host_namespaces, host_ports, host_process, probe_hosts, proc_mount, run_as, seccomp,
-    selinux, sysctls, volumes,
+    app_armor, capabilities, host_namespaces, host_ports, host_process, probe_hosts, proc_mount, run_as,
+    seccomp, selinux, sysctls, volumes,
 };
 use super::{privilege_escalation, privileged};
 use crate::rules::namespace::pod_security::Level;
@@ -99,7 +99,9 @@ pub(super) fn containers<'a>(
     pod: &'a PodShape,
     mut holds: impl FnMut(&'a Facts) -> bool,
 ) -> impl Iterator<Item = &'a str> {
-    pod.containers().filter(move |container: &&'a ImageUse| holds(container.facts())).map(|container| &*container.name)
+    pod.containers()
+        .filter(move |container: &&'a ImageUse| holds(container.facts()))
+        .map(|container| &*container.name)
 }
 
 /// The entry of a list that grew from version to version.

@@ -16,8 +16,7 @@ pub(super) static HOST_NAMESPACES: Check = Check {
 };
 
 fn shared(pod: &PodShape, _: Minor) -> Option<Fault<'_>> {
-    let fields =
-        [(Fact::HostNetwork, "hostNetwork"), (Fact::HostPid, "hostPID"), (Fact::HostIpc, "hostIPC")];
+    let fields = [(Fact::HostNetwork, "hostNetwork"), (Fact::HostPid, "hostPID"), (Fact::HostIpc, "hostIPC")];
     let set = fields.into_iter().filter(|(fact, _)| pod.facts().is(*fact)).map(|(_, name)| name);
     Fault::of("host namespaces", [Detail::default().with(set)])
 }

@@ -6,14 +6,8 @@ use crate::rules::namespace::pod_security::Level;
 use crate::subject::facts::Fact;
 use crate::subject::pod::PodShape;
 
-pub(super) static HOST_PORTS: Check = Check {
-    id: "hostPorts",
-    level: Level::Baseline,
-    since: 0,
-    lets_off: None,
-    overrides: None,
-    find: taken,
-};
+pub(super) static HOST_PORTS: Check =
+    Check { id: "hostPorts", level: Level::Baseline, since: 0, lets_off: None, overrides: None, find: taken };
 
 fn taken(pod: &PodShape, _: Minor) -> Option<Fault<'_>> {
     let ports = pod.containers().flat_map(|container| container.facts().all(Fact::HostPort));

@@ -29,7 +29,8 @@ mod tests {
     #[test]
     fn only_a_written_false_is_enough_since_v1_8() {
         let fails = |minor, written| {
-            reasons(Level::Restricted, minor, &container(written)).contains("allowPrivilegeEscalation != false")
+            reasons(Level::Restricted, minor, &container(written))
+                .contains("allowPrivilegeEscalation != false")
         };
         assert!(!fails(u64::MAX, "allowPrivilegeEscalation: false"));
         assert!(fails(u64::MAX, "allowPrivilegeEscalation: true") && fails(8, "") && !fails(7, ""));

@@ -26,10 +26,13 @@ pub(super) static PROC_MOUNT_RESTRICTED: Check = Check {
 };
 
 fn unmasked(pod: &PodShape, _: Minor) -> Option<Fault<'_>> {
-    let mount = |facts: &Facts| facts.text(Fact::ProcMount).filter(|mount| *mount != "Default");
-    let detail = Detail::of_containers(containers(pod, |facts| mount(facts).is_some()))
-        .with(pod.containers().filter_map(|container| mount(container.facts())));
+    let detail = Detail::of_containers(containers(pod, |facts| other_mount(facts).is_some()))
+        .with(pod.containers().filter_map(|container| other_mount(container.facts())));
     Fault::of("procMount", [detail])
+}
+
+fn other_mount(facts: &Facts) -> Option<&str> {
+    facts.text(Fact::ProcMount).filter(|mount| *mount != "Default")
 }
 
 #[cfg(test)]

@@ -75,7 +75,8 @@ mod tests {
 
     #[test]
     fn user_0_is_refused_since_v1_23_and_any_other_or_none_is_fine() {
-        let root = |minor| found(minor, "securityContext: {runAsNonRoot: true, runAsUser: 0}", "runAsUser: 1000");
+        let root =
+            |minor| found(minor, "securityContext: {runAsNonRoot: true, runAsUser: 0}", "runAsUser: 1000");
         assert_eq!((&*root(23), &*root(22)), ("runAsUser=0 (pod)", ""));
         let in_one = found(37, "securityContext: {runAsNonRoot: true, runAsUser: 1000}", "runAsUser: 0");
         assert_eq!(in_one, "runAsUser=0 (container \"app\")");

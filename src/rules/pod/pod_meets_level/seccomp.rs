@@ -47,7 +47,8 @@ fn unconfined(pod: &PodShape, minor: Minor) -> Option<Fault<'_>> {
         return Fault::of(REASON, [bad_types(pod)]);
     }
     let annotations = || pod.facts().all(Fact::SeccompAnnotation).filter_map(|it| bad_annotation(pod, it));
-    let of_containers = annotations().map(|(container, _)| container).filter(|container| !container.is_empty());
+    let of_containers =
+        annotations().map(|(container, _)| container).filter(|container| !container.is_empty());
     let old = Detail::of("annotation", of_containers)
         .and_pod(annotations().any(|(container, _)| container.is_empty()))
         .with(annotations().map(|(_, profile)| profile));
@@ -59,7 +60,8 @@ fn unconfined(pod: &PodShape, minor: Minor) -> Option<Fault<'_>> {
 fn bad_annotation<'a>(pod: &PodShape, annotation: &'a str) -> Option<(&'a str, &'a str)> {
     let (container, profile) = annotation.split_once('=')?;
     let counts = container.is_empty() || pod.containers().any(|named| &*named.name == container);
-    let allowed = matches!(profile, "runtime/default" | "docker/default") || profile.starts_with("localhost/");
+    let allowed =
+        matches!(profile, "runtime/default" | "docker/default") || profile.starts_with("localhost/");
     (counts && !allowed).then_some((container, profile))
 }
 
@@ -78,7 +80,10 @@ mod tests {
     #[test]
     fn baseline_refuses_unconfined_and_takes_silence() {
         let of = |minor, written| faults(Level::Baseline, minor, &container(written));
-        assert_eq!(of(19, "seccompProfile: {type: Unconfined}"), "seccompProfile (container \"app\": Unconfined)");
+        assert_eq!(
+            of(19, "seccompProfile: {type: Unconfined}"),
+            "seccompProfile (container \"app\": Unconfined)"
+        );
         assert_eq!(of(18, "seccompProfile: {type: Unconfined}"), "");
         for fine in ["", "seccompProfile: {type: RuntimeDefault}", "seccompProfile: {type: Localhost}"] {
             assert_eq!(of(37, fine), "", "{fine}");

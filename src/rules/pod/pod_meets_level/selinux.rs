@@ -48,7 +48,11 @@ mod tests {
     #[test]
     fn types_of_containers_may_be_chosen_and_that_of_engines_since_v1_31() {
         let of = |minor, word| {
-            faults(Level::Baseline, minor, &container(&format!("seLinuxOptions: {{type: {word}, level: 's0'}}")))
+            faults(
+                Level::Baseline,
+                minor,
+                &container(&format!("seLinuxOptions: {{type: {word}, level: 's0'}}")),
+            )
         };
         for word in ["container_t", "container_init_t", "container_kvm_t", "''"] {
             assert_eq!(of(0, word), "", "{word}");

@@ -48,7 +48,10 @@ mod tests {
 
     fn found(level: Level, minor: Minor, source: &str) -> String {
         let all = faults(level, minor, &pod(&format!("volumes: [{{name: v, {source}}}]\n")));
-        all.split(')').map(|fault| fault.trim_start_matches(", ")).filter(|fault| fault.contains("volume")).collect()
+        all.split(')')
+            .map(|fault| fault.trim_start_matches(", "))
+            .filter(|fault| fault.contains("volume"))
+            .collect()
     }
 
     #[test]
