@@ -48,9 +48,9 @@ gates: ## what a pod may cost, in instructions and allocations; never in times
 	$(CARGO) test --release --locked --test performance $(TEST_FLAGS)
 
 .PHONY: e2e
-e2e: ## the tests against a real control plane (also needs Go 1.26; builds it once)
+e2e: ## the tests against a real control plane (also needs Go 1.26; builds it once) and in a browser
 	testkit/controlplane/build
-	$(CARGO) test --workspace --locked --test '*' $(TEST_FLAGS) -- --ignored
+	BROWSER="$$(tools/browser)" $(CARGO) test --workspace --locked --test '*' $(TEST_FLAGS) -- --ignored
 
 .PHONY: bench
 bench: ## the benchmarks; figures go to docs/performance.md

@@ -111,7 +111,7 @@ impl Auditor {
             feed,
             inventory: Inventory::default(),
             namespaces: Namespaces::default(),
-            objects: ClusterObjects::default(),
+            objects: ClusterObjects::of(feed == Feed::Input(false)),
             plan: Plan::default(),
             kinds: Kinds::default(),
             unsupported: Vec::new(),

@@ -20,6 +20,7 @@ pub(super) struct ClusterObjects {
     reaching_all: Objects,
     rbac: Objects,
     denied: Box<[Resource]>,
+    partial: bool,
     /// Of kinds that are being told again: what was not told yet.
     untold: HashMap<Resource, HashSet<Key>>,
     /// What namespaces share, as it was when it was last asked for.
@@ -51,6 +52,11 @@ fn is_rbac(kind: Resource) -> bool {
 }
 
 impl ClusterObjects {
+    /// Of a whole cluster, or of some objects.
+    pub(super) fn of(partial: bool) -> Self {
+        Self { partial, stale: partial, ..Self::default() }
+    }
+
     /// Takes in an object, wherever it lies.
     pub(super) fn apply(&mut self, facts: ObjectFacts, namespaces: &mut Namespaces) {
         let (kind, namespace, name) = (facts.kind, &facts.namespace, &facts.name);
@@ -165,6 +171,7 @@ impl ClusterObjects {
                 objects: self.shared.clone(),
                 reaching_all: self.reaching_all.clone(),
                 denied: self.denied.clone(),
+                partial: self.partial,
             };
             self.facts = Arc::new(facts);
         }

@@ -81,8 +81,7 @@ fn limits(value: &Value) -> Option<bool> {
     let mut limits_containers = false;
     for item in list(spec(value)?, "limits")? {
         item.as_object()?;
-        let named =
-            |key: &str| Some(part(item, key).map_or(Some(false), |it| Some(!it.as_object()?.is_empty()))?);
+        let named = |key: &str| part(item, key).map_or(Some(false), |it| Some(!it.as_object()?.is_empty()));
         let some = named("default")? || named("max")?;
         limits_containers |= some && super::selector::text(item, "type")? == "Container";
     }

@@ -53,6 +53,7 @@ impl AuditReport {
             policies: self.policies.clone(),
             summary,
             results: self.results.iter().filter(|row| listed.lists(row.verdict)).cloned().collect(),
+            begins: self.begins.clone(),
         })
     }
 }
@@ -133,6 +134,7 @@ impl Gathering {
             policies: policies.iter().map(|policy| AppliedPolicy::from(&**policy)).collect(),
             summary,
             results,
+            begins: None,
         }
     }
 }

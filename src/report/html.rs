@@ -11,6 +11,7 @@ use crate::rules::RuleId;
 use super::escape::{MESSAGE_LIMIT, NAME_LIMIT, visible_within};
 use super::result::{AuditReport, AuditResult};
 use super::row;
+use super::words::Counted;
 
 const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
@@ -50,9 +51,13 @@ fn about(text: &mut String, report: &AuditReport) {
     add(
         text,
         format_args!(
-            "<p class=\"about\">Judged at <time datetime=\"{0}\">{0}</time> by Revisor {1}: {2} image uses, {3} images, \
-             {4} namespaces.</p>\n",
-            report.observed_at, report.tool.version, summary.image_uses, summary.images, summary.namespaces,
+            "<p class=\"about\">Judged at <time datetime=\"{}\">{}</time> by Revisor {}: {} of {}, {}.</p>\n",
+            report.observed_at,
+            row::instant(report),
+            report.tool.version,
+            Counted(summary.image_uses, "use"),
+            Counted(summary.images, "image"),
+            Counted(summary.namespaces, "namespace"),
         ),
     );
     for policy in &report.policies {

@@ -6,8 +6,9 @@ use crate::decode::manifest::places::{Places, Wanted};
 use super::result::{AuditReport, AuditResult, Place};
 
 /// Gives every row the place of its field, where the input has one. A namespace without an object of its own is
-/// where its first object is; what is about the whole input is where that begins.
+/// where its first object is; what is about the whole input is nowhere.
 pub fn locate(report: &mut AuditReport, places: &Places) {
+    report.begins = places.first().map(Place::from);
     for row in &mut report.results {
         row.located = located(row, places);
     }
@@ -15,8 +16,7 @@ pub fn locate(report: &mut AuditReport, places: &Places) {
 
 fn located(row: &AuditResult, places: &Places) -> Option<Place> {
     let Some(object) = &row.source else {
-        let of_namespace = row.namespace.as_deref().and_then(|name| places.namespace(name));
-        return of_namespace.or(places.first()).map(Place::from);
+        return places.namespace(row.namespace.as_deref()?).map(Place::from);
     };
     let source = Source { file: object.file.as_str().into(), line: object.line };
     let wanted = Wanted {
@@ -75,8 +75,11 @@ mod tests {
             .skew("nginx:1", &[("a", 1)]);
         let mut report = report(&world.snapshot(), Listed::Findings, |_, _| {});
         locate(&mut report, &reader.places.unwrap());
-        let lines = report.results.iter().map(|row| (&*row.subject.kind, row.place().unwrap().line));
-        assert_eq!(lines.collect::<Vec<_>>(), [("Image", 12), ("Namespace", 12), ("Pod", 18), ("Pod", 12)]);
-        assert!(report.results[0].source.is_none(), "JSON says nothing of this");
+        let lines =
+            report.results.iter().map(|row| (&*row.subject.kind, row.place().map(|place| place.line)));
+        let expected = [("Image", None), ("Namespace", Some(12)), ("Pod", Some(18)), ("Pod", Some(12))];
+        assert_eq!(lines.collect::<Vec<_>>(), expected);
+        assert_eq!(report.begins.map(|place| place.line), Some(12));
+        assert!(report.results[1].source.is_none(), "JSON says nothing of this");
     }
 }

@@ -22,7 +22,7 @@ pub fn markdown(report: &AuditReport) -> String {
         "{} in {}, judged at {} by {}.\n",
         Counted(report.summary.image_uses, "image use"),
         Counted(report.summary.namespaces, "namespace"),
-        report.observed_at,
+        row::instant(report),
         inline(&row::policies(report)),
     ));
     if report.summary.incomplete {
@@ -166,7 +166,7 @@ mod tests {
         report.summary.malformed = 0;
         let text = markdown(&report);
         let start = "<!-- revisor audit -->\n## Revisor: 1 violation (1 critical), 1 unknown, 1 exempt\n\n\
-            7 image uses in 1 namespace, judged at 2026-11-18T12:06:40Z by policy baseline (generation 4).\n\n\
+            7 image uses in 1 namespace, judged at 2026-11-18 12:06:40 UTC by policy baseline (generation 4).\n\n\
             | Severity | Object | Rule | Why | Where |\n|---|---|---|---|---|\n\
             | critical | Deployment `team-a/b`, container app: `evil.test/x:1` | TrustedRegistry | `evil.test/x` is in \
             none of the trusted repositories | `deploy/web.yaml:12` |\n| unknown | Deployment `team-a/a`, ";

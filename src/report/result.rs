@@ -311,6 +311,9 @@ pub struct AuditReport {
     pub summary: Summary,
     /// The rows, in a fixed order: namespace, subject, container, image, rule, policy.
     pub results: Vec<AuditResult>,
+    /// Where the first object stands, where places were looked for; no part of the JSON.
+    #[serde(skip)]
+    pub begins: Option<Place>,
 }
 
 impl AuditReport {

@@ -130,6 +130,11 @@ pub(super) fn counts(report: &AuditReport) -> String {
     text
 }
 
+/// When everything was judged: `2026-11-18 12:06:40 UTC`.
+pub(super) fn instant(report: &AuditReport) -> String {
+    report.observed_at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
 /// `policy baseline (generation 4)`, `policies a and b`.
 pub(super) fn policies(report: &AuditReport) -> String {
     let names: Vec<_> = report

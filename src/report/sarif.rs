@@ -20,7 +20,7 @@ const FINGERPRINT: &str = "revisorFindingId/v1";
 pub fn sarif(report: &AuditReport, folder: Option<&str>) -> Value {
     let rules: Vec<_> = RuleId::all().map(|rule| descriptor(rule.info())).collect();
     let listed = report.results.iter().filter(|row| !matches!(row.verdict, Shown::Pass | Shown::Na));
-    let results: Vec<_> = listed.map(|row| result(row, folder)).collect();
+    let results: Vec<_> = listed.map(|row| result(row, report.begins.as_ref(), folder)).collect();
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -110,7 +110,7 @@ fn help_markdown(info: &RuleInfo) -> String {
     text
 }
 
-fn result(row: &AuditResult, folder: Option<&str>) -> Value {
+fn result(row: &AuditResult, begins: Option<&Place>, folder: Option<&str>) -> Value {
     // What is no failure has no level: the standard says so, and a reader would take one for a verdict.
     let (kind, level) = match row.verdict {
         Shown::Unknown => ("open", "none"),
@@ -121,7 +121,7 @@ fn result(row: &AuditResult, folder: Option<&str>) -> Value {
         "kind": kind,
         "level": level,
         "message": {"text": sentence(row)},
-        "locations": [location(row, folder)],
+        "locations": [location(row, begins, folder)],
         "partialFingerprints": {FINGERPRINT: row.id},
         "properties": properties(row),
     });
@@ -167,7 +167,9 @@ fn properties(row: &AuditResult) -> Value {
     properties
 }
 
-fn location(row: &AuditResult, folder: Option<&str>) -> Value {
+/// Code scanners refuse a whole log for one result without a place, so what is about the whole input is where that
+/// begins.
+fn location(row: &AuditResult, begins: Option<&Place>, folder: Option<&str>) -> Value {
     let mut parts = vec![];
     parts.extend(row.namespace.as_deref().filter(|_| row.subject.kind != "Namespace"));
     parts.extend([&*row.subject.kind, &*row.subject.name]);
@@ -178,7 +180,7 @@ fn location(row: &AuditResult, folder: Option<&str>) -> Value {
         "fullyQualifiedName": visible_within(&path, IMAGE_LIMIT),
         "kind": "resource",
     }]});
-    if let Some(Place { file, line }) = row.place() {
+    if let Some(Place { file, line }) = row.place().or(begins) {
         location["physicalLocation"] = json!({
             "artifactLocation": artifact(file, folder),
             "region": {"startLine": (*line).max(1)},

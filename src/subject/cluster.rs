@@ -12,8 +12,10 @@ pub struct ClusterFacts {
     pub objects: Objects,
     /// Bindings, also those inside namespaces, that reach the service accounts of every namespace.
     pub reaching_all: Objects,
-    /// What may not be read.
+    /// What is there and may not be read.
     pub denied: Box<[Resource]>,
+    /// Some objects were given, not the whole cluster: what is absent may be there all the same.
+    pub partial: bool,
 }
 
 /// The cluster as a subject of its own.

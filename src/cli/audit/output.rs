@@ -140,7 +140,11 @@ pub(super) fn write(file: &Path, text: &str) -> io::Result<()> {
     name.push(target.file_name().unwrap_or_default());
     name.push(format!(".{}.new", std::process::id()));
     let new = folder_of(&target).join(name);
-    let written = File::create_new(&new).and_then(|mut file| {
+    let created = File::create_new(&new).map_err(|error| {
+        let folder = folder_of(&target).display();
+        io::Error::new(error.kind(), format!("no new file can be written to {folder}: {error}"))
+    });
+    let written = created.and_then(|mut file| {
         file.write_all(text.as_bytes())?;
         if let Some(former) = &former {
             file.set_permissions(former.permissions())?;

@@ -70,6 +70,9 @@ pub(super) fn write(
     report.summary.incomplete = !input.all_read;
     if report.summary.incomplete && report.is_about_nothing() {
         // The errors are told; a report of nothing would look clean.
+        if ask.outputs.iter().any(|output| output.file.is_some()) {
+            streams.note("nothing could be audited, so no file is written");
+        }
         return Ok(Outcome::Clean);
     }
     if let Some(places) = &input.places {

@@ -98,7 +98,23 @@ fn services_are_read_as_the_api_server_would_default_them() {
     assert_eq!(service(json!({"type": "ExternalName"})).exposed, Exposed::No);
     assert_eq!(service(json!({"type": "NodePort"})).exposed, Exposed::NodePort);
     assert!(service(json!({"externalIPs": ["192.0.2.1"]})).external_ips);
+    assert!(!service(json!({"type": "ExternalName", "externalIPs": ["192.0.2.1"]})).external_ips);
     assert!(malformed(Resource::Services, json!({"spec": {"type": 1}})));
+}
+
+#[test]
+fn the_class_of_an_ingress_is_its_annotation_before_its_field() {
+    let ingress = |rest: Value| match object(Resource::Ingresses, rest).content {
+        Content::Ingress(ingress) => ingress,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(&*ingress(json!({"spec": {"ingressClassName": "nginx"}})).class, "nginx");
+    assert_eq!(&*ingress(json!({})).class, "");
+    let annotations = json!({"kubernetes.io/ingress.class": "old"});
+    let metadata = json!({"name": "x", "namespace": "team-a", "annotations": annotations});
+    let both = json!({"metadata": metadata, "spec": {"ingressClassName": "nginx"}});
+    assert_eq!(&*ingress(both).class, "old");
+    assert!(malformed(Resource::Ingresses, json!({"spec": {"ingressClassName": 1}})));
 }
 
 #[test]
@@ -114,6 +130,7 @@ fn a_webhook_sees_pods_when_some_rule_of_it_says_so() {
     };
     let rule = |groups: &str, resources: &str, operations: &str, scope: &str| json!({"apiGroups": [groups], "apiVersions": ["v1"], "resources": [resources], "operations": [operations], "scope": scope});
     assert!(pods(rule("", "pods", "CREATE", "*")) && pods(rule("*", "*", "*", "Namespaced")));
+    assert!(pods(rule("", "pods/*", "CREATE", "*")), "the authors of the API read it so");
     assert!(!pods(rule("apps", "pods", "CREATE", "*")));
     assert!(!pods(rule("", "pods/exec", "CREATE", "*")));
     assert!(!pods(rule("", "pods", "DELETE", "*")));

@@ -52,6 +52,12 @@
   }
 
   function recall() {
+    var target = document.getElementById(location.hash.slice(1));
+    if (target !== null) {
+      // A link to a rule or a row: the filters stay as they are.
+      if (target.tagName === "DETAILS") { target.open = true; target.scrollIntoView(); }
+      if (shown.textContent !== "") { return; }
+    }
     var state = new URLSearchParams(location.hash.slice(1));
     names.forEach(function (name) {
       form.elements[name].value = state.has(name) ? "=" + state.get(name) : "";

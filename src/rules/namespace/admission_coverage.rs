@@ -10,7 +10,7 @@ use crate::subject::Resource;
 use crate::subject::admission::{AdmissionBinding, Matching, Webhook};
 use crate::subject::namespace::NamespaceSubject;
 use crate::subject::objects::{Content, ObjectFacts};
-use crate::verdict::{Note, Reason, Severity, Verdict};
+use crate::verdict::{Note, Reason, Severity, Verdict, reason};
 
 rule_settings! {
     /// Every admission webhook and every ValidatingAdmissionPolicyBinding that is named here is there and is asked when
@@ -217,6 +217,14 @@ fn rank(asked: &Asked<'_>) -> u8 {
     asked.gap.as_ref().map_or(0, |gap| 1 + u8::from(gap.is_open))
 }
 
+/// Of manifests of an application, nobody expects that they bring the cluster's admission control with them.
+fn not_installed(subject: &NamespaceSubject<'_>, what: fmt::Arguments<'_>, note: &mut Note<'_>) -> Verdict {
+    match subject.facts.beyond.cluster.partial {
+        true => note.not_applicable(reason::NOT_IN_INPUT, format_args!("{what} among the objects given")),
+        false => note.fail("NotInstalled", what),
+    }
+}
+
 const WEBHOOKS: [Resource; 2] = [Resource::ValidatingWebhooks, Resource::MutatingWebhooks];
 
 impl AdmissionCoverage {
@@ -251,7 +259,7 @@ impl AdmissionCoverage {
         if let Some(Demand { kind, glob, .. }) = demands.iter().find(|demand| demand.best.is_none()) {
             return match self.garbled(subject) {
                 Some(object) => unreadable(object, note),
-                None => note.fail("NotInstalled", format_args!("there is no {kind} {glob}")),
+                None => not_installed(subject, format_args!("there is no {kind} {glob}"), note),
             };
         }
         for asked in demands.iter().filter_map(|demand| demand.best.as_ref()) {
@@ -269,11 +277,10 @@ impl AdmissionCoverage {
         let Some(best) = asked.iter().min_by_key(|asked| rank(asked)) else {
             return match self.garbled(subject) {
                 Some(object) => unreadable(object, note),
-                None => note.fail(
-                    "NotInstalled",
-                    format_args!(
-                        "there is no validating webhook and no ValidatingAdmissionPolicyBinding in the cluster"
-                    ),
+                None => not_installed(
+                    subject,
+                    format_args!("there is no validating webhook and no ValidatingAdmissionPolicyBinding"),
+                    note,
                 ),
             };
         };

@@ -123,7 +123,7 @@ mod tests {
             (elsewhere, Verdict::Pass),
             (Grantee::User("anna".into()), Verdict::Pass),
         ] {
-            let binding = binding(Resource::ClusterRoleBindings, "b", ROLE, &[grantee.clone()]);
+            let binding = binding(Resource::ClusterRoleBindings, "b", ROLE, std::slice::from_ref(&grantee));
             let found = surrounded::<NoClusterAdminRoleBinding>("{}", vec![binding]).0;
             assert_eq!(found, verdict, "{grantee:?}");
         }

@@ -3,6 +3,8 @@
 use super::*;
 use crate::rules::testing::{beyond, namespace, namespace_explained, object, settings_error};
 use crate::subject::admission::AdmissionPolicy;
+use crate::subject::cluster::ClusterFacts;
+use crate::subject::namespace::Beyond;
 use crate::subject::selector::{LabelSelector, Requirement, Test};
 
 fn matching() -> Matching {
@@ -168,6 +170,20 @@ fn a_configuration_that_cannot_be_read_may_be_the_one_that_is_missing() {
     let policy = object(Resource::AdmissionPolicies, "p", Content::Malformed);
     let binding = bound(matching(), matching(), true, false).swap_remove(0);
     assert_eq!(verdict(BOUND, vec![binding, policy]), unknown);
+}
+
+#[test]
+fn among_some_objects_nobody_expects_the_clusters_admission_control() {
+    let mut facts = namespace(&[], &[]);
+    facts.beyond = Beyond {
+        cluster: ClusterFacts { partial: true, ..ClusterFacts::default() }.into(),
+        ..Beyond::default()
+    }
+    .into();
+    for settings in [NAMED, BOUND, "{}"] {
+        let verdict = namespace_explained::<AdmissionCoverage>(settings, &facts).0;
+        assert_eq!(verdict, Verdict::NotApplicable("NotInInput"), "{settings}");
+    }
 }
 
 #[test]
