@@ -2,6 +2,7 @@
 
 pub mod columns;
 mod conditions;
+pub mod controls;
 pub mod csv;
 pub mod escape;
 pub mod event;
@@ -18,6 +19,7 @@ pub mod namespace_audit;
 mod namespace_series;
 pub mod operational;
 pub mod policies;
+pub mod profiles;
 pub mod result;
 mod row;
 pub mod rules;

@@ -76,7 +76,7 @@ fn cells(row: &AuditResult, observed_at: &str) -> [String; HEADER.len()] {
 }
 
 /// Adds one record.
-fn record<const N: usize>(text: &mut String, cells: [String; N]) {
+pub(super) fn record<const N: usize>(text: &mut String, cells: [String; N]) {
     for (index, cell) in cells.into_iter().enumerate() {
         if index > 0 {
             text.push(',');

@@ -102,7 +102,7 @@ impl Gathering {
     ) -> AuditReport {
         let mut summary = Summary {
             namespaces: seen.namespaces,
-            image_uses: seen.image_uses,
+            image_uses: seen.parts.image_uses,
             images: seen.images,
             malformed: seen.malformed,
             unsupported: seen.unsupported,

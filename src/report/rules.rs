@@ -266,7 +266,7 @@ pub(super) fn prose(text: &str) -> String {
 }
 
 /// Text of a cell of a table.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     markdown(text).replace('|', "\\|")
 }
 

@@ -4,6 +4,7 @@ use std::io;
 
 use jiff::Timestamp;
 
+use super::by_control::ByControl;
 use super::output::{self, Format, Lists, Output};
 use super::{Input, Verdicts};
 use crate::auditor::Auditor;
@@ -26,6 +27,7 @@ use crate::verdict::Severity;
 pub(super) struct Ask<'a> {
     pub(super) now: Timestamp,
     pub(super) outputs: &'a [Output],
+    pub(super) by_control: Option<ByControl>,
     pub(super) verdicts: Verdicts,
     pub(super) fail_on: Severity,
     pub(super) fail_on_unknown: bool,
@@ -50,7 +52,10 @@ pub(super) fn write(
     progress: &mut Progress,
     streams: &mut Streams<'_>,
 ) -> io::Result<Outcome> {
-    let lists = |output: &Output| output.format.lists(ask.verdicts);
+    let lists = |output: &Output| match ask.by_control {
+        Some(_) => Lists::All,
+        None => output.format.lists(ask.verdicts),
+    };
     let most = ask.outputs.iter().map(lists).max().unwrap_or(Lists::Findings);
     let mut gathering = Gathering::new(listed(most));
     let mut judged = 0_u64;
@@ -76,7 +81,8 @@ pub(super) fn write(
     let mut all_written = true;
     for output in ask.outputs {
         let Some(file) = &output.file else { continue };
-        let text = render(output.format, &report.listing(listed(lists(output))), Colour::Never, None)?;
+        let listing = report.listing(listed(lists(output)));
+        let text = render(output.format, ask, auditor, &listing, Colour::Never, None)?;
         if let Err(error) = output::write(file, &text) {
             all_written = false;
             streams.error(&format!("{}: {error}", file.display()));
@@ -84,7 +90,7 @@ pub(super) fn write(
     }
     if let Some(output) = ask.outputs.iter().find(|output| output.file.is_none() && !ask.quiet) {
         let report = report.listing(listed(lists(output)));
-        let text = render(output.format, &report, streams.colour, streams.width)?;
+        let text = render(output.format, ask, auditor, &report, streams.colour, streams.width)?;
         streams.out.write_all(text.as_bytes())?;
     }
     let undecided = ask.fail_on_unknown && report.has_unknown();
@@ -103,7 +109,17 @@ fn listed(lists: Lists) -> Listed {
     }
 }
 
-fn render(format: Format, report: &AuditReport, colour: Colour, width: Option<usize>) -> io::Result<String> {
+fn render(
+    format: Format,
+    ask: &Ask<'_>,
+    auditor: &Auditor,
+    report: &AuditReport,
+    colour: Colour,
+    width: Option<usize>,
+) -> io::Result<String> {
+    if let Some(by_control) = &ask.by_control {
+        return Ok(by_control.render(report, auditor.policies(), format, colour)?);
+    }
     Ok(match format {
         Format::Table => table(report, colour, width),
         Format::Json => json(report)?,
