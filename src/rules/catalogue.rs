@@ -107,7 +107,8 @@ fn namespace_rule<R: NamespaceRule>(rule: R) -> (Check, Box<[std::time::Duration
 }
 
 fn reference_rule<R: ReferenceRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
-    (Check::Reference(Box::new(move |subject, note| rule.check(subject, note))), Box::default())
+    let graces = rule.graces().into();
+    (Check::Reference(Box::new(move |subject, note| rule.check(subject, note))), graces)
 }
 
 macro_rules! catalogue {
