@@ -415,7 +415,7 @@ impl Auditor {
                 findings: rolled.findings.into(),
                 pods: rolled.pods,
                 live_pods: rolled.live_pods,
-                image_uses: rolled.image_uses,
+                parts: rolled.parts,
                 revision,
             });
             namespace.rolled_at = Some(now);

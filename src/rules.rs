@@ -5,10 +5,13 @@
 //! and the documentation all read the table. A rule never prints, filters, logs or knows about policies.
 
 mod about_namespaces;
+pub mod bsi;
 mod catalogue;
+pub mod container;
 mod control;
 pub mod image;
 pub mod namespace;
+pub mod pod;
 pub mod reference;
 pub mod running;
 mod settings;
@@ -34,7 +37,7 @@ pub use span::Span;
 use about_namespaces::WithAlternative;
 
 use crate::subject::Resource;
-use crate::subject::pod::ImageSubject;
+use crate::subject::pod::{ContainerSubject, ImageSubject, PodShape};
 use crate::subject::reference::ReferenceFacts;
 use crate::subject::running::RunningSubject;
 use crate::verdict::{Note, Severity, Verdict};
@@ -44,6 +47,10 @@ use crate::verdict::{Note, Severity, Verdict};
 pub enum SubjectKind {
     /// One slot of a pod that names an image.
     ImageUse,
+    /// One container of a pod, whatever its image.
+    Container,
+    /// A pod as a whole.
+    Pod,
     /// A namespace.
     Namespace,
     /// One written reference, across the cluster.
@@ -54,16 +61,24 @@ pub enum SubjectKind {
 
 impl SubjectKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::ImageUse, Self::Namespace, Self::Reference, Self::Cluster];
+    pub const ALL: [Self; 6] =
+        [Self::ImageUse, Self::Container, Self::Pod, Self::Namespace, Self::Reference, Self::Cluster];
 
     /// The word used in metrics and reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ImageUse => "image_use",
+            Self::Container => "container",
+            Self::Pod => "pod",
             Self::Namespace => "namespace",
             Self::Reference => "reference",
             Self::Cluster => "cluster",
         }
+    }
+
+    /// Whether it is a pod or part of one: judged with each shape, and remembered.
+    pub fn is_of_pods(self) -> bool {
+        matches!(self, Self::ImageUse | Self::Container | Self::Pod)
     }
 }
 
@@ -163,6 +178,10 @@ pub trait Rule: Sized + Send + Sync + 'static {
     type Settings: CommonSettings + Serialize + DeserializeOwned + JsonSchema + Default;
     /// Checks the settings, once a policy, and prepares the rule.
     fn prepare(settings: &Self::Settings) -> Result<Self, SettingError>;
+    /// The severity of its findings where the settings name none.
+    fn severity(_settings: &Self::Settings) -> Severity {
+        Self::INFO.severity
+    }
 }
 
 /// A rule about one image use, from the spec alone.
@@ -181,6 +200,18 @@ pub trait RunningRule: Rule {
     }
 }
 
+/// A rule about one container, whatever its image.
+pub trait ContainerRule: Rule {
+    /// Judges one container.
+    fn check(&self, subject: &ContainerSubject<'_>, note: &mut Note<'_>) -> Verdict;
+}
+
+/// A rule about a pod as a whole.
+pub trait PodRule: Rule {
+    /// Judges one pod.
+    fn check(&self, pod: &PodShape, note: &mut Note<'_>) -> Verdict;
+}
+
 /// A rule about a written reference across the cluster.
 pub trait ReferenceRule: Rule {
     /// Judges one reference.
@@ -191,6 +222,10 @@ pub trait ReferenceRule: Rule {
 pub type ImageCheck = dyn Fn(&ImageSubject<'_>, &mut Note<'_>) -> Verdict + Send + Sync;
 /// A check of one image use and what runs there.
 pub type RunningCheck = dyn Fn(&RunningSubject<'_>, &mut Note<'_>) -> Verdict + Send + Sync;
+/// A check of one container.
+pub type ContainerCheck = dyn Fn(&ContainerSubject<'_>, &mut Note<'_>) -> Verdict + Send + Sync;
+/// A check of a pod as a whole.
+pub type PodCheck = dyn Fn(&PodShape, &mut Note<'_>) -> Verdict + Send + Sync;
 /// A check of a reference.
 pub type ReferenceCheck = dyn Fn(&ReferenceFacts, &mut Note<'_>) -> Verdict + Send + Sync;
 
@@ -200,6 +235,10 @@ pub enum Check {
     Image(Box<ImageCheck>),
     /// Reads one image use of a shape and the running state.
     Running(Box<RunningCheck>),
+    /// Reads one container of a shape.
+    Container(Box<ContainerCheck>),
+    /// Reads a shape.
+    Pod(Box<PodCheck>),
     /// Reads a namespace, and perhaps the cluster.
     Namespace(Box<dyn NamespaceJudge>),
     /// Reads a reference across the cluster.
@@ -211,6 +250,8 @@ impl fmt::Debug for Check {
         f.write_str(match self {
             Self::Image(_) => "Check::Image",
             Self::Running(_) => "Check::Running",
+            Self::Container(_) => "Check::Container",
+            Self::Pod(_) => "Check::Pod",
             Self::Namespace(_) => "Check::Namespace",
             Self::Reference(_) => "Check::Reference",
         })

@@ -5,6 +5,7 @@ pub mod account;
 pub mod admission;
 pub mod canonical;
 pub mod cluster;
+pub mod facts;
 pub mod namespace;
 pub mod network;
 pub mod objects;

@@ -6,12 +6,12 @@ use std::sync::{Arc, LazyLock};
 use jiff::Timestamp;
 
 use crate::policy::compile::CompiledPolicy;
-use crate::rules::{Check, RuleId};
+use crate::rules::{Check, RuleId, SubjectKind};
 use crate::subject::account::Account;
 use crate::subject::canonical::{combine, text_hash};
 use crate::subject::cluster::ClusterSubject;
 use crate::subject::namespace::{NamespaceFacts, NamespaceObject, NamespaceSubject};
-use crate::subject::pod::{ImageSubject, ImageUse, PodShape};
+use crate::subject::pod::{ContainerSubject, ImageSubject, ImageUse, PodShape};
 use crate::subject::reference::ReferenceFacts;
 use crate::subject::running::{Lasted, RunningState, RunningSubject};
 use crate::verdict::{Note, Reason, Verdict, reason};
@@ -67,7 +67,7 @@ pub struct OwnerReference {
     pub uid: Box<str>,
 }
 
-/// One image use of a workload, with all that a rule read to judge it.
+/// One image use or container of a workload, or its pods as a whole, with all that a rule read to judge it.
 #[derive(Clone, Debug)]
 pub struct WorkloadUse {
     /// The namespace.
@@ -76,7 +76,8 @@ pub struct WorkloadUse {
     pub workload: Arc<Workload>,
     /// The shape and the running state that were judged (one of them, where several pods agree).
     pub judged: Arc<Judged>,
-    /// Index of the use in the shape; past its end for a malformed pod, which has no readable use.
+    /// Index of the use in the shape; past its end for a pod as a whole, and for a malformed one, which has no
+    /// readable use.
     pub image_use: u16,
 }
 
@@ -128,7 +129,7 @@ impl ReferenceSpread {
 /// What a finding is about, with the facts that were judged.
 #[derive(Clone, Debug)]
 pub enum Subject {
-    /// One image use of a workload.
+    /// One image use or container of a workload, or its pods as a whole.
     ImageUse(WorkloadUse),
     /// A namespace.
     Namespace(Arc<NamespaceFacts>),
@@ -276,6 +277,10 @@ pub(super) fn judge(check: &Check, subject: &Subject, note: &mut Note<'_>) -> Op
             Some(check(&ImageSubject { pod: &at.judged.shape, image_use: at.image_use()? }, note))
         }
         (Check::Running(check), Subject::ImageUse(at)) => Some(check(&at.judged.live(at.image_use()?), note)),
+        (Check::Container(check), Subject::ImageUse(at)) => {
+            Some(check(&ContainerSubject { pod: &at.judged.shape, container: at.image_use()? }, note))
+        }
+        (Check::Pod(check), Subject::ImageUse(at)) => Some(check(&at.judged.shape, note)),
         (Check::Namespace(judge), Subject::Namespace(facts)) => {
             let nothing = NamespaceObject::default();
             let object = facts.object.as_deref().unwrap_or(&nothing);
@@ -284,6 +289,24 @@ pub(super) fn judge(check: &Check, subject: &Subject, note: &mut Note<'_>) -> Op
         (Check::Namespace(judge), Subject::Cluster(cluster)) => Some(judge.judge_cluster(cluster, note)),
         (Check::Reference(check), Subject::Reference(spread)) => Some(check(&spread.facts, note)),
         _ => None,
+    }
+}
+
+/// The index of no image use: the pod as a whole.
+pub(super) const WHOLE_POD: u16 = u16::MAX;
+
+/// What a rule judges at the use of index `at` of a shape: the index to show, and the stable hash that the finding's
+/// id is made of. A container's id has no image in it, so that a rollout does not open its findings anew.
+pub(super) fn judged_at(rule: RuleId, shape: &PodShape, at: usize) -> Option<(u16, u64)> {
+    let place = || u16::try_from(at).unwrap_or(WHOLE_POD);
+    match rule.entry().subject {
+        SubjectKind::ImageUse => Some((place(), *shape.use_hashes.get(at)?)),
+        SubjectKind::Container => {
+            let container = shape.uses.get(at).filter(|image_use| image_use.is_container())?;
+            Some((place(), combine(&[container.slot as u64, text_hash(&container.name)])))
+        }
+        SubjectKind::Pod => (at == 0).then_some((WHOLE_POD, 0)),
+        SubjectKind::Namespace | SubjectKind::Reference | SubjectKind::Cluster => None,
     }
 }
 

@@ -25,6 +25,7 @@ use crate::decode::pod::{PodRecord, Section, parse_uid};
 use crate::decode::{JobRecord, Source};
 use crate::policy::compile::CompiledPolicy;
 use crate::rules::PodsRead;
+use crate::subject::facts::Facts;
 use crate::subject::pod::{Image, PodShape};
 use crate::subject::running::RunningState;
 
@@ -55,6 +56,7 @@ pub(super) struct Inventory {
     hasher: RandomState,
     pub(super) names: Distinct<str>,
     images: Distinct<Image>,
+    facts: Distinct<Facts>,
     pub(super) shapes: Fingerprints<Arc<PodShape>>,
     pub(super) runnings: Fingerprints<Arc<RunningState>>,
     pub(super) pairs: Pairs,
@@ -202,11 +204,12 @@ impl Inventory {
     }
 
     fn acquire_shape(&mut self, record: &PodRecord) -> u32 {
-        let Self { shapes, names, images, .. } = self;
+        let Self { shapes, names, images, facts, .. } = self;
         shapes.acquire(record.section(Section::Shape), record.flags, || {
             let name = |text: &str| names.get(text, |text| text.into());
             let image = |text: &str| images.get(text, |text| Arc::new(Image::new(text)));
-            Arc::new(PodShape::read(record.section(Section::Shape), record.flags, name, image))
+            let facts = |bytes: &[u8]| facts.get(bytes, |bytes| Arc::new(Facts::new(bytes)));
+            Arc::new(PodShape::read(record.section(Section::Shape), record.flags, name, image, facts))
         })
     }
 
@@ -345,6 +348,7 @@ impl Inventory {
     pub(super) fn sweep(&mut self) {
         self.names.sweep();
         self.images.sweep();
+        self.facts.sweep();
     }
 
     /// Moves the pods whose grace is over to the group of the next threshold.

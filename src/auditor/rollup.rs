@@ -6,18 +6,20 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::findings::{Finding, FindingId, Judged, State, Subject, Workload, WorkloadUse, judge, use_id};
+use super::findings::{
+    Finding, FindingId, Judged, State, Subject, WHOLE_POD, Workload, WorkloadUse, judge, judged_at, use_id,
+};
 use super::groups::Group;
 use super::inventory::Inventory;
 use super::namespaces::Namespace;
 use super::pairs::Outline;
 use super::plan::Plan;
-use super::snapshot::{Count, NamespaceSnapshot, RuleCount};
+use super::snapshot::{Count, NamespaceSnapshot, Parts, RuleCount};
 use super::transitions::WantedOwner;
 use crate::policy::compile::CompiledPolicy;
 use crate::policy::exemption::Candidate;
 use crate::policy::scope::Membership;
-use crate::rules::{RuleId, SubjectKind};
+use crate::rules::RuleId;
 use crate::subject::Resource;
 use crate::subject::cluster::ClusterFacts;
 use crate::subject::namespace::{Beyond, NamespaceFacts, NamespaceObject};
@@ -45,7 +47,7 @@ pub(super) struct Rolled {
     pub(super) findings: Vec<Finding>,
     pub(super) pods: u32,
     pub(super) live_pods: u32,
-    pub(super) image_uses: u32,
+    pub(super) parts: Parts,
     /// When a dormant finding is over or its owner should be looked up.
     pub(super) deadline: Option<Timestamp>,
     pub(super) wanted: Vec<WantedOwner>,
@@ -55,7 +57,7 @@ pub(super) struct Rolled {
 #[derive(Default)]
 pub(super) struct Space {
     raw: Vec<Raw>,
-    uses: Vec<(u64, u32, u32)>,
+    uses: Vec<(u64, u32, Outline)>,
     hashes: Vec<u64>,
 }
 
@@ -115,7 +117,7 @@ impl<'a> Rolling<'a> {
             findings,
             pods: namespace.pods,
             live_pods: facts.pods,
-            image_uses: self.image_uses(namespace, space),
+            parts: self.parts(namespace, space),
             deadline,
             wanted: Vec::new(),
         };
@@ -149,20 +151,24 @@ impl<'a> Rolling<'a> {
         members
     }
 
-    /// How many distinct image uses the workloads have.
-    fn image_uses(&self, namespace: &Namespace, space: &mut Space) -> u32 {
+    /// How many workloads there are, and how many distinct parts they have.
+    fn parts(&self, namespace: &Namespace, space: &mut Space) -> Parts {
         let Space { uses, hashes, .. } = space;
         uses.clear();
         let live = self.groups(namespace).filter(|(_, outline)| !outline.ended);
         uses.extend(live.map(|(group, outline)| {
-            (self.inventory.owner_hashes[group.key.owner as usize], outline.shape, u32::from(outline.uses))
+            (self.inventory.owner_hashes[group.key.owner as usize], outline.shape, *outline)
         }));
-        uses.sort_unstable();
-        uses.dedup();
-        let mut count = 0;
+        uses.sort_unstable_by_key(|(owner, shape, _)| (*owner, *shape));
+        uses.dedup_by_key(|(owner, shape, _)| (*owner, *shape));
+        let mut parts = Parts::default();
         for shapes in uses.chunk_by(|left, right| left.0 == right.0) {
-            count += match shapes {
-                [(_, _, uses)] => *uses,
+            parts.workloads += 1;
+            // Of a rollout the shape with the most: containers keep their names.
+            parts.containers +=
+                shapes.iter().map(|(_, _, outline)| u32::from(outline.containers)).max().unwrap_or(0);
+            parts.image_uses += match shapes {
+                [(_, _, outline)] => u32::from(outline.uses),
                 // A rollout: what both shapes use is counted once.
                 _ => {
                     hashes.clear();
@@ -176,7 +182,7 @@ impl<'a> Rolling<'a> {
                 }
             };
         }
-        count
+        parts
     }
 
     /// What namespace rules read.
@@ -224,9 +230,8 @@ impl<'a> Rolling<'a> {
             let judged = member.judged;
             let pods = if judged.shape.is_template { 0 } else { member.group.count };
             let place = u32::try_from(place).unwrap_or(u32::MAX);
-            let mut push = |rule: RuleId, state, image_use: usize, hash, reason| {
+            let mut push = |rule: RuleId, state, (image_use, hash): (u16, u64), reason| {
                 let id = use_id(rule, namespace.hash, member.workload.hash, hash);
-                let image_use = u16::try_from(image_use).unwrap_or(u16::MAX);
                 raw.push(Raw { id, policy: index, rule, state, member: place, image_use, reason, pods });
             };
             let undecided = match (judged.shape.malformed, membership) {
@@ -235,19 +240,27 @@ impl<'a> Rolling<'a> {
                 _ => None,
             };
             if let Some(undecided) = undecided {
-                let uses = if judged.shape.malformed { &[0][..] } else { &judged.shape.use_hashes };
-                for rule in policy.rules.iter().filter(|rule| is_about_uses(rule.id)) {
-                    for (image_use, hash) in uses.iter().enumerate() {
-                        let image_use = if judged.shape.malformed { usize::MAX } else { image_use };
-                        push(rule.id, State::Unknown, image_use, *hash, Some(undecided));
+                let shape = &judged.shape;
+                for rule in policy.rules.iter().filter(|rule| rule.id.entry().subject.is_of_pods()) {
+                    if shape.malformed {
+                        push(rule.id, State::Unknown, (WHOLE_POD, 0), Some(undecided));
+                        continue;
+                    }
+                    for at in (0..shape.uses.len()).filter_map(|at| judged_at(rule.id, shape, at)) {
+                        push(rule.id, State::Unknown, at, Some(undecided));
                     }
                 }
                 continue;
             }
             let bits = self.inventory.pairs.bits(member.group.key.pair, usize::from(index));
-            for (image_use, (bits, hash)) in bits.iter().zip(&judged.shape.use_hashes).enumerate() {
-                each_bit(bits.fail, |rule| push(rule, State::Fail, image_use, *hash, None));
-                each_bit(bits.unknown, |rule| push(rule, State::Unknown, image_use, *hash, None));
+            for (at, bits) in bits.iter().enumerate() {
+                let mut found = |rule, state| {
+                    if let Some(at) = judged_at(rule, &judged.shape, at) {
+                        push(rule, state, at, None);
+                    }
+                };
+                each_bit(bits.fail, |rule| found(rule, State::Fail));
+                each_bit(bits.unknown, |rule| found(rule, State::Unknown));
             }
         }
     }
@@ -303,10 +316,6 @@ impl<'a> Rolling<'a> {
             finding.state = State::Exempt(index);
         }
     }
-}
-
-fn is_about_uses(rule: RuleId) -> bool {
-    rule.entry().subject == SubjectKind::ImageUse
 }
 
 fn each_bit(mut bits: u64, mut each: impl FnMut(RuleId)) {

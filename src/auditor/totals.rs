@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::Auditor;
 use super::findings::{Finding, State, Subject};
 use super::rollup::add;
-use super::snapshot::{Count, NamespaceSnapshot, PolicySnapshot, RuleTotal, Seen, Snapshot};
+use super::snapshot::{Count, NamespaceSnapshot, Parts, PolicySnapshot, RuleTotal, Seen, Snapshot};
 use crate::rules::CATALOGUE;
 use crate::subject::Resource;
 
@@ -163,7 +163,10 @@ impl Auditor {
                 namespaces: number(self.namespaces.len()),
                 images: number(self.inventory.images()),
                 shapes: number(self.inventory.shapes.len()),
-                image_uses: namespaces.iter().map(|part| part.image_uses).sum(),
+                parts: namespaces.iter().fold(Parts::default(), |mut all, part| {
+                    all += part.parts;
+                    all
+                }),
                 references: number(self.inventory.references.len()),
                 malformed: self.inventory.malformed + self.unusable,
                 unsupported: number(self.unsupported.len()),

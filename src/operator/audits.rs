@@ -360,7 +360,7 @@ mod tests {
             counts: Arc::default(),
             pods: 0,
             live_pods: 0,
-            image_uses: 0,
+            parts: crate::auditor::snapshot::Parts::default(),
             revision,
         })
     }

@@ -10,7 +10,7 @@ use crate::auditor::findings::{
     Finding, FindingId, Judged, ReferenceSpread, State, Subject, Workload, WorkloadUse,
 };
 use crate::auditor::snapshot::{
-    Count, NamespaceSnapshot, PolicySnapshot, RuleCount, RuleTotal, Seen, Snapshot,
+    Count, NamespaceSnapshot, Parts, PolicySnapshot, RuleCount, RuleTotal, Seen, Snapshot,
 };
 use crate::auditor::transitions::{Transition, TransitionKind};
 use crate::decode::Source;
@@ -74,6 +74,7 @@ pub(super) fn image_subject(namespace: &str, workload: &str, container: &str, im
         name: container.into(),
         image: Arc::new(Image::new(image)),
         pull_policy: None,
+        facts: None,
     };
     let shape = PodShape { uses: Box::new([image_use]), ..PodShape::default() };
     Subject::ImageUse(WorkloadUse {
@@ -289,7 +290,7 @@ impl World {
                 namespaces: u32::try_from(namespaces.len()).unwrap(),
                 images: 5,
                 shapes: 4,
-                image_uses: 7,
+                parts: Parts { image_uses: 7, ..Parts::default() },
                 references: 2,
                 malformed: 1,
                 unsupported: 0,
@@ -335,7 +336,7 @@ fn namespace(name: String, mut findings: Vec<Finding>) -> Arc<NamespaceSnapshot>
         counts: counts.into(),
         pods: 3,
         live_pods: 3,
-        image_uses: 3,
+        parts: Parts { image_uses: 3, ..Parts::default() },
         revision: 1,
     })
 }

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
-use super::{ImageRule, NamespaceRule, ReferenceRule, Rule, RunningRule, SettingError};
+use super::{
+    ContainerRule, ImageRule, NamespaceRule, PodRule, ReferenceRule, Rule, RunningRule, SettingError,
+};
+use crate::decode::pod::{PodRecord, Section};
 use crate::subject::Resource;
 use crate::subject::cluster::{ClusterFacts, ClusterSubject};
+use crate::subject::facts::Facts;
 use crate::subject::namespace::{
     Beyond, NamespaceFacts, NamespaceObject, NamespaceSubject, PodFacts, TextPairs,
 };
 use crate::subject::objects::{Content, ObjectFacts, Objects};
-use crate::subject::pod::{Image, ImageSubject, ImageUse, PodShape, Slot};
+use crate::subject::pod::{ContainerSubject, Image, ImageSubject, ImageUse, PodShape, Slot};
 use crate::subject::rbac::{AccessRule, BindingFacts, Grantee, Reach, RoleFacts};
 use crate::subject::reference::{ReferenceFacts, RunningContent};
 use crate::subject::running::{ContainerState, Lasted, Phase, RunningState, RunningSubject, Waiting};
@@ -43,6 +47,7 @@ pub(crate) fn image_use(image: &str) -> ImageUse {
         name: "app".into(),
         image: Arc::new(Image::new(image)),
         pull_policy: None,
+        facts: None,
     }
 }
 
@@ -244,4 +249,42 @@ pub(crate) fn reference_explained<R: ReferenceRule>(
     let facts =
         ReferenceFacts { canonical: "docker.io/library/nginx:1.27".into(), contents: contents.into() };
     explained(|note| rule.check(&facts, note))
+}
+
+/// The shape of a pod with this spec, as the decoder reads it.
+pub(crate) fn pod_of(spec: &str) -> PodShape {
+    let spec: serde_json::Value = serde_saphyr::from_str(spec).unwrap();
+    let pod = serde_json::json!({"metadata": {"name": "p", "namespace": "team-a", "uid": "1"}, "spec": spec});
+    pod_of_object(&pod)
+}
+
+/// The shape of a pod.
+pub(crate) fn pod_of_object(pod: &serde_json::Value) -> PodShape {
+    let record = PodRecord::from_value(pod);
+    let image = |text: &str| Arc::new(Image::new(text));
+    let facts = |bytes: &[u8]| Arc::new(Facts::new(bytes));
+    PodShape::read(record.section(Section::Shape), record.flags, |text| text.into(), image, facts)
+}
+
+/// The verdict of a rule about containers on the first one of a pod with this spec, and why.
+pub(crate) fn container_explained<R: ContainerRule>(settings: &str, spec: &str) -> (Verdict, String) {
+    let (pod, rule) = (pod_of(spec), rule::<R>(settings));
+    let container = pod.containers().next().expect("a container");
+    explained(|note| rule.check(&ContainerSubject { pod: &pod, container }, note))
+}
+
+/// The verdict of a rule about containers on the first one of a pod with this spec.
+pub(crate) fn container_verdict<R: ContainerRule>(settings: &str, spec: &str) -> Verdict {
+    container_explained::<R>(settings, spec).0
+}
+
+/// The verdict of a rule about pods on one with this spec, and why.
+pub(crate) fn pod_explained<R: PodRule>(settings: &str, spec: &str) -> (Verdict, String) {
+    let (pod, rule) = (pod_of(spec), rule::<R>(settings));
+    explained(|note| rule.check(&pod, note))
+}
+
+/// The verdict of a rule about pods on one with this spec.
+pub(crate) fn pod_verdict<R: PodRule>(settings: &str, spec: &str) -> Verdict {
+    pod_explained::<R>(settings, spec).0
 }

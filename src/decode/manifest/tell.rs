@@ -35,7 +35,7 @@ impl Place<'_> {
         }
     }
 
-    fn source(&self) -> Source {
+    pub(super) fn source(&self) -> Source {
         Source { file: self.file.clone(), line: self.line }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::decode::pod::{PodRecord, Section};
 use crate::subject::canonical;
+use crate::subject::facts::Facts;
 use crate::subject::pod::{Image, PodShape};
 
 /// What a file tells: `line what`, and the reader.
@@ -70,6 +71,7 @@ fn images(pod: &PodRecord) -> Vec<String> {
         pod.flags,
         |name| name.into(),
         |image| Arc::new(Image::new(image)),
+        |facts| Arc::new(Facts::new(facts)),
     );
     assert!(!shape.malformed);
     shape.uses.iter().map(|found| found.image.written().to_owned()).collect()

@@ -1,11 +1,14 @@
-//! The service account of a pod, whether its token is mounted, and whether the pod uses the node's network.
+//! The service account of a pod, whether its token is mounted, and whether the pod uses the node's network: for rules
+//! about namespaces, with the names, and as facts of the pod without them.
 
 use serde::de::MapAccess;
 
+use super::facts::Told;
 use super::metadata::ShortText;
 use super::{PodRecord, Section};
 use crate::decode::lenient::{Boolean, Text};
 use crate::subject::account;
+use crate::subject::facts::Fact;
 
 /// What is read of the spec, before it is written down behind the image uses.
 #[derive(Default)]
@@ -48,11 +51,20 @@ impl AccountFields {
     }
 
     /// Writes it down.
-    pub(super) fn finish(&self, record: &mut PodRecord) {
+    pub(super) fn finish(&self, record: &mut PodRecord, told: &mut Told) {
         let name = match self.name.as_str() {
             "" => self.old_name.as_str(),
             name => name,
         };
+        if !matches!(name, "" | account::DEFAULT) {
+            told.put(Fact::ServiceAccount, "");
+        }
+        if let Some(automount) = self.automount {
+            told.put(Fact::AutomountToken, if automount { "true" } else { "false" });
+        }
+        if self.host_network {
+            told.put(Fact::HostNetwork, "true");
+        }
         let start = record.bytes.len();
         account::put(&mut record.bytes, name, self.automount, self.host_network);
         record.cut(Section::Account, start);
