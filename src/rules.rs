@@ -178,6 +178,10 @@ pub trait Rule: Sized + Send + Sync + 'static {
     type Settings: CommonSettings + Serialize + DeserializeOwned + JsonSchema + Default;
     /// Checks the settings, once a policy, and prepares the rule.
     fn prepare(settings: &Self::Settings) -> Result<Self, SettingError>;
+    /// The severity of its findings where the settings name none.
+    fn severity(_settings: &Self::Settings) -> Severity {
+        Self::INFO.severity
+    }
 }
 
 /// A rule about one image use, from the spec alone.
