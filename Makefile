@@ -48,16 +48,19 @@ gates: ## what a pod may cost, in instructions and allocations; never in times
 	$(CARGO) test --release --locked --test performance $(TEST_FLAGS)
 
 .PHONY: e2e
-e2e: ## the tests against a real control plane (also needs Go 1.26; builds it once)
+e2e: ## the tests against a real control plane (also needs Go 1.26; builds it once) and in a browser
 	testkit/controlplane/build
-	$(CARGO) test --workspace --locked --test '*' $(TEST_FLAGS) -- --ignored
+	BROWSER="$$(tools/browser)" $(CARGO) test --workspace --locked --test '*' $(TEST_FLAGS) -- --ignored
 
 .PHONY: bench
 bench: ## the benchmarks; figures go to docs/performance.md
 	$(CARGO) bench --locked --bench '*'
 
 .PHONY: generate
-generate: ## crds/ and docs/rules.md, anew from the program
+generate: ## crds/, docs/rules.md, docs/profiles.md and rules in presets, anew from the program
 	UPDATE_CRDS=1 $(CARGO) test --locked --lib --quiet crd
 	$(CARGO) run --locked --quiet --bin revisor -- rules --output markdown > docs/rules.md.new
 	mv docs/rules.md.new docs/rules.md
+	$(CARGO) run --locked --quiet --bin revisor -- rules --profile all --output markdown > docs/profiles.md.new
+	mv docs/profiles.md.new docs/profiles.md
+	UPDATE_PRESETS=1 $(CARGO) test --locked --quiet --test policies presets_name

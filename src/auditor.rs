@@ -3,6 +3,7 @@
 
 pub mod audit;
 mod clock;
+mod cluster;
 mod dormant;
 mod edits;
 pub mod findings;
@@ -15,6 +16,7 @@ mod kinds;
 mod labels;
 mod marks;
 mod namespaces;
+mod objects;
 mod pairs;
 mod plan;
 mod references;
@@ -22,6 +24,7 @@ mod rollup;
 mod shared;
 mod skew;
 pub mod snapshot;
+mod surroundings;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -35,14 +38,14 @@ use jiff::Timestamp;
 
 use crate::decode::{Change, UnsupportedObject};
 use crate::subject::Resource;
-use findings::{Finding, Subject};
+use crate::subject::namespace::Beyond;
 use inventory::{Applied, Inventory};
 use kinds::Kinds;
 use marks::{Marks, Telling};
 use namespaces::Namespaces;
+use objects::ClusterObjects;
 use plan::{Plan, Told};
 use rollup::{Rolling, Space};
-use skew::Spreading;
 use snapshot::{NamespaceSnapshot, Snapshot};
 use transitions::{FirstAudit, Transition, WantedOwner};
 
@@ -61,12 +64,15 @@ pub struct Auditor {
     feed: Feed,
     inventory: Inventory,
     namespaces: Namespaces,
+    objects: ClusterObjects,
     plan: Plan,
     kinds: Kinds,
     unsupported: Vec<UnsupportedObject>,
     unusable: u64,
     reference_marks: Marks,
     reference_deadline: Option<Timestamp>,
+    cluster_marks: Marks,
+    cluster_deadline: Option<Timestamp>,
     next_expiry: Option<Timestamp>,
     transitions: Vec<Transition>,
     first_audits: Vec<FirstAudit>,
@@ -77,6 +83,8 @@ pub struct Auditor {
     changed: bool,
     was_complete: bool,
     block_sums: totals::BlockSums,
+    /// What stands around a namespace while no rule reads it.
+    nothing: Arc<Beyond>,
     snapshot: Arc<Snapshot>,
 }
 
@@ -103,12 +111,15 @@ impl Auditor {
             feed,
             inventory: Inventory::default(),
             namespaces: Namespaces::default(),
+            objects: ClusterObjects::of(feed == Feed::Input(false)),
             plan: Plan::default(),
             kinds: Kinds::default(),
             unsupported: Vec::new(),
             unusable: 0,
             reference_marks: Marks::default(),
             reference_deadline: None,
+            cluster_marks: Marks::default(),
+            cluster_deadline: None,
             next_expiry: None,
             transitions: Vec::new(),
             first_audits: Vec::new(),
@@ -118,6 +129,7 @@ impl Auditor {
             changed: true,
             was_complete: matches!(feed, Feed::Input(_)),
             block_sums: totals::BlockSums::default(),
+            nothing: Arc::default(),
             snapshot: Arc::new(Snapshot::empty()),
         }
     }
@@ -174,6 +186,13 @@ impl Auditor {
                 self.namespaces.apply_policy(&namespace, facts);
             }
             Change::NetworkPolicyGone(namespace, name) => self.namespaces.remove_policy(&namespace, &name),
+            Change::Object(facts) => {
+                self.unusable += u64::from(facts.is_malformed());
+                self.objects.apply(facts, &mut self.namespaces);
+            }
+            Change::ObjectGone(kind, namespace, name) => {
+                self.objects.remove(kind, &namespace, &name, &mut self.namespaces);
+            }
             Change::Job(job) => self.inventory.apply_job(job, &mut self.namespaces),
             Change::JobGone(uid) => self.job_gone(uid),
             Change::Policy(record) => {
@@ -191,6 +210,7 @@ impl Auditor {
             Change::RelistFinished(kind) => self.relist_finished(kind, now),
             Change::Access(kind, granted) => {
                 if self.kinds.access(kind, granted) {
+                    self.objects.deny(&self.kinds.denied);
                     self.namespaces.mark_all();
                 }
             }
@@ -234,6 +254,7 @@ impl Auditor {
             Resource::NetworkPolicies => self.namespaces.policies_relist_started(),
             Resource::Jobs => self.inventory.jobs_relist_started(),
             Resource::ImagePolicies => self.plan.relist_started(),
+            _ => self.objects.relist_started(kind, &self.namespaces),
         }
     }
 
@@ -255,6 +276,7 @@ impl Auditor {
             Resource::ImagePolicies => {
                 self.plan.not_told().iter().for_each(|name| self.policy_gone(name, now));
             }
+            _ => self.objects.relist_finished(kind, &mut self.namespaces),
         }
     }
 
@@ -271,7 +293,8 @@ impl Auditor {
         inventory.tick(namespaces, &plan.policies, &plan.graces, now);
         namespaces.tick(now);
         self.end_exemptions(now);
-        if self.namespaces.any_dirty() || self.reference_deadline.is_some_and(|deadline| deadline <= now) {
+        let mut deadlines = [self.reference_deadline, self.cluster_deadline].into_iter().flatten();
+        if self.namespaces.any_dirty() || deadlines.any(|deadline| deadline <= now) {
             self.changed_at(now);
         }
     }
@@ -281,6 +304,7 @@ impl Auditor {
         if self.next_expiry.is_some_and(|expiry| expiry <= now) {
             self.namespaces.mark_all();
             self.inventory.references.mark_all();
+            self.objects.judge_again();
             self.next_expiry = self.plan.next_expiry(now);
         }
     }
@@ -292,7 +316,8 @@ impl Auditor {
         }
         let clocks =
             self.inventory.clocks.next_deadline().and_then(|second| Timestamp::from_second(second).ok());
-        [clocks, self.namespaces.next_deadline(), self.reference_deadline, self.next_expiry]
+        let namespaces = self.namespaces.next_deadline();
+        [clocks, namespaces, self.reference_deadline, self.cluster_deadline, self.next_expiry]
             .into_iter()
             .flatten()
             .min()
@@ -308,11 +333,15 @@ impl Auditor {
         let before = self.plan.renumber();
         let replanned = before.is_some();
         let renumbered = before.map(|before| self.replan(&before, now));
+        if self.objects.refresh() && self.plan.asks.beyond {
+            self.namespaces.mark_all();
+        }
         let first = !std::mem::replace(&mut self.was_complete, true);
         let quiet = replanned || first || self.feed != Feed::Live;
         let references = self.judge_references(quiet, renumbered.as_deref(), now);
         self.roll_up(quiet, renumbered.as_deref(), now);
-        self.snapshot = Arc::new(self.assemble(references, now));
+        let cluster = self.judge_cluster(quiet, renumbered.as_deref(), now);
+        self.snapshot = Arc::new(self.assemble(references, cluster, now));
         self.tell_first_audits(now);
         self.inventory.sweep();
         self.snapshot.clone()
@@ -324,6 +353,7 @@ impl Auditor {
         before: &[Arc<crate::policy::compile::CompiledPolicy>],
         now: Timestamp,
     ) -> Vec<Option<u16>> {
+        self.objects.judge_again();
         if let Some(edits) = edits::edits(before, &self.plan.policies) {
             // No tick may have told yet of one that ended before the edit.
             self.end_exemptions(now);
@@ -335,7 +365,7 @@ impl Auditor {
         let same = |policy: &Arc<_>| before.iter().position(|other| Arc::ptr_eq(other, policy));
         let unchanged: Vec<Option<usize>> = plan.policies.iter().map(same).collect();
         inventory.pairs.replan(&plan.policies, &unchanged);
-        inventory.replan(namespaces, &plan.policies, &plan.graces, now);
+        inventory.replan(namespaces, &plan.policies, plan.asks.pods, &plan.graces, now);
         inventory.references.mark_all();
         namespaces.mark_all();
         self.next_expiry = plan.next_expiry(now);
@@ -359,6 +389,8 @@ impl Auditor {
                 whole_input: self.feed == Feed::Input(true),
                 now,
                 renumbered,
+                cluster: self.objects.facts(),
+                nothing: &self.nothing,
             };
             let mut rolled = rolling.roll(self.namespaces.get(id), &mut space);
             let namespace = self.namespaces.get_mut(id);
@@ -369,7 +401,7 @@ impl Auditor {
                 Feed::Live => namespace.marks.update(&before.findings, &mut rolled.findings, &mut telling),
                 Feed::Input(_) => None,
             };
-            let same = renumbered.is_none() && rollup::shown_alike(&before, &rolled.findings);
+            let same = renumbered.is_none() && rollup::shown_alike(policies, &before, &rolled.findings);
             let object = namespace.object.as_deref();
             let (exists, terminating) = (object.is_some(), object.is_some_and(|object| object.terminating));
             let revision = before.revision
@@ -383,7 +415,7 @@ impl Auditor {
                 findings: rolled.findings.into(),
                 pods: rolled.pods,
                 live_pods: rolled.live_pods,
-                image_uses: rolled.image_uses,
+                parts: rolled.parts,
                 revision,
             });
             namespace.rolled_at = Some(now);
@@ -393,68 +425,6 @@ impl Auditor {
             self.namespaces.set_deadline(id, deadline);
             self.namespaces.forget_if_over(id);
         }
-    }
-
-    /// The findings on references: those that changed are judged again, the others are kept.
-    fn judge_references(
-        &mut self,
-        quiet: bool,
-        renumbered: Option<&[Option<u16>]>,
-        now: Timestamp,
-    ) -> Arc<[Finding]> {
-        let moved = |running: &references::Running| {
-            running
-                .groups()
-                .any(|group| self.namespaces.is_dirty(self.inventory.groups.get(group).key.namespace))
-        };
-        let moved: Vec<Arc<str>> = self
-            .inventory
-            .references
-            .several()
-            .filter(|(_, running)| moved(running))
-            .map(|(name, _)| name.clone())
-            .collect();
-        moved.iter().for_each(|name| self.inventory.references.mark_reference(name));
-        let due = self.reference_deadline.is_some_and(|deadline| deadline <= now);
-        if !self.inventory.references.any_dirty() && !due {
-            return self.snapshot.references.clone();
-        }
-        let dirty = self.inventory.references.take_dirty();
-        let spreading = Spreading {
-            inventory: &self.inventory,
-            namespaces: &self.namespaces,
-            policies: &self.plan.policies,
-            now,
-        };
-        let before = self.snapshot.references.clone();
-        let is_dirty = |finding: &Finding| match &finding.subject {
-            Subject::Reference(spread) => dirty.contains(&spread.facts.canonical),
-            _ => true,
-        };
-        // After a change that renumbers the policies everything is dirty, so no kept finding has an old number.
-        let mut findings: Vec<Finding> =
-            before.iter().filter(|finding| !is_dirty(finding)).cloned().collect();
-        for name in &dirty {
-            if let Some(running) = self.inventory.references.get(name) {
-                findings.extend(spreading.findings(name, running));
-            }
-        }
-        findings.sort_by_key(|finding| (finding.id, finding.policy));
-        for old in before.iter() {
-            let policy = renumbered.map_or(Some(old.policy), |numbers| numbers[usize::from(old.policy)]);
-            let Some(policy) = policy else { continue };
-            if let Ok(at) =
-                findings.binary_search_by_key(&(old.id, policy), |finding| (finding.id, finding.policy))
-            {
-                findings[at].since = old.since;
-            }
-        }
-        let mut telling =
-            Telling { now, quiet, policies: &self.plan.policies, transitions: &mut self.transitions };
-        if self.feed == Feed::Live {
-            self.reference_deadline = self.reference_marks.update(&before, &mut findings, &mut telling);
-        }
-        findings.into()
     }
 
     fn tell_first_audits(&mut self, now: Timestamp) {

@@ -6,6 +6,7 @@ mod audit;
 mod completions;
 mod connect;
 mod crd;
+mod progress;
 mod rules;
 mod run;
 mod test;
@@ -22,6 +23,9 @@ use crate::report::escape::visible;
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, disable_help_subcommand = true, max_term_width = 100)]
 struct Cli {
+    /// No colours, as if NO_COLOR were set.
+    #[arg(long, global = true)]
+    no_color: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -84,6 +88,12 @@ struct Streams<'s> {
     out: &'s mut dyn Write,
     /// Messages.
     err: &'s mut dyn Write,
+    /// Whether results are coloured.
+    colour: Colour,
+    /// How wide the terminal is that results are written to; none where they go elsewhere.
+    width: Option<usize>,
+    /// Only errors are told.
+    quiet: bool,
 }
 
 impl Streams<'_> {
@@ -94,7 +104,9 @@ impl Streams<'_> {
 
     /// Says something the user may want to know.
     fn note(&mut self, message: &str) {
-        self.say("note: ", message);
+        if !self.quiet {
+            self.say("note: ", message);
+        }
     }
 
     fn say(&mut self, prefix: &str, message: &str) {
@@ -105,14 +117,23 @@ impl Streams<'_> {
     }
 }
 
-/// Colour for results: on a terminal that can, unless `NO_COLOR` is set to anything.
-fn colour() -> Colour {
+/// Colour for results: on a terminal that can, unless it is not wanted or `NO_COLOR` is set to anything.
+fn colour(no_color: bool) -> Colour {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-    match io::stdout().is_terminal() && !is_dumb && !is_set("NO_COLOR") {
+    match io::stdout().is_terminal() && !is_dumb && !no_color && !is_set("NO_COLOR") {
         true => Colour::Always,
         false => Colour::Never,
     }
+}
+
+/// How many columns the terminal of the results has, where they go to one.
+fn width() -> Option<usize> {
+    let stdout = io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    terminal_size::terminal_size_of(stdout).map(|(width, _)| usize::from(width.0))
 }
 
 /// Runs the command of this process's arguments.
@@ -127,7 +148,9 @@ pub fn main() -> Exit {
     };
     let (stdout, stderr) = (io::stdout().lock(), io::stderr());
     let mut out = Watched { inner: BufWriter::with_capacity(64 << 10, stdout), closed: false };
-    let mut streams = Streams { out: &mut out, err: &mut stderr.lock() };
+    let mut err = stderr.lock();
+    let mut streams =
+        Streams { out: &mut out, err: &mut err, colour: colour(cli.no_color), width: width(), quiet: false };
     let ended = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Audit(args) => audit::run(*args, &mut streams),
@@ -215,7 +238,10 @@ mod tests {
     #[test]
     fn messages_obey_no_control_characters_of_files() {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        Streams { out: &mut out, err: &mut err }.error("kind \u{1b}[31mred\nsecond line");
+        let mut streams =
+            Streams { out: &mut out, err: &mut err, colour: Colour::Never, width: None, quiet: true };
+        streams.note("nobody asked");
+        streams.error("kind \u{1b}[31mred\nsecond line");
         assert_eq!(String::from_utf8(err).unwrap(), "error: kind \\u{1b}[31mred\nsecond line\n");
     }
 }

@@ -5,13 +5,16 @@ pub mod manifest;
 pub mod metadata;
 pub mod namespace;
 pub mod network_policy;
+pub mod object;
 pub mod pod;
+mod selector;
 pub mod wire;
 
 use std::sync::Arc;
 
 use crate::subject::Resource;
 use crate::subject::namespace::{NamespaceObject, NetworkPolicyFacts};
+use crate::subject::objects::ObjectFacts;
 
 use pod::PodRecord;
 
@@ -30,6 +33,10 @@ pub enum Change {
     NetworkPolicy(Arc<str>, NetworkPolicyFacts),
     /// A network policy is gone: namespace and name.
     NetworkPolicyGone(Arc<str>, Box<str>),
+    /// An object that only some rules read is there, or is as follows now.
+    Object(ObjectFacts),
+    /// Such an object is gone: kind, namespace (empty for none) and name.
+    ObjectGone(Resource, Box<str>, Box<str>),
     /// A Job is there: what it is and the CronJob that controls it, if one does.
     Job(JobRecord),
     /// The Job of this uid is gone.

@@ -22,6 +22,7 @@ mod status;
 mod stop;
 mod transport;
 mod watch;
+mod watches;
 mod wire;
 mod write;
 
@@ -29,6 +30,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinSet;
@@ -36,11 +38,6 @@ use tokio::time::Instant;
 
 use crate::auditor::snapshot::Snapshot;
 use crate::auditor::transitions::WantedOwner;
-use crate::decode::metadata::JobMetadata;
-use crate::decode::namespace::NamespaceRecord;
-use crate::decode::network_policy::NetworkPolicyRecord;
-use crate::decode::pod::PodRecord;
-use crate::decode::wire::Wire;
 use admin::Admin;
 use audits::AuditWriter;
 use engine::{Engine, Notice, Outlets};
@@ -53,7 +50,6 @@ use status::StatusWriter;
 use stop::{Stop, Stopper};
 use transport::Clients;
 use watch::{Manner, Received};
-use wire::Policy;
 
 /// Changes between the watches and the engine.
 const CHANGES: usize = 2048;
@@ -229,13 +225,9 @@ impl Tasks {
                 let Some(works) = stop.unless(probe).await else { return };
                 context.manner.streaming = works;
             }
-            tokio::join!(
-                watch::watch::<Policy>(context.clone()),
-                watch::watch::<Wire<NamespaceRecord>>(context.clone()),
-                watch::watch::<Wire<NetworkPolicyRecord>>(context.clone()),
-                watch::watch::<Wire<JobMetadata>>(context.clone()),
-                watch::watch::<Wire<PodRecord>>(context),
-            );
+            let mut watches = watches::all(&context);
+            drop(context);
+            while watches.next().await.is_some() {}
         });
     }
 

@@ -3,19 +3,28 @@
 pub mod cases;
 pub mod columns;
 mod conditions;
+pub mod controls;
+pub mod csv;
 pub mod escape;
 pub mod event;
 mod exposition;
 pub mod gather;
+pub mod html;
 pub mod json;
+pub mod junit;
+pub mod located;
 pub mod log;
+pub mod markdown;
 pub mod metrics;
 pub mod namespace_audit;
 mod namespace_series;
 pub mod operational;
 pub mod policies;
+pub mod profiles;
 pub mod result;
+mod row;
 pub mod rules;
+pub mod sarif;
 pub mod status;
 pub mod table;
 #[cfg(test)]

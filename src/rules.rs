@@ -4,10 +4,14 @@
 //! its tests. Adding one = that file and one line in the table below; the CRD, the CLI, the metrics' labels
 //! and the documentation all read the table. A rule never prints, filters, logs or knows about policies.
 
+mod about_namespaces;
+pub mod bsi;
 mod catalogue;
+pub mod container;
 mod control;
 pub mod image;
 pub mod namespace;
+pub mod pod;
 pub mod reference;
 pub mod running;
 mod settings;
@@ -25,13 +29,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use about_namespaces::{Asks, NamespaceJudge, NamespaceRule, PodsRead};
 pub use catalogue::{CATALOGUE, RuleId, Rules};
 pub use control::Control;
 pub use span::Span;
 
+use about_namespaces::WithAlternative;
+
 use crate::subject::Resource;
-use crate::subject::namespace::NamespaceSubject;
-use crate::subject::pod::ImageSubject;
+use crate::subject::pod::{ContainerSubject, ImageSubject, PodShape};
 use crate::subject::reference::ReferenceFacts;
 use crate::subject::running::RunningSubject;
 use crate::verdict::{Note, Severity, Verdict};
@@ -41,23 +47,38 @@ use crate::verdict::{Note, Severity, Verdict};
 pub enum SubjectKind {
     /// One slot of a pod that names an image.
     ImageUse,
+    /// One container of a pod, whatever its image.
+    Container,
+    /// A pod as a whole.
+    Pod,
     /// A namespace.
     Namespace,
     /// One written reference, across the cluster.
     Reference,
+    /// The cluster itself: what lies in no namespace.
+    Cluster,
 }
 
 impl SubjectKind {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::ImageUse, Self::Namespace, Self::Reference];
+    pub const ALL: [Self; 6] =
+        [Self::ImageUse, Self::Container, Self::Pod, Self::Namespace, Self::Reference, Self::Cluster];
 
     /// The word used in metrics and reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ImageUse => "image_use",
+            Self::Container => "container",
+            Self::Pod => "pod",
             Self::Namespace => "namespace",
             Self::Reference => "reference",
+            Self::Cluster => "cluster",
         }
+    }
+
+    /// Whether it is a pod or part of one: judged with each shape, and remembered.
+    pub fn is_of_pods(self) -> bool {
+        matches!(self, Self::ImageUse | Self::Container | Self::Pod)
     }
 }
 
@@ -77,7 +98,8 @@ pub struct RuleInfo {
     pub severity: Severity,
     /// Which requirements it serves.
     pub controls: &'static [Control],
-    /// What it reads beyond pods and namespaces; without permission it is `unknown`.
+    /// What it reads beyond pods and namespaces; without permission it is `unknown`. Without permission on a kind
+    /// that a CustomResourceDefinition brings, only verdicts that depend on it are.
     #[serde(serialize_with = "resource_names")]
     pub reads: &'static [Resource],
     /// Known false positives and limits.
@@ -174,10 +196,16 @@ pub trait RunningRule: Rule {
     }
 }
 
-/// A rule about a namespace.
-pub trait NamespaceRule: Rule {
-    /// Judges one namespace.
-    fn check(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict;
+/// A rule about one container, whatever its image.
+pub trait ContainerRule: Rule {
+    /// Judges one container.
+    fn check(&self, subject: &ContainerSubject<'_>, note: &mut Note<'_>) -> Verdict;
+}
+
+/// A rule about a pod as a whole.
+pub trait PodRule: Rule {
+    /// Judges one pod.
+    fn check(&self, pod: &PodShape, note: &mut Note<'_>) -> Verdict;
 }
 
 /// A rule about a written reference across the cluster.
@@ -190,8 +218,10 @@ pub trait ReferenceRule: Rule {
 pub type ImageCheck = dyn Fn(&ImageSubject<'_>, &mut Note<'_>) -> Verdict + Send + Sync;
 /// A check of one image use and what runs there.
 pub type RunningCheck = dyn Fn(&RunningSubject<'_>, &mut Note<'_>) -> Verdict + Send + Sync;
-/// A check of a namespace.
-pub type NamespaceCheck = dyn Fn(&NamespaceSubject<'_>, &mut Note<'_>) -> Verdict + Send + Sync;
+/// A check of one container.
+pub type ContainerCheck = dyn Fn(&ContainerSubject<'_>, &mut Note<'_>) -> Verdict + Send + Sync;
+/// A check of a pod as a whole.
+pub type PodCheck = dyn Fn(&PodShape, &mut Note<'_>) -> Verdict + Send + Sync;
 /// A check of a reference.
 pub type ReferenceCheck = dyn Fn(&ReferenceFacts, &mut Note<'_>) -> Verdict + Send + Sync;
 
@@ -201,8 +231,12 @@ pub enum Check {
     Image(Box<ImageCheck>),
     /// Reads one image use of a shape and the running state.
     Running(Box<RunningCheck>),
-    /// Reads a namespace.
-    Namespace(Box<NamespaceCheck>),
+    /// Reads one container of a shape.
+    Container(Box<ContainerCheck>),
+    /// Reads a shape.
+    Pod(Box<PodCheck>),
+    /// Reads a namespace, and perhaps the cluster.
+    Namespace(Box<dyn NamespaceJudge>),
     /// Reads a reference across the cluster.
     Reference(Box<ReferenceCheck>),
 }
@@ -212,6 +246,8 @@ impl fmt::Debug for Check {
         f.write_str(match self {
             Self::Image(_) => "Check::Image",
             Self::Running(_) => "Check::Running",
+            Self::Container(_) => "Check::Container",
+            Self::Pod(_) => "Check::Pod",
             Self::Namespace(_) => "Check::Namespace",
             Self::Reference(_) => "Check::Reference",
         })
@@ -231,6 +267,45 @@ pub struct PreparedRule {
     pub check: Check,
     /// Graces after which the engine judges again.
     pub graces: Box<[Duration]>,
+    /// The rule that may pass in its place.
+    pub alternative: Option<RuleId>,
+}
+
+impl PreparedRule {
+    /// The name of the rule that may pass in its place.
+    pub fn wants_alternative(&self) -> Option<&'static str> {
+        match &self.check {
+            Check::Namespace(judge) => judge.instead(),
+            _ => None,
+        }
+    }
+
+    /// Lets `other` pass in its place; of a rule about namespaces only.
+    pub fn accept(self, other: Self) -> Self {
+        let Self { id, severity, settings, check, graces, .. } = self;
+        let (check, alternative) = match (check, other.check) {
+            (Check::Namespace(rule), Check::Namespace(alternative)) => {
+                let both = WithAlternative { rule, alternative, reads: other.id.info().reads };
+                (Check::Namespace(Box::new(both)), Some(other.id))
+            }
+            (check, _) => (check, None),
+        };
+        Self { id, severity, settings, check, graces, alternative }
+    }
+
+    /// What it reads beyond pods and namespaces, the rule that may pass in its place included.
+    pub fn reads(&self) -> impl Iterator<Item = Resource> + use<> {
+        let reads = |rule: RuleId| rule.info().reads.iter().copied();
+        reads(self.id).chain(self.alternative.into_iter().flat_map(reads))
+    }
+
+    /// What a namespace rule asks of the engine; nothing for other rules.
+    pub fn asks(&self) -> Asks {
+        match &self.check {
+            Check::Namespace(judge) => judge.asks(),
+            _ => Asks::NOTHING,
+        }
+    }
 }
 
 /// One line of the table.

@@ -9,6 +9,9 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+#[path = "cli/outputs.rs"]
+mod outputs;
+
 const CLEAN: &str = "\
 apiVersion: v1
 kind: Pod

@@ -46,6 +46,7 @@ async fn cluster() -> ApiServer {
 struct Ran {
     code: Option<i32>,
     findings: Vec<String>,
+    report: Value,
     err: String,
 }
 
@@ -76,7 +77,7 @@ fn audit(server: &ApiServer, test: &str, args: &[&str]) -> Ran {
     };
     let mut findings = report["results"].as_array().into_iter().flatten().map(finding).collect::<Vec<_>>();
     findings.sort();
-    Ran { code: output.status.code(), findings, err: String::from_utf8(output.stderr).unwrap() }
+    Ran { code: output.status.code(), findings, report, err: String::from_utf8(output.stderr).unwrap() }
 }
 
 #[tokio::test]
@@ -170,7 +171,7 @@ async fn a_list_that_the_server_forgets_half_way_is_begun_anew() {
     let client = Client::try_from(Config::new(server.url().parse().unwrap())).unwrap();
     let mut uids = BTreeSet::new();
     let scope = Scope { namespace: None, selector: None, policies: false };
-    one_shot(&client, scope, &mut |change| {
+    one_shot(&client, scope, &BTreeSet::new, &mut |change| {
         if let Change::Pod(pod) = change {
             if uids.is_empty() {
                 server.compact();
@@ -199,4 +200,22 @@ async fn a_list_that_is_refused_is_an_error_that_names_it() {
 async fn a_context_that_is_not_there_is_named() {
     let ran = audit(&cluster().await, "context", &["--context", "nowhere"]);
     assert!(ran.code == Some(2) && ran.err.contains("has no context nowhere"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn a_page_by_control_says_which_cluster_and_which_generation_of_which_policy() {
+    let server = cluster().await;
+    server.apply(POLICY);
+    let ran = audit(&server, "by-control", &["-A", "--by", "control", "--catalogue", "cis"]);
+    let page = ran.report;
+    assert_eq!(page["lookedAt"]["wholeCluster"], true, "{page}");
+    let input: Vec<_> = page["lookedAt"]["input"].as_array().unwrap().iter().map(Value::to_string).collect();
+    assert!(input[0].starts_with("\"http") && input[1] == "\"all namespaces\"", "{input:?}");
+    assert_eq!(page["policies"][0]["generation"], 1, "{page}");
+    let control = page["controls"].as_array().unwrap().iter().find(|it| it["id"] == "5.5.1").unwrap();
+    assert_eq!((&control["judged"], &control["fail"]), (&3.into(), &3.into()), "{control}");
+    let narrow = audit(&server, "by-control", &["-n", "team-a", "-l", "app=web", "--by", "control"]).report;
+    let input = &narrow["lookedAt"]["input"];
+    assert_eq!((&input[1], &input[2]), (&"namespace team-a".into(), &"pods with app=web".into()), "{narrow}");
+    assert_eq!(narrow["lookedAt"]["wholeCluster"], false);
 }

@@ -12,7 +12,7 @@ use revisor::auditor::findings::{Finding, FindingId};
 use revisor::auditor::snapshot::Snapshot;
 use revisor::auditor::transitions::TransitionKind;
 use revisor::decode::pod::PodRecord;
-use revisor::decode::{Change, JobRecord, PolicyRecord, namespace, network_policy};
+use revisor::decode::{Change, JobRecord, PolicyRecord, namespace, network_policy, object};
 use revisor::subject::Resource;
 use serde_json::{Value, json};
 
@@ -26,6 +26,7 @@ struct State {
     network_policies: BTreeMap<u8, u8>,
     jobs: BTreeSet<u8>,
     policies: BTreeMap<u8, u8>,
+    others: BTreeMap<u8, u8>,
 }
 
 fn digest(variant: u8) -> String {
@@ -61,7 +62,10 @@ fn pod(index: u8, variant: u8) -> Value {
             "name": format!("pod-{index}"), "namespace": format!("team-{}", index % 3), "uid": format!("pod-{index}"),
             "labels": {"app": format!("app-{}", variant % 2), "pod-template-hash": "6f7"}, "ownerReferences": owner,
         },
-        "spec": {"containers": containers},
+        "spec": {
+            "containers": containers, "automountServiceAccountToken": (variant % 4 == 3).then_some(false),
+            "serviceAccountName": (if variant % 3 == 2 { "web" } else { "default" }),
+        },
         "status": {
             "phase": phase,
             "conditions": [{"type": "ContainersReady", "status": "False", "lastTransitionTime": "2026-01-01T12:00:00Z"}],
@@ -89,8 +93,10 @@ fn job(index: u8) -> Change {
 fn namespace_change(index: u8, variant: u8) -> Change {
     let level = ["privileged", "baseline", "Restricted", "restricted"][usize::from(variant % 4)];
     let labels = json!({"pod-security.kubernetes.io/enforce": level, "tier": format!("{}", variant % 2)});
-    let (name, object) =
-        namespace::read(&json!({"metadata": {"name": format!("team-{index}"), "labels": labels}})).unwrap();
+    let (name, object) = namespace::read(&json!({"metadata": {
+        "name": format!("team-{index}"), "labels": labels, "creationTimestamp": "2026-01-01T12:10:00Z",
+    }}))
+    .unwrap();
     Change::Namespace(name, object)
 }
 
@@ -102,6 +108,60 @@ fn network_policy_change(index: u8, variant: u8) -> Change {
     });
     let (namespace, facts) = network_policy::read(&object).unwrap();
     Change::NetworkPolicy(namespace, facts)
+}
+
+/// How many objects there are of kinds that only some rules read.
+const OTHERS: u8 = 14;
+
+fn other_kind(index: u8) -> Resource {
+    [
+        Resource::RoleBindings,
+        Resource::ClusterRoleBindings,
+        Resource::ClusterRoles,
+        Resource::Roles,
+        Resource::ResourceQuotas,
+        Resource::ServiceAccounts,
+        Resource::LimitRanges,
+        Resource::Services,
+        Resource::ValidatingWebhooks,
+        Resource::ClusterNetworkPolicies,
+        Resource::CiliumNetworkPolicies,
+        Resource::AdmissionPolicies,
+    ][usize::from(index % 12)]
+}
+
+fn other_name(index: u8) -> (String, String) {
+    let kind = other_kind(index);
+    let namespace = if kind.is_namespaced() { format!("team-{}", index % 3) } else { String::new() };
+    let name = if kind == Resource::ServiceAccounts { "default".into() } else { format!("object-{index}") };
+    (namespace, name)
+}
+
+fn other_change(index: u8, variant: u8) -> Change {
+    let (namespace, name) = other_name(index);
+    let subject = match variant % 6 {
+        0 => json!({"kind": "ServiceAccount", "namespace": "team-1", "name": "default"}),
+        1 => json!({"kind": "ServiceAccount", "namespace": "team-2", "name": "web"}),
+        2 => json!({"kind": "Group", "name": "system:authenticated"}),
+        3 => json!({"kind": "User", "name": "system:anonymous"}),
+        4 => json!({"kind": "Group", "name": "system:serviceaccounts:team-0"}),
+        _ => json!({"kind": "Group"}),
+    };
+    let is_odd = variant % 2 == 1;
+    let limited = if is_odd { "cpu" } else { "pods" };
+    let spec = json!({
+        "hard": {limited: "1"}, "type": (if is_odd { "NodePort" } else { "ClusterIP" }),
+        "tier": "Admin", "priority": variant, "subject": {"namespaces": {}},
+        "ingress": [{"action": (if is_odd { "Accept" } else { "Deny" }), "from": [{"namespaces": {}}]}],
+    });
+    let role = if is_odd { "cluster-admin" } else { "view" };
+    let object = json!({
+        "metadata": {"name": name, "namespace": namespace}, "subjects": [subject], "spec": spec,
+        "roleRef": {"kind": "ClusterRole", "name": role},
+        "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": [if is_odd { "get" } else { "*" }]}],
+        "automountServiceAccountToken": is_odd,
+    });
+    Change::Object(object::read(other_kind(index), &object).unwrap())
 }
 
 fn policy_change(index: u8, variant: u8) -> Change {
@@ -122,6 +182,20 @@ fn policy_change(index: u8, variant: u8) -> Change {
         "podSecurityEnforced": {"minLevel": if bit(1) { "baseline" } else { "restricted" }},
         "trustedRegistry": {"allow": [if bit(4) { "docker.io/**" } else { "docker.io/library/*" }]},
     });
+    for (rule, enabled) in [
+        ("noClusterAdminRoleBinding", bit(0)),
+        ("noBindingsToAnonymous", bit(1)),
+        ("noBindingsToAuthenticated", true),
+        ("defaultServiceAccountUnbound", bit(2)),
+        ("defaultServiceAccountTokenOff", bit(0) != bit(1)),
+        ("nonExistentServiceAccount", bit(3)),
+        ("tokenMountedFromDefaultServiceAccount", bit(0) != bit(2)),
+        ("noWildcardRole", bit(1) != bit(2)),
+        ("resourceQuotaPresent", bit(2) != bit(3)),
+        ("limitRangePresent", bit(3) != bit(4)),
+    ] {
+        rules[rule] = json!({"enabled": enabled});
+    }
     // A policy that reads no network policies: they are dropped when it is the only one.
     rules["defaultDenyIngress"]["enabled"] = json!(bit(2) || !bit(0));
     let exemptions = if bit(3) {
@@ -146,6 +220,7 @@ enum Step {
     NetworkPolicy(u8, Option<u8>),
     Job(u8, bool),
     Policy(u8, Option<u8>),
+    Other(u8, Option<u8>),
     Relist(u8),
     Wait(u16),
     Look,
@@ -159,7 +234,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0..6u8, variant()).prop_map(|(index, variant)| Step::NetworkPolicy(index, variant)),
         1 => (0..3u8, any::<bool>()).prop_map(|(index, there)| Step::Job(index, there)),
         2 => (0..2u8, variant()).prop_map(|(index, variant)| Step::Policy(index, variant)),
-        1 => (0..5u8).prop_map(Step::Relist),
+        4 => (0..OTHERS, variant()).prop_map(|(index, variant)| Step::Other(index, variant)),
+        1 => (0..Resource::ALL.len() as u8).prop_map(Step::Relist),
         2 => (1..2000u16).prop_map(Step::Wait),
         4 => Just(Step::Look),
     ];
@@ -186,6 +262,10 @@ impl State {
             Resource::Jobs => self.jobs.iter().map(|index| job(*index)).collect(),
             Resource::ImagePolicies => {
                 self.policies.iter().map(|(index, variant)| policy_change(*index, *variant)).collect()
+            }
+            _ => {
+                let own = self.others.iter().filter(|(index, _)| other_kind(**index) == kind);
+                own.map(|(index, variant)| other_change(*index, *variant)).collect()
             }
         }
     }
@@ -244,6 +324,15 @@ impl State {
                 self.policies.remove(&index);
                 vec![Change::PolicyGone(format!("policy-{index}").into())]
             }
+            Step::Other(index, Some(variant)) => {
+                self.others.insert(index, variant);
+                vec![other_change(index, variant)]
+            }
+            Step::Other(index, None) => {
+                self.others.remove(&index);
+                let (namespace, name) = other_name(index);
+                vec![Change::ObjectGone(other_kind(index), namespace.into(), name.into())]
+            }
             Step::Relist(kind) => {
                 let kind = Resource::ALL[usize::from(kind)];
                 let mut changes = vec![Change::RelistStarted(kind)];
@@ -284,7 +373,9 @@ fn facts(snapshot: &Snapshot) -> Vec<String> {
 
 fn from_scratch(state: &State, now: Timestamp) -> Auditor {
     let mut auditor = Auditor::new();
-    for kind in Resource::ALL.into_iter().rev() {
+    // What is needed is known only once the policies are.
+    let kinds = Resource::ALL.into_iter().rev().filter(|kind| *kind != Resource::ImagePolicies);
+    for kind in [Resource::ImagePolicies].into_iter().chain(kinds) {
         auditor.apply(Change::RelistStarted(kind), now);
         for change in state.objects(kind).into_iter().rev() {
             auditor.apply(change, now);
@@ -295,27 +386,26 @@ fn from_scratch(state: &State, now: Timestamp) -> Auditor {
     auditor
 }
 
-/// The watch of a kind that is read only if a policy asks for it.
+/// The watches of kinds that are read only if a policy asks for them.
 #[derive(Default)]
-struct Watch {
-    running: bool,
+struct Watches {
+    running: BTreeSet<Resource>,
 }
 
-impl Watch {
-    const KIND: Resource = Resource::NetworkPolicies;
-
-    /// Ends when the kind is not needed any more.
+impl Watches {
+    /// Those end whose kind is not needed any more.
     fn end(&mut self, auditor: &Auditor) {
-        self.running &= auditor.needed().contains(&Self::KIND);
+        self.running.retain(|kind| auditor.needed().contains(kind));
     }
 
-    /// Begins when the kind is needed.
+    /// Those begin whose kind is needed.
     fn begin(&mut self, auditor: &mut Auditor, state: &mut State, now: Timestamp) {
-        if !self.running && auditor.needed().contains(&Self::KIND) {
-            let place = Resource::ALL.iter().position(|kind| *kind == Self::KIND).unwrap();
-            let told = state.take(&Step::Relist(u8::try_from(place).unwrap()));
-            told.into_iter().for_each(|change| auditor.apply(change, now));
-            self.running = true;
+        let needed: Vec<Resource> = auditor.needed().iter().copied().collect();
+        for kind in needed.into_iter().filter(|kind| !Resource::ALWAYS.contains(kind)) {
+            if self.running.insert(kind) {
+                let told = state.take(&Step::Relist(kind as u8));
+                told.into_iter().for_each(|change| auditor.apply(change, now));
+            }
         }
     }
 }
@@ -327,7 +417,7 @@ proptest! {
     fn any_history_ends_where_an_audit_from_scratch_begins(steps in steps()) {
         let (mut state, mut now) = (State::default(), Timestamp::from_second(START).unwrap());
         let mut auditor = from_scratch(&state, now);
-        let mut watch = Watch::default();
+        let mut watches = Watches::default();
         let mut told: BTreeMap<FindingId, TransitionKind> = BTreeMap::new();
         let last = [Step::Wait(3600), Step::Look, Step::Wait(20), Step::Look];
         for step in steps.iter().chain(&last) {
@@ -339,7 +429,7 @@ proptest! {
             }
             for change in state.take(step) {
                 auditor.apply(change, now);
-                watch.end(&auditor);
+                watches.end(&auditor);
             }
             if let Step::Wait(seconds) = step {
                 now += SignedDuration::from_secs((*seconds).into());
@@ -352,7 +442,7 @@ proptest! {
                     prop_assert!(transition.kind != TransitionKind::Opened || before != Some(TransitionKind::Opened), "opened twice in a row");
                     prop_assert!(transition.kind != TransitionKind::Resolved || before != Some(TransitionKind::Resolved), "resolved twice in a row");
                 }
-                watch.begin(&mut auditor, &mut state, now);
+                watches.begin(&mut auditor, &mut state, now);
             }
         }
         let snapshot = auditor.snapshot(now);

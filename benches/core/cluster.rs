@@ -125,7 +125,10 @@ impl Run<'_> {
         let mut text = String::new();
         // The policy first: what no policy reads is not kept.
         self.auditor.apply(self.policy(0)?, self.now);
-        self.auditor.apply(Change::RelistStarted(Resource::NetworkPolicies), self.now);
+        let needed = self.auditor.needed().clone();
+        for kind in needed.iter().filter(|kind| !Resource::ALWAYS.contains(kind)) {
+            self.auditor.apply(Change::RelistStarted(*kind), self.now);
+        }
         for namespace in 0..self.cluster.namespaces {
             text.clear();
             self.cluster.namespace(&mut text, namespace);
@@ -136,7 +139,7 @@ impl Run<'_> {
                 self.auditor.apply(change::<NetworkPolicyRecord>(&text)?, self.now);
             }
         }
-        for kind in Resource::ALL.into_iter().filter(|kind| *kind != Resource::Pods) {
+        for kind in needed.into_iter().filter(|kind| *kind != Resource::Pods) {
             self.auditor.apply(Change::RelistFinished(kind), self.now);
         }
         Ok(())

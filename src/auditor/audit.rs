@@ -5,7 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Auditor;
-use super::findings::{FindingId, Judged, State, Subject, Workload, WorkloadUse, judge, name_id, use_id};
+use super::findings::{
+    FindingId, Judged, State, Subject, WHOLE_POD, Workload, WorkloadUse, judge, judged_at, name_id, use_id,
+};
 use super::namespaces::Namespace;
 use super::rollup::{Rolling, exemption};
 use super::skew::Spreading;
@@ -55,13 +57,14 @@ impl Judgement<'_> {
 }
 
 impl Auditor {
-    /// Tells every verdict at `now` to `tell`, pods first, then objects of unknown kinds, namespaces and
+    /// Tells every verdict at `now` to `tell`, pods first, then objects of unknown kinds, namespaces, the cluster and
     /// references. One subject is told as often as it stands in the input.
     pub fn audit(&mut self, now: Timestamp, tell: &mut dyn FnMut(&Judgement<'_>)) {
         self.snapshot(now);
         self.audit_uses(now, tell);
         self.audit_unsupported(now, tell);
         self.audit_namespaces(now, tell);
+        self.audit_cluster(now, tell);
         self.audit_references(now, tell);
     }
 
@@ -78,6 +81,8 @@ impl Auditor {
             whole_input: self.feed == super::Feed::Input(true),
             now,
             renumbered: None,
+            cluster: self.objects.facts(),
+            nothing: &self.nothing,
         }
     }
 
@@ -90,11 +95,7 @@ impl Auditor {
             let labels = namespace.labels();
             let malformed = judged.shape.malformed;
             // A malformed pod has no use that can be read; it is told once a rule.
-            let uses = if malformed {
-                u16::MAX..=u16::MAX
-            } else {
-                0..=judged.shape.uses.len().saturating_sub(1) as u16
-            };
+            let uses = if malformed { 0..1 } else { 0..judged.shape.uses.len() };
             for (index, policy) in self.plan.policies.iter().enumerate() {
                 let membership = match policy.scope.namespace(&namespace.name, labels) {
                     Membership::In if !self.inventory.labels.covers(group.key.class, index) => {
@@ -103,17 +104,19 @@ impl Auditor {
                     membership => membership,
                 };
                 let ended = judged.running.phase == Phase::Terminated && !policy.scope.include_terminated;
-                for image_use in uses.clone() {
-                    let hash = judged.shape.use_hashes.get(usize::from(image_use)).copied().unwrap_or(0);
-                    let subject = Subject::ImageUse(WorkloadUse {
-                        namespace: namespace.name.clone(),
-                        workload: workload.clone(),
-                        judged: judged.clone(),
-                        image_use,
-                    });
-                    for rule in
-                        policy.rules.iter().filter(|rule| rule.id.entry().subject == SubjectKind::ImageUse)
-                    {
+                for at in uses.clone() {
+                    for rule in policy.rules.iter().filter(|rule| rule.id.entry().subject.is_of_pods()) {
+                        let place = match malformed {
+                            true => Some((WHOLE_POD, 0)),
+                            false => judged_at(rule.id, &judged.shape, at),
+                        };
+                        let Some((image_use, hash)) = place else { continue };
+                        let subject = Subject::ImageUse(WorkloadUse {
+                            namespace: namespace.name.clone(),
+                            workload: workload.clone(),
+                            judged: judged.clone(),
+                            image_use,
+                        });
                         text.clear();
                         let verdict = match (membership, ended, malformed) {
                             (Membership::Out, ..) => Verdict::NotApplicable(reason::OUT_OF_SCOPE),
@@ -180,6 +183,7 @@ impl Auditor {
                 let out = policy.scope.namespace(&namespace.name, labels) == Membership::Out;
                 for rule in &policy.rules {
                     text.clear();
+                    let out = out && !rule.asks().any_scope;
                     let Some(verdict) =
                         rolling.namespace_verdict(rule, &facts, &mut Note::listening(&mut text))
                     else {
@@ -223,7 +227,8 @@ fn unsupported_subject(object: &UnsupportedObject) -> Subject {
     let image = Arc::new(Image::new(&object.image));
     // Not the hash of any slot: a workload of the same kind and name may name the same image.
     let hash = combine(&[text_hash(reason::UNSUPPORTED_KIND), image.hash]);
-    let image_use = ImageUse { slot: Slot::Container, name: "".into(), image, pull_policy: None };
+    let image_use =
+        ImageUse { slot: Slot::Container, name: "".into(), image, pull_policy: None, facts: None };
     let shape = PodShape {
         uses: Box::new([image_use]),
         is_template: true,
@@ -241,6 +246,7 @@ fn unsupported_subject(object: &UnsupportedObject) -> Subject {
             uid: "".into(),
             verified: true,
             hash: workload_hash(&object.kind, &object.name),
+            account: None,
         }),
         judged: Arc::new(Judged {
             shape: Arc::new(shape),

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::Auditor;
 use super::findings::{State, name_id};
 use super::namespaces::Namespace;
-use super::plan::graces;
+use super::plan::{asks, graces};
 use super::rollup::{Rolling, exemption};
 use crate::policy::compile::CompiledPolicy;
 use crate::policy::scope::Membership;
@@ -47,7 +47,7 @@ enum Effect {
 
 /// The edits that lead from one list of policies to the other; none when they differ in more than that.
 pub(super) fn edits(before: &[Arc<CompiledPolicy>], now: &[Arc<CompiledPolicy>]) -> Option<Vec<Edit>> {
-    if before.len() != now.len() || graces(before) != graces(now) {
+    if before.len() != now.len() || graces(before) != graces(now) || asks(before).pods != asks(now).pods {
         return None;
     }
     let changed = before.iter().zip(now).enumerate().filter(|(_, (before, now))| !Arc::ptr_eq(before, now));
@@ -135,21 +135,35 @@ impl Edit {
         effect.max().unwrap_or(Effect::None)
     }
 
+    /// Whether a rule judges namespaces that its policy's scope leaves out.
+    fn judges_outside(&self, rule: RuleId) -> bool {
+        let both = [&self.before, &self.now].into_iter().filter_map(|policy| policy.rule(rule));
+        both.into_iter().any(|rule| rule.asks().any_scope)
+    }
+
     fn effect_on_namespace(&self, namespace: &Namespace, rolling: &Rolling<'_>) -> Effect {
         let labels = namespace.labels();
-        match self.now.scope.namespace(&namespace.name, labels) {
-            Membership::Out => return Effect::None,
-            Membership::Undecided if self.adds_or_removes => return Effect::RollUp,
-            Membership::Undecided | Membership::In => {}
+        let membership = self.now.scope.namespace(&namespace.name, labels);
+        if membership == Membership::Undecided && self.adds_or_removes {
+            return Effect::RollUp;
+        }
+        let out = membership == Membership::Out;
+        let about = self.rules.iter().filter(|rule| rule.entry().subject == SubjectKind::Namespace);
+        let mut about = about.filter(|rule| !out || self.judges_outside(**rule)).peekable();
+        if about.peek().is_none() {
+            return Effect::None;
         }
         let facts = rolling.unchanged_facts(namespace);
-        let about = self.rules.iter().filter(|rule| rule.entry().subject == SubjectKind::Namespace);
         let effect = about.map(|&rule| {
             let key = (name_id(rule, namespace.hash), self.index());
             let findings = &namespace.part.findings;
             let was = findings.binary_search_by_key(&key, |finding| (finding.id, finding.policy));
             let was = was.ok().map(|at| (findings[at].state, findings[at].reason));
             let now = self.now.rule(rule);
+            if now.is_some_and(|rule| rolling.due(rule, &facts).is_some()) {
+                // It must be rolled up for the time to be kept.
+                return Effect::RollUp;
+            }
             let now = now.and_then(|rule| rolling.namespace_verdict(rule, &facts, &mut Note::silent()));
             match (was, now) {
                 (None, None | Some(Verdict::Pass | Verdict::NotApplicable(_))) => Effect::None,

@@ -6,10 +6,12 @@ use std::sync::{Arc, LazyLock};
 use jiff::Timestamp;
 
 use crate::policy::compile::CompiledPolicy;
-use crate::rules::{Check, RuleId};
+use crate::rules::{Check, RuleId, SubjectKind};
+use crate::subject::account::Account;
 use crate::subject::canonical::{combine, text_hash};
-use crate::subject::namespace::{NamespaceFacts, NamespaceSubject};
-use crate::subject::pod::{ImageSubject, ImageUse, PodShape};
+use crate::subject::cluster::ClusterSubject;
+use crate::subject::namespace::{NamespaceFacts, NamespaceObject, NamespaceSubject};
+use crate::subject::pod::{ContainerSubject, ImageSubject, ImageUse, PodShape};
 use crate::subject::reference::ReferenceFacts;
 use crate::subject::running::{Lasted, RunningState, RunningSubject};
 use crate::verdict::{Note, Reason, Verdict, reason};
@@ -48,6 +50,8 @@ pub struct Workload {
     pub verified: bool,
     /// Stable hash of kind and name.
     pub hash: u64,
+    /// What its pods say of their service account and network, where they say something. Not part of the hash.
+    pub account: Option<Box<Account>>,
 }
 
 /// The controller that a pod's own ownerReference names.
@@ -63,7 +67,7 @@ pub struct OwnerReference {
     pub uid: Box<str>,
 }
 
-/// One image use of a workload, with all that a rule read to judge it.
+/// One image use or container of a workload, or its pods as a whole, with all that a rule read to judge it.
 #[derive(Clone, Debug)]
 pub struct WorkloadUse {
     /// The namespace.
@@ -72,7 +76,8 @@ pub struct WorkloadUse {
     pub workload: Arc<Workload>,
     /// The shape and the running state that were judged (one of them, where several pods agree).
     pub judged: Arc<Judged>,
-    /// Index of the use in the shape; past its end for a malformed pod, which has no readable use.
+    /// Index of the use in the shape; past its end for a pod as a whole, and for a malformed one, which has no
+    /// readable use.
     pub image_use: u16,
 }
 
@@ -124,30 +129,33 @@ impl ReferenceSpread {
 /// What a finding is about, with the facts that were judged.
 #[derive(Clone, Debug)]
 pub enum Subject {
-    /// One image use of a workload.
+    /// One image use or container of a workload, or its pods as a whole.
     ImageUse(WorkloadUse),
     /// A namespace.
     Namespace(Arc<NamespaceFacts>),
+    /// The cluster: what lies in no namespace.
+    Cluster(Arc<ClusterSubject>),
     /// A written reference across the cluster.
     Reference(Arc<ReferenceSpread>),
 }
 
 impl Subject {
-    /// The namespace it lies in; none for a reference.
+    /// The namespace it lies in; none for a reference and for the cluster.
     pub fn namespace(&self) -> Option<&Arc<str>> {
         match self {
             Self::ImageUse(image_use) => Some(&image_use.namespace),
             Self::Namespace(facts) => Some(&facts.name),
-            Self::Reference(_) => None,
+            Self::Reference(_) | Self::Cluster(_) => None,
         }
     }
 
-    /// Its kind, as reports show it: `Deployment`, `Namespace`, `Image`.
+    /// Its kind, as reports show it: `Deployment`, `Namespace`, `Image`, `Cluster`.
     pub fn kind(&self) -> &str {
         match self {
             Self::ImageUse(image_use) => &image_use.workload.kind,
             Self::Namespace(_) => "Namespace",
             Self::Reference(_) => "Image",
+            Self::Cluster(_) => "Cluster",
         }
     }
 
@@ -157,6 +165,7 @@ impl Subject {
             Self::ImageUse(image_use) => &image_use.workload.name,
             Self::Namespace(facts) => &facts.name,
             Self::Reference(spread) => &spread.facts.canonical,
+            Self::Cluster(_) => "cluster",
         }
     }
 
@@ -268,11 +277,36 @@ pub(super) fn judge(check: &Check, subject: &Subject, note: &mut Note<'_>) -> Op
             Some(check(&ImageSubject { pod: &at.judged.shape, image_use: at.image_use()? }, note))
         }
         (Check::Running(check), Subject::ImageUse(at)) => Some(check(&at.judged.live(at.image_use()?), note)),
-        (Check::Namespace(check), Subject::Namespace(facts)) => {
-            Some(check(&NamespaceSubject { facts, object: facts.object.as_deref()? }, note))
+        (Check::Container(check), Subject::ImageUse(at)) => {
+            Some(check(&ContainerSubject { pod: &at.judged.shape, container: at.image_use()? }, note))
         }
+        (Check::Pod(check), Subject::ImageUse(at)) => Some(check(&at.judged.shape, note)),
+        (Check::Namespace(judge), Subject::Namespace(facts)) => {
+            let nothing = NamespaceObject::default();
+            let object = facts.object.as_deref().unwrap_or(&nothing);
+            Some(judge.judge(&NamespaceSubject { facts, object }, note))
+        }
+        (Check::Namespace(judge), Subject::Cluster(cluster)) => Some(judge.judge_cluster(cluster, note)),
         (Check::Reference(check), Subject::Reference(spread)) => Some(check(&spread.facts, note)),
         _ => None,
+    }
+}
+
+/// The index of no image use: the pod as a whole.
+pub(super) const WHOLE_POD: u16 = u16::MAX;
+
+/// What a rule judges at the use of index `at` of a shape: the index to show, and the stable hash that the finding's
+/// id is made of. A container's id has no image in it, so that a rollout does not open its findings anew.
+pub(super) fn judged_at(rule: RuleId, shape: &PodShape, at: usize) -> Option<(u16, u64)> {
+    let place = || u16::try_from(at).unwrap_or(WHOLE_POD);
+    match rule.entry().subject {
+        SubjectKind::ImageUse => Some((place(), *shape.use_hashes.get(at)?)),
+        SubjectKind::Container => {
+            let container = shape.uses.get(at).filter(|image_use| image_use.is_container())?;
+            Some((place(), combine(&[container.slot as u64, text_hash(&container.name)])))
+        }
+        SubjectKind::Pod => (at == 0).then_some((WHOLE_POD, 0)),
+        SubjectKind::Namespace | SubjectKind::Reference | SubjectKind::Cluster => None,
     }
 }
 

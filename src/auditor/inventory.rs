@@ -24,6 +24,8 @@ use super::workload::{put_key, workload};
 use crate::decode::pod::{PodRecord, Section, parse_uid};
 use crate::decode::{JobRecord, Source};
 use crate::policy::compile::CompiledPolicy;
+use crate::rules::PodsRead;
+use crate::subject::facts::Facts;
 use crate::subject::pod::{Image, PodShape};
 use crate::subject::running::RunningState;
 
@@ -54,6 +56,7 @@ pub(super) struct Inventory {
     hasher: RandomState,
     pub(super) names: Distinct<str>,
     images: Distinct<Image>,
+    facts: Distinct<Facts>,
     pub(super) shapes: Fingerprints<Arc<PodShape>>,
     pub(super) runnings: Fingerprints<Arc<RunningState>>,
     pub(super) pairs: Pairs,
@@ -103,8 +106,14 @@ impl Inventory {
     #[inline]
     fn fingerprint(&self, record: &PodRecord) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        for section in [Section::Namespace, Section::Labels, Section::Owner, Section::Shape, Section::Running]
-        {
+        for section in [
+            Section::Namespace,
+            Section::Labels,
+            Section::Owner,
+            Section::Account,
+            Section::Shape,
+            Section::Running,
+        ] {
             let bytes = record.section(section);
             hasher.write(bytes);
             hasher.write_u32(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
@@ -195,11 +204,12 @@ impl Inventory {
     }
 
     fn acquire_shape(&mut self, record: &PodRecord) -> u32 {
-        let Self { shapes, names, images, .. } = self;
+        let Self { shapes, names, images, facts, .. } = self;
         shapes.acquire(record.section(Section::Shape), record.flags, || {
             let name = |text: &str| names.get(text, |text| text.into());
             let image = |text: &str| images.get(text, |text| Arc::new(Image::new(text)));
-            Arc::new(PodShape::read(record.section(Section::Shape), record.flags, name, image))
+            let facts = |bytes: &[u8]| facts.get(bytes, |bytes| Arc::new(Facts::new(bytes)));
+            Arc::new(PodShape::read(record.section(Section::Shape), record.flags, name, image, facts))
         })
     }
 
@@ -215,7 +225,9 @@ impl Inventory {
     fn acquire_owner(&mut self, record: &PodRecord) -> u32 {
         let owner = record.section(Section::Owner);
         let (bare, mut key) = (owner.is_empty(), std::mem::take(&mut self.owner_key));
-        put_key(&mut key, owner, record.section(Section::Labels), record.name(), record.uid);
+        let account = record.section(Section::Account);
+        let labels = record.section(Section::Labels);
+        put_key(&mut key, owner, labels, account, (record.name(), record.uid));
         let Self { jobs, names, owners, .. } = self;
         let mut shared = |text: &str| names.get(text, |text| text.into());
         let (mut new, mut job_uid) = (false, None);
@@ -336,6 +348,7 @@ impl Inventory {
     pub(super) fn sweep(&mut self) {
         self.names.sweep();
         self.images.sweep();
+        self.facts.sweep();
     }
 
     /// Moves the pods whose grace is over to the group of the next threshold.
@@ -356,10 +369,11 @@ impl Inventory {
         &mut self,
         namespaces: &mut Namespaces,
         policies: &[Arc<CompiledPolicy>],
+        pods: PodsRead,
         graces: &[Duration],
         now: Timestamp,
     ) {
-        let moved = self.labels.reclassify(policies);
+        let moved = self.labels.reclassify(policies, pods == PodsRead::Labels);
         let clocked: BTreeSet<u32> = self.clocks.rows().collect();
         if !moved {
             for row in clocked {

@@ -75,6 +75,8 @@ fn told_by(change: &Change) -> Option<Resource> {
         Change::Pod(_) | Change::PodGone(_) => Some(Resource::Pods),
         Change::Namespace(..) | Change::NamespaceGone(_) => Some(Resource::Namespaces),
         Change::NetworkPolicy(..) | Change::NetworkPolicyGone(..) => Some(Resource::NetworkPolicies),
+        Change::Object(facts) => Some(facts.kind),
+        Change::ObjectGone(kind, ..) => Some(*kind),
         Change::Job(_) | Change::JobGone(_) => Some(Resource::Jobs),
         Change::Policy(_) | Change::PolicyGone(_) => Some(Resource::ImagePolicies),
         Change::RelistStarted(kind) | Change::RelistFinished(kind) | Change::Unusable(kind) => Some(*kind),
@@ -89,7 +91,7 @@ mod tests {
     const KIND: Resource = Resource::NetworkPolicies;
 
     fn with_it() -> BTreeSet<Resource> {
-        BTreeSet::from(Resource::ALL)
+        Resource::ALWAYS.into_iter().chain([KIND]).collect()
     }
 
     fn known_but_for_it() -> Kinds {

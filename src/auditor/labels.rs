@@ -8,6 +8,7 @@ use hashbrown::HashTable;
 use super::intern::{Interner, NONE, place};
 use crate::policy::compile::CompiledPolicy;
 use crate::subject::canonical::Reader;
+use crate::subject::namespace::TextPairs;
 
 #[derive(Debug)]
 struct Set {
@@ -27,6 +28,8 @@ pub(super) struct LabelSets {
     free: Vec<u32>,
     /// Per class, one bit a policy; class 0 is that of a plan without pod selectors.
     classes: Vec<Box<[bool]>>,
+    /// Every set is a class of its own, because a rule reads the labels themselves.
+    apart: bool,
 }
 
 impl LabelSets {
@@ -86,11 +89,19 @@ impl LabelSets {
 
     /// The selector class of a set.
     pub(super) fn class(&self, id: u32) -> u32 {
-        self.sets[id as usize].class
+        if self.apart { id } else { self.sets[id as usize].class }
+    }
+
+    /// The labels of a class; none unless every set is one.
+    pub(super) fn texts(&self, class: u32) -> TextPairs {
+        let set = self.sets.get(class as usize).filter(|_| self.apart);
+        let pairs = set.into_iter().flat_map(|set| set.pairs.iter());
+        TextPairs::new(pairs.map(|(key, value)| (self.texts.text(*key), self.texts.text(*value))).collect())
     }
 
     /// Whether a class is covered by the policy of this index.
     pub(super) fn covers(&self, class: u32, policy: usize) -> bool {
+        let class = if self.apart { self.sets[class as usize].class } else { class };
         self.classes.get(class as usize).is_none_or(|bits| bits.get(policy).copied().unwrap_or(true))
     }
 
@@ -116,10 +127,12 @@ impl LabelSets {
         self.sets[id as usize].class = class;
     }
 
-    /// Classifies every set anew: the policies have changed, and the old classes mean nothing any more. Returns
-    /// whether there are pod selectors, or were: without them every set is in class 0.
-    pub(super) fn reclassify(&mut self, policies: &[std::sync::Arc<CompiledPolicy>]) -> bool {
-        let selected = self.classes.len() > 1;
+    /// Classifies every set anew: the policies have changed, and the old classes mean nothing any more. `apart` makes
+    /// a class of each set. Returns whether pods may have moved: without pod selectors, now and before, every set is
+    /// in class 0.
+    pub(super) fn reclassify(&mut self, policies: &[std::sync::Arc<CompiledPolicy>], apart: bool) -> bool {
+        let selected = self.classes.len() > 1 || self.apart || apart;
+        self.apart = apart;
         self.classes = vec![policies.iter().map(|policy| !policy.scope.selects_pods()).collect()];
         let selects = policies.iter().any(|policy| policy.scope.selects_pods());
         if !selects && !selected {

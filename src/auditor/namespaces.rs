@@ -9,8 +9,10 @@ use jiff::Timestamp;
 use super::intern::{NONE, place};
 use super::marks::Marks;
 use super::snapshot::NamespaceSnapshot;
+use crate::subject::Resource;
 use crate::subject::canonical::text_hash;
 use crate::subject::namespace::{NamespaceObject, NetworkPolicyFacts, TextPairs};
+use crate::subject::objects::{ObjectFacts, Objects};
 
 /// One namespace.
 #[derive(Debug)]
@@ -26,6 +28,10 @@ pub(super) struct Namespace {
     pub(super) network_policies: Arc<[NetworkPolicyFacts]>,
     /// In which list each was told last.
     policy_generations: Box<[u32]>,
+    /// Objects in it that only some rules read.
+    pub(super) objects: Objects,
+    /// Bindings that reach just its service accounts, from elsewhere.
+    pub(super) granted: Objects,
     references: u32,
     /// Its first group.
     pub(super) first_group: u32,
@@ -53,6 +59,8 @@ impl Namespace {
             object_generation: 0,
             network_policies: Arc::default(),
             policy_generations: Box::default(),
+            objects: Objects::default(),
+            granted: Objects::default(),
             references: 0,
             first_group: NONE,
             pods: 0,
@@ -78,10 +86,17 @@ impl Namespace {
         (self.network_policies.to_vec(), self.policy_generations.to_vec())
     }
 
-    fn is_over(&self) -> bool {
+    /// Whether nothing of it is known but that bindings elsewhere name its service accounts.
+    pub(super) fn is_only_named(&self) -> bool {
         self.references == 0
             && self.object.is_none()
             && self.network_policies.is_empty()
+            && self.objects.is_empty()
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_only_named()
+            && self.granted.is_empty()
             && self.marks.is_empty()
             && self.part.findings.is_empty()
             && !self.dirty
@@ -282,6 +297,41 @@ impl Namespaces {
         namespace.network_policies = policies.into();
         namespace.policy_generations = generations.into();
         self.mark(id);
+    }
+
+    /// Puts an object into its namespace.
+    pub(super) fn put_object(&mut self, object: Arc<ObjectFacts>) {
+        let id = self.named(&object.namespace);
+        self.get_mut(id).objects.insert(object);
+        self.mark(id);
+    }
+
+    /// Takes an object out of its namespace.
+    pub(super) fn take_object(&mut self, object: &ObjectFacts) {
+        if let Some(&id) = self.by_name.get(&*object.namespace) {
+            self.get_mut(id).objects.remove(object.kind, &object.namespace, &object.name);
+            self.mark(id);
+        }
+    }
+
+    /// A binding reaches service accounts of a namespace that it does not lie in.
+    pub(super) fn grant(&mut self, namespace: &str, binding: Arc<ObjectFacts>) {
+        let id = self.named(namespace);
+        self.get_mut(id).granted.insert(binding);
+        self.mark(id);
+    }
+
+    /// It does not reach them any more.
+    pub(super) fn withdraw(&mut self, namespace: &str, binding: &ObjectFacts) {
+        if let Some(&id) = self.by_name.get(namespace) {
+            self.get_mut(id).granted.remove(binding.kind, &binding.namespace, &binding.name);
+            self.mark(id);
+        }
+    }
+
+    /// Objects of one kind in all namespaces.
+    pub(super) fn objects_of(&self, kind: Resource) -> impl Iterator<Item = &Arc<ObjectFacts>> {
+        self.slots.iter().flatten().flat_map(move |namespace| namespace.objects.of(kind))
     }
 
     /// From now on namespaces are told again.

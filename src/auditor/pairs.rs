@@ -15,8 +15,8 @@ use super::findings::Judged;
 use super::intern::place;
 use crate::policy::compile::CompiledPolicy;
 use crate::rules::{CATALOGUE, Check, PreparedRule, RuleId, SubjectKind};
-use crate::subject::pod::ImageSubject;
-use crate::subject::running::{Lasted, Phase, RunningSubject};
+use crate::subject::pod::{ContainerSubject, ImageSubject};
+use crate::subject::running::{Lasted, Phase};
 use crate::verdict::{Note, Verdict};
 
 /// What a pair is made of.
@@ -69,16 +69,17 @@ impl Bits {
     }
 }
 
-// The rules about image uses stand first in the table, so their place is their bit.
+// The rules about pods and their parts stand first in the table, so their place is their bit. Those about a pod as a
+// whole are remembered with its first use.
 const _: () = {
     let mut place = 0;
     let mut others = false;
     while place < CATALOGUE_LENGTH {
         match CATALOGUE[place].subject {
-            SubjectKind::ImageUse => {
-                assert!(!others && place < 64, "rules about image uses stand first, at most 64")
+            SubjectKind::ImageUse | SubjectKind::Container | SubjectKind::Pod => {
+                assert!(!others && place < 64, "rules about pods and their parts stand first, at most 64")
             }
-            _ => others = true,
+            SubjectKind::Namespace | SubjectKind::Reference | SubjectKind::Cluster => others = true,
         }
         place += 1;
     }
@@ -94,6 +95,8 @@ pub(super) struct Outline {
     pub(super) shape: u32,
     /// How many image uses it has.
     pub(super) uses: u16,
+    /// How many containers.
+    pub(super) containers: u16,
     /// The pod could not be read.
     pub(super) malformed: bool,
     /// The pod has ended.
@@ -106,6 +109,7 @@ impl Outline {
             found: 0,
             shape: key.shape,
             uses: u16::try_from(judged.shape.uses.len()).unwrap_or(u16::MAX),
+            containers: u16::try_from(judged.shape.containers().count()).unwrap_or(u16::MAX),
             malformed: judged.shape.malformed,
             ended: judged.running.phase == Phase::Terminated,
         }
@@ -259,7 +263,7 @@ impl Pairs {
     /// Judges again what an edit sets otherwise. Returns, by id, whose verdicts are not what they were.
     pub(super) fn edit(&mut self, edit: &Edit) -> Vec<bool> {
         let rules: Vec<RuleId> =
-            edit.rules.iter().copied().filter(|rule| rule.entry().subject == SubjectKind::ImageUse).collect();
+            edit.rules.iter().copied().filter(|rule| rule.entry().subject.is_of_pods()).collect();
         let mut moved = vec![false; self.pairs.len()];
         if rules.is_empty() {
             return moved;
@@ -271,10 +275,10 @@ impl Pairs {
             *moved = shape.malformed && edit.adds_or_removes;
             let uses = shape.uses.len();
             let bits = &mut all[edit.policy * uses..(edit.policy + 1) * uses];
-            for (image_use, bits) in shape.uses.iter().zip(bits) {
-                let (image, live) = (ImageSubject { pod: shape, image_use }, judged.live(image_use));
+            for (at, bits) in bits.iter_mut().enumerate() {
                 let judge = |policy: &CompiledPolicy, rule| {
-                    policy.rule(rule).and_then(|rule| verdict(rule, &image, &live)).unwrap_or(Verdict::Pass)
+                    let verdict = policy.rule(rule).and_then(|rule| verdict(rule, judged, at));
+                    verdict.unwrap_or(Verdict::Pass)
                 };
                 for &rule in &rules {
                     let (before, now) = (*bits, judge(&edit.now, rule));
@@ -294,12 +298,10 @@ impl Pairs {
 
 /// Judges every use of a pair by the rules of one policy.
 fn judge<'a>(policy: &'a CompiledPolicy, judged: &'a Judged) -> impl Iterator<Item = Bits> + 'a {
-    let shape = &judged.shape;
-    shape.uses.iter().map(move |image_use| {
-        let (image, live) = (ImageSubject { pod: shape, image_use }, judged.live(image_use));
+    (0..judged.shape.uses.len()).map(move |at| {
         let mut bits = Bits::default();
         for rule in &policy.rules {
-            if let Some(verdict) = verdict(rule, &image, &live) {
+            if let Some(verdict) = verdict(rule, judged, at) {
                 bits.set(rule.id, verdict);
             }
         }
@@ -307,11 +309,17 @@ fn judge<'a>(policy: &'a CompiledPolicy, judged: &'a Judged) -> impl Iterator<It
     })
 }
 
-/// The verdict of a rule about image uses; none for other rules.
-fn verdict(rule: &PreparedRule, image: &ImageSubject<'_>, live: &RunningSubject<'_>) -> Option<Verdict> {
+/// The verdict that is remembered with the use of this place; none for rules about something else.
+fn verdict(rule: &PreparedRule, judged: &Judged, at: usize) -> Option<Verdict> {
+    let (pod, container) = (&*judged.shape, &judged.shape.uses[at]);
+    let note = &mut Note::silent();
     match &rule.check {
-        Check::Image(check) => Some(check(image, &mut Note::silent())),
-        Check::Running(check) => Some(check(live, &mut Note::silent())),
-        Check::Namespace(_) | Check::Reference(_) => None,
+        Check::Image(check) => Some(check(&ImageSubject { pod, image_use: container }, note)),
+        Check::Running(check) => Some(check(&judged.live(container), note)),
+        Check::Container(check) if container.is_container() => {
+            Some(check(&ContainerSubject { pod, container }, note))
+        }
+        Check::Pod(check) if at == 0 => Some(check(pod, note)),
+        Check::Container(_) | Check::Pod(_) | Check::Namespace(_) | Check::Reference(_) => None,
     }
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::decode::PolicyRecord;
 use crate::policy::compile::CompiledPolicy;
+use crate::rules::{Asks, PreparedRule};
 use crate::subject::Resource;
 
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(super) struct Plan {
     pub(super) policies: Arc<[Arc<CompiledPolicy>]>,
     /// All graces that some rule gives, sorted, each once.
     pub(super) graces: Vec<Duration>,
+    /// What rules about namespaces ask, all together.
+    pub(super) asks: Asks,
     stale: bool,
 }
 
@@ -34,6 +37,12 @@ pub(super) fn graces(policies: &[Arc<CompiledPolicy>]) -> Vec<Duration> {
     let rules = policies.iter().flat_map(|policy| policy.rules.iter());
     let graces: BTreeSet<Duration> = rules.flat_map(|rule| rule.graces.iter().copied()).collect();
     graces.into_iter().collect()
+}
+
+/// What rules about namespaces ask of the engine, all together.
+pub(super) fn asks(policies: &[Arc<CompiledPolicy>]) -> Asks {
+    let rules = policies.iter().flat_map(|policy| policy.rules.iter());
+    rules.map(PreparedRule::asks).fold(Asks::NOTHING, Asks::and)
 }
 
 /// What a policy that was told means.
@@ -82,7 +91,7 @@ impl Plan {
     /// The kinds that are read: always, or by a rule of some policy.
     pub(super) fn needs(&self) -> BTreeSet<Resource> {
         let rules = self.entries.values().flat_map(|entry| entry.compiled.rules.iter());
-        let reads = rules.flat_map(|rule| rule.id.info().reads.iter().copied());
+        let reads = rules.flat_map(PreparedRule::reads);
         Resource::ALWAYS.into_iter().chain(reads).collect()
     }
 
@@ -110,6 +119,7 @@ impl Plan {
         let policies = self.entries.values().map(|entry| entry.compiled.clone()).collect();
         let before = std::mem::replace(&mut self.policies, policies);
         self.graces = graces(&self.policies);
+        self.asks = asks(&self.policies);
         Some(before)
     }
 

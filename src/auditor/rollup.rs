@@ -7,22 +7,23 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::findings::{
-    Finding, FindingId, Judged, State, Subject, Workload, WorkloadUse, judge, name_id, use_id,
+    Finding, FindingId, Judged, State, Subject, WHOLE_POD, Workload, WorkloadUse, judge, judged_at, use_id,
 };
 use super::groups::Group;
 use super::inventory::Inventory;
 use super::namespaces::Namespace;
 use super::pairs::Outline;
 use super::plan::Plan;
-use super::snapshot::{Count, NamespaceSnapshot, RuleCount};
+use super::snapshot::{Count, NamespaceSnapshot, Parts, RuleCount};
 use super::transitions::WantedOwner;
 use crate::policy::compile::CompiledPolicy;
 use crate::policy::exemption::Candidate;
 use crate::policy::scope::Membership;
-use crate::rules::{Check, PreparedRule, RuleId, SubjectKind};
+use crate::rules::RuleId;
 use crate::subject::Resource;
-use crate::subject::namespace::{NamespaceFacts, NamespaceObject, NamespaceSubject};
-use crate::verdict::{Note, Reason, Verdict, reason};
+use crate::subject::cluster::ClusterFacts;
+use crate::subject::namespace::{Beyond, NamespaceFacts, NamespaceObject};
+use crate::verdict::{Note, Reason, reason};
 
 /// What rolling up reads beside the namespace.
 pub(super) struct Rolling<'a> {
@@ -35,6 +36,10 @@ pub(super) struct Rolling<'a> {
     pub(super) now: Timestamp,
     /// New index of each policy that the last Snapshot numbered, when the plan has changed since.
     pub(super) renumbered: Option<&'a [Option<u16>]>,
+    /// What namespaces share.
+    pub(super) cluster: &'a Arc<ClusterFacts>,
+    /// What stands around a namespace while no rule reads it.
+    pub(super) nothing: &'a Arc<Beyond>,
 }
 
 /// What was found, and what follows from it.
@@ -42,7 +47,7 @@ pub(super) struct Rolled {
     pub(super) findings: Vec<Finding>,
     pub(super) pods: u32,
     pub(super) live_pods: u32,
-    pub(super) image_uses: u32,
+    pub(super) parts: Parts,
     /// When a dormant finding is over or its owner should be looked up.
     pub(super) deadline: Option<Timestamp>,
     pub(super) wanted: Vec<WantedOwner>,
@@ -52,7 +57,7 @@ pub(super) struct Rolled {
 #[derive(Default)]
 pub(super) struct Space {
     raw: Vec<Raw>,
-    uses: Vec<(u64, u32, u32)>,
+    uses: Vec<(u64, u32, Outline)>,
     hashes: Vec<u64>,
 }
 
@@ -93,23 +98,27 @@ impl<'a> Rolling<'a> {
         let scopes = self.plan.policies.iter().map(|policy| policy.scope.namespace(&namespace.name, labels));
         let scopes: Vec<Membership> = scopes.collect();
         let members = self.members(namespace, scopes.contains(&Membership::Undecided));
-        let mut findings = Vec::new();
+        let (mut findings, mut deadline) = (Vec::new(), None);
         space.raw.clear();
         for (index, (policy, membership)) in self.plan.policies.iter().zip(scopes).enumerate() {
-            if membership == Membership::Out {
+            let out = membership == Membership::Out;
+            if out && !self.plan.asks.any_scope {
                 continue;
             }
             let index = u16::try_from(index).unwrap_or(u16::MAX);
-            self.collect(namespace, &members, (index, policy, membership), &mut space.raw);
-            self.namespace_findings(namespace, &facts, (index, policy), &mut findings);
+            if !out {
+                self.collect(namespace, &members, (index, policy, membership), &mut space.raw);
+            }
+            let due = self.namespace_findings(namespace, &facts, (index, policy, out), &mut findings);
+            deadline = deadline.into_iter().chain(due).min();
         }
         self.merge(namespace, &members, &mut space.raw, &mut findings);
         let mut rolled = Rolled {
             findings,
             pods: namespace.pods,
             live_pods: facts.pods,
-            image_uses: self.image_uses(namespace, space),
-            deadline: None,
+            parts: self.parts(namespace, space),
+            deadline,
             wanted: Vec::new(),
         };
         self.carry_over(namespace, &mut rolled);
@@ -142,20 +151,24 @@ impl<'a> Rolling<'a> {
         members
     }
 
-    /// How many distinct image uses the workloads have.
-    fn image_uses(&self, namespace: &Namespace, space: &mut Space) -> u32 {
+    /// How many workloads there are, and how many distinct parts they have.
+    fn parts(&self, namespace: &Namespace, space: &mut Space) -> Parts {
         let Space { uses, hashes, .. } = space;
         uses.clear();
         let live = self.groups(namespace).filter(|(_, outline)| !outline.ended);
         uses.extend(live.map(|(group, outline)| {
-            (self.inventory.owner_hashes[group.key.owner as usize], outline.shape, u32::from(outline.uses))
+            (self.inventory.owner_hashes[group.key.owner as usize], outline.shape, *outline)
         }));
-        uses.sort_unstable();
-        uses.dedup();
-        let mut count = 0;
+        uses.sort_unstable_by_key(|(owner, shape, _)| (*owner, *shape));
+        uses.dedup_by_key(|(owner, shape, _)| (*owner, *shape));
+        let mut parts = Parts::default();
         for shapes in uses.chunk_by(|left, right| left.0 == right.0) {
-            count += match shapes {
-                [(_, _, uses)] => *uses,
+            parts.workloads += 1;
+            // Of a rollout the shape with the most: containers keep their names.
+            parts.containers +=
+                shapes.iter().map(|(_, _, outline)| u32::from(outline.containers)).max().unwrap_or(0);
+            parts.image_uses += match shapes {
+                [(_, _, outline)] => u32::from(outline.uses),
                 // A rollout: what both shapes use is counted once.
                 _ => {
                     hashes.clear();
@@ -169,7 +182,7 @@ impl<'a> Rolling<'a> {
                 }
             };
         }
-        count
+        parts
     }
 
     /// What namespace rules read.
@@ -183,13 +196,15 @@ impl<'a> Rolling<'a> {
         self.facts(namespace, namespace.part.live_pods)
     }
 
-    fn facts(&self, namespace: &Namespace, pods: u32) -> NamespaceFacts {
-        let implied = || self.whole_input.then(Arc::<NamespaceObject>::default);
+    fn facts(&self, namespace: &'a Namespace, pods: u32) -> NamespaceFacts {
+        let is_there = self.whole_input && !namespace.is_only_named();
+        let implied = || is_there.then(Arc::<NamespaceObject>::default);
         NamespaceFacts {
             name: namespace.name.clone(),
             object: namespace.object.clone().or_else(implied),
             network_policies: namespace.network_policies.clone(),
             pods,
+            beyond: self.beyond(namespace),
         }
     }
 
@@ -215,9 +230,8 @@ impl<'a> Rolling<'a> {
             let judged = member.judged;
             let pods = if judged.shape.is_template { 0 } else { member.group.count };
             let place = u32::try_from(place).unwrap_or(u32::MAX);
-            let mut push = |rule: RuleId, state, image_use: usize, hash, reason| {
+            let mut push = |rule: RuleId, state, (image_use, hash): (u16, u64), reason| {
                 let id = use_id(rule, namespace.hash, member.workload.hash, hash);
-                let image_use = u16::try_from(image_use).unwrap_or(u16::MAX);
                 raw.push(Raw { id, policy: index, rule, state, member: place, image_use, reason, pods });
             };
             let undecided = match (judged.shape.malformed, membership) {
@@ -226,19 +240,27 @@ impl<'a> Rolling<'a> {
                 _ => None,
             };
             if let Some(undecided) = undecided {
-                let uses = if judged.shape.malformed { &[0][..] } else { &judged.shape.use_hashes };
-                for rule in policy.rules.iter().filter(|rule| is_about_uses(rule.id)) {
-                    for (image_use, hash) in uses.iter().enumerate() {
-                        let image_use = if judged.shape.malformed { usize::MAX } else { image_use };
-                        push(rule.id, State::Unknown, image_use, *hash, Some(undecided));
+                let shape = &judged.shape;
+                for rule in policy.rules.iter().filter(|rule| rule.id.entry().subject.is_of_pods()) {
+                    if shape.malformed {
+                        push(rule.id, State::Unknown, (WHOLE_POD, 0), Some(undecided));
+                        continue;
+                    }
+                    for at in (0..shape.uses.len()).filter_map(|at| judged_at(rule.id, shape, at)) {
+                        push(rule.id, State::Unknown, at, Some(undecided));
                     }
                 }
                 continue;
             }
             let bits = self.inventory.pairs.bits(member.group.key.pair, usize::from(index));
-            for (image_use, (bits, hash)) in bits.iter().zip(&judged.shape.use_hashes).enumerate() {
-                each_bit(bits.fail, |rule| push(rule, State::Fail, image_use, *hash, None));
-                each_bit(bits.unknown, |rule| push(rule, State::Unknown, image_use, *hash, None));
+            for (at, bits) in bits.iter().enumerate() {
+                let mut found = |rule, state| {
+                    if let Some(at) = judged_at(rule, &judged.shape, at) {
+                        push(rule, state, at, None);
+                    }
+                };
+                each_bit(bits.fail, |rule| found(rule, State::Fail));
+                each_bit(bits.unknown, |rule| found(rule, State::Unknown));
             }
         }
     }
@@ -294,69 +316,6 @@ impl<'a> Rolling<'a> {
             finding.state = State::Exempt(index);
         }
     }
-
-    fn namespace_findings(
-        &self,
-        namespace: &Namespace,
-        facts: &NamespaceFacts,
-        (index, policy): (u16, &CompiledPolicy),
-        findings: &mut Vec<Finding>,
-    ) {
-        let mut shared = None;
-        for rule in policy.rules.iter() {
-            let Some(verdict) = self.namespace_verdict(rule, facts, &mut Note::silent()) else { continue };
-            let (state, reason) = match verdict {
-                Verdict::Fail(reason) => (State::Fail, reason),
-                Verdict::Unknown(reason) => (State::Unknown, reason),
-                Verdict::Pass | Verdict::NotApplicable(_) => continue,
-            };
-            let facts: &Arc<NamespaceFacts> = shared.get_or_insert_with(|| Arc::new(facts.clone()));
-            let mut finding = Finding {
-                id: name_id(rule.id, namespace.hash),
-                policy: index,
-                rule: rule.id,
-                state,
-                reason,
-                subject: Subject::Namespace(facts.clone()),
-                pods: 0,
-                since: self.now,
-                dormant_since: None,
-            };
-            self.exempt(policy, &mut finding);
-            findings.push(finding);
-        }
-    }
-
-    /// The verdict of a namespace rule; none for other rules.
-    pub(super) fn namespace_verdict(
-        &self,
-        rule: &PreparedRule,
-        facts: &NamespaceFacts,
-        note: &mut Note<'_>,
-    ) -> Option<Verdict> {
-        let Check::Namespace(check) = &rule.check else { return None };
-        let Some(object) = &facts.object else {
-            if self.denied.contains(&Resource::Namespaces) {
-                return Some(Verdict::Unknown(reason::MISSING_PERMISSION));
-            }
-            let verdict = note.not_applicable(
-                reason::NOT_IN_INPUT,
-                format_args!("the namespace is not among the objects given"),
-            );
-            return Some(verdict);
-        };
-        if rule.id.info().reads.iter().any(|read| self.denied.contains(read)) {
-            return Some(Verdict::Unknown(reason::MISSING_PERMISSION));
-        }
-        if object.malformed {
-            return Some(Verdict::Unknown(reason::MALFORMED));
-        }
-        Some(check(&NamespaceSubject { facts, object }, note))
-    }
-}
-
-fn is_about_uses(rule: RuleId) -> bool {
-    rule.entry().subject == SubjectKind::ImageUse
 }
 
 fn each_bit(mut bits: u64, mut each: impl FnMut(RuleId)) {
@@ -385,7 +344,7 @@ pub(super) fn exemption(
             at.workload.verified || at.judged.shape.is_template,
             at.image_use().and_then(|image_use| reference(&image_use.image)),
         ),
-        Subject::Namespace(_) => (None, true, None),
+        Subject::Namespace(_) | Subject::Cluster(_) => (None, true, None),
         Subject::Reference(spread) => {
             (None, true, crate::reference::Reference::parse(&spread.facts.canonical).ok())
         }
@@ -430,13 +389,29 @@ pub(super) fn add(count: &mut Count, state: State) {
     }
 }
 
-/// Whether two lists of findings would be shown alike. Numbers of pods and dormancy are not shown: they change
-/// while no verdict does.
-pub(super) fn shown_alike(before: &NamespaceSnapshot, findings: &[Finding]) -> bool {
+/// Whether two lists of findings under the same policies would be shown alike. Numbers of pods and dormancy are not
+/// shown: they change while no verdict does.
+pub(super) fn shown_alike(
+    policies: &[Arc<CompiledPolicy>],
+    before: &NamespaceSnapshot,
+    findings: &[Finding],
+) -> bool {
+    let reads_beyond = |finding: &Finding| {
+        if !matches!(finding.subject, Subject::Namespace(_)) {
+            return false;
+        }
+        let rule = policies[usize::from(finding.policy)].rule(finding.rule);
+        rule.is_some_and(|rule| rule.asks().beyond)
+    };
+    let alike_words = |left: &Finding, right: &Finding| {
+        let policy = &policies[usize::from(left.policy)];
+        left.explain(policy) == right.explain(policy)
+    };
     let alike = |(left, right): (&Finding, &Finding)| {
         (left.id, left.policy, left.rule, left.state, left.reason, left.since)
             == (right.id, right.policy, right.rule, right.state, right.reason, right.since)
             && alike_subject(&left.subject, &right.subject)
+            && (!reads_beyond(left) || alike_words(left, right))
     };
     before.findings.len() == findings.len() && before.findings.iter().zip(findings).all(alike)
 }

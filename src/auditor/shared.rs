@@ -1,4 +1,4 @@
-//! Names and images that many shapes mention, kept once each.
+//! Names, images and facts that many shapes mention, kept once each.
 
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
@@ -6,23 +6,38 @@ use std::sync::Arc;
 use foldhash::quality::RandomState;
 use hashbrown::HashTable;
 
+use crate::subject::facts::Facts;
 use crate::subject::pod::Image;
 
-/// Something that is made of a text.
-pub(super) trait OfText {
+/// Something that is made of a text, or of bytes.
+pub(super) trait MadeOf {
+    /// What it is made of.
+    type Text: ?Sized + Eq + std::hash::Hash;
     /// The text.
-    fn text(&self) -> &str;
+    fn text(&self) -> &Self::Text;
 }
 
-impl OfText for str {
+impl MadeOf for str {
+    type Text = str;
+
     fn text(&self) -> &str {
         self
     }
 }
 
-impl OfText for Image {
+impl MadeOf for Image {
+    type Text = str;
+
     fn text(&self) -> &str {
         self.written()
+    }
+}
+
+impl MadeOf for Facts {
+    type Text = [u8];
+
+    fn text(&self) -> &[u8] {
+        self.as_bytes()
     }
 }
 
@@ -40,9 +55,9 @@ impl<T: ?Sized> Default for Distinct<T> {
     }
 }
 
-impl<T: OfText + ?Sized> Distinct<T> {
+impl<T: MadeOf + ?Sized> Distinct<T> {
     /// The shared value of a text.
-    pub(super) fn get(&mut self, text: &str, make: impl FnOnce(&str) -> Arc<T>) -> Arc<T> {
+    pub(super) fn get(&mut self, text: &T::Text, make: impl FnOnce(&T::Text) -> Arc<T>) -> Arc<T> {
         let hasher = &self.hasher;
         let same = |value: &Arc<T>| value.text() == text;
         let entry = self.values.entry(hasher.hash_one(text), same, |value| hasher.hash_one(value.text()));

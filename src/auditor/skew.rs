@@ -7,9 +7,11 @@ use jiff::Timestamp;
 
 use super::findings::{Finding, ReferenceSpread, State, Subject, name_id};
 use super::inventory::Inventory;
+use super::marks::Telling;
 use super::namespaces::Namespaces;
 use super::references::Running;
 use super::rollup::exemption;
+use super::{Auditor, Feed};
 use crate::policy::compile::CompiledPolicy;
 use crate::policy::scope::Membership;
 use crate::rules::{Check, PreparedRule};
@@ -100,5 +102,69 @@ impl Spreading<'_> {
         }
         findings.sort_by_key(|finding| (finding.id, finding.policy));
         findings
+    }
+}
+
+impl Auditor {
+    /// The findings on references: those that changed are judged again, the others are kept.
+    pub(super) fn judge_references(
+        &mut self,
+        quiet: bool,
+        renumbered: Option<&[Option<u16>]>,
+        now: Timestamp,
+    ) -> Arc<[Finding]> {
+        let moved = |running: &Running| {
+            running
+                .groups()
+                .any(|group| self.namespaces.is_dirty(self.inventory.groups.get(group).key.namespace))
+        };
+        let moved: Vec<Arc<str>> = self
+            .inventory
+            .references
+            .several()
+            .filter(|(_, running)| moved(running))
+            .map(|(name, _)| name.clone())
+            .collect();
+        moved.iter().for_each(|name| self.inventory.references.mark_reference(name));
+        let due = self.reference_deadline.is_some_and(|deadline| deadline <= now);
+        if !self.inventory.references.any_dirty() && !due {
+            return self.snapshot.references.clone();
+        }
+        let dirty = self.inventory.references.take_dirty();
+        let spreading = Spreading {
+            inventory: &self.inventory,
+            namespaces: &self.namespaces,
+            policies: &self.plan.policies,
+            now,
+        };
+        let before = self.snapshot.references.clone();
+        let is_dirty = |finding: &Finding| match &finding.subject {
+            Subject::Reference(spread) => dirty.contains(&spread.facts.canonical),
+            _ => true,
+        };
+        // After a change that renumbers the policies everything is dirty, so no kept finding has an old number.
+        let mut findings: Vec<Finding> =
+            before.iter().filter(|finding| !is_dirty(finding)).cloned().collect();
+        for name in &dirty {
+            if let Some(running) = self.inventory.references.get(name) {
+                findings.extend(spreading.findings(name, running));
+            }
+        }
+        findings.sort_by_key(|finding| (finding.id, finding.policy));
+        for old in before.iter() {
+            let policy = renumbered.map_or(Some(old.policy), |numbers| numbers[usize::from(old.policy)]);
+            let Some(policy) = policy else { continue };
+            if let Ok(at) =
+                findings.binary_search_by_key(&(old.id, policy), |finding| (finding.id, finding.policy))
+            {
+                findings[at].since = old.since;
+            }
+        }
+        let mut telling =
+            Telling { now, quiet, policies: &self.plan.policies, transitions: &mut self.transitions };
+        if self.feed == Feed::Live {
+            self.reference_deadline = self.reference_marks.update(&before, &mut findings, &mut telling);
+        }
+        findings.into()
     }
 }

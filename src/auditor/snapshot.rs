@@ -50,6 +50,25 @@ pub struct RuleCount {
     pub live: Count,
 }
 
+/// How many subjects the pods of a namespace, or of all, are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// Workloads; a pod without one is its own.
+    pub workloads: u32,
+    /// Containers, workload by workload.
+    pub containers: u32,
+    /// Image uses, workload by workload.
+    pub image_uses: u32,
+}
+
+impl std::ops::AddAssign for Parts {
+    fn add_assign(&mut self, other: Self) {
+        self.workloads += other.workloads;
+        self.containers += other.containers;
+        self.image_uses += other.image_uses;
+    }
+}
+
 /// What was found in one namespace.
 #[derive(Clone, Debug)]
 pub struct NamespaceSnapshot {
@@ -69,8 +88,8 @@ pub struct NamespaceSnapshot {
     pub pods: u32,
     /// How many of them have not ended.
     pub live_pods: u32,
-    /// How many image uses, workload by workload.
-    pub image_uses: u32,
+    /// How many subjects they are.
+    pub parts: Parts,
     /// Rises whenever anything in this part changes: a writer compares it and nothing else.
     pub revision: u64,
 }
@@ -87,7 +106,7 @@ impl NamespaceSnapshot {
             counts: Arc::default(),
             pods: 0,
             live_pods: 0,
-            image_uses: 0,
+            parts: Parts::default(),
             revision: 0,
         }
     }
@@ -141,8 +160,8 @@ pub struct Seen {
     pub images: u32,
     /// Distinct pod shapes.
     pub shapes: u32,
-    /// Image uses, workload by workload.
-    pub image_uses: u32,
+    /// Workloads, containers and image uses.
+    pub parts: Parts,
     /// References with a tag and no digest that run somewhere.
     pub references: u32,
     /// Objects that could not be decoded, in all since the start.
@@ -164,6 +183,8 @@ pub struct Snapshot {
     pub namespaces: Arc<[Arc<NamespaceSnapshot>]>,
     /// Findings on references across the cluster, by id and policy.
     pub references: Arc<[Finding]>,
+    /// Findings on the cluster itself, by id and policy.
+    pub cluster: Arc<[Finding]>,
     /// What was seen.
     pub seen: Seen,
 }
@@ -181,9 +202,10 @@ impl Snapshot {
         Some((u16::try_from(at).ok()?, &self.policies[at]))
     }
 
-    /// Every finding of namespaces and references.
+    /// Every finding of namespaces, references and the cluster.
     pub fn findings(&self) -> impl Iterator<Item = &Finding> {
-        self.namespaces.iter().flat_map(|part| part.findings.iter()).chain(self.references.iter())
+        let namespaces = self.namespaces.iter().flat_map(|part| part.findings.iter());
+        namespaces.chain(self.references.iter()).chain(self.cluster.iter())
     }
 
     /// Explains a finding: the sentence the rule writes about it.

@@ -10,8 +10,11 @@ use super::transitions::{Transition, TransitionKind};
 use crate::decode::pod::PodRecord;
 use crate::decode::{Change, JobRecord, PolicyRecord};
 use crate::subject::Resource;
+use kinds::{default_deny, reads_network_policies};
 
 mod edits;
+mod kinds;
+mod objects;
 
 /// An auditor with a clock that only the test moves.
 struct Cluster {
@@ -69,9 +72,7 @@ impl Cluster {
         let mut cluster = Self { auditor: Auditor::new(), now: "2026-01-01T12:00:00Z".parse().unwrap() };
         cluster.list(Resource::ImagePolicies, policies.iter().cloned().map(Change::Policy));
         cluster.list(Resource::Namespaces, [namespace("team-a", json!({}))]);
-        for kind in [Resource::Pods, Resource::Jobs, Resource::NetworkPolicies] {
-            cluster.list(kind, []);
-        }
+        cluster.list_others(&[Resource::ImagePolicies, Resource::Namespaces]);
         cluster.auditor.snapshot(cluster.now);
         cluster
     }
@@ -170,7 +171,10 @@ fn nothing_is_found_before_everything_was_told_and_then_only_a_summary() {
     auditor.apply(Change::Policy(policy("p", spec)), now);
     auditor.apply(Change::Pod(PodRecord::from_value(&web(1, "nginx"))), now);
     assert!(!auditor.snapshot(now).complete);
-    for kind in [Resource::Pods, Resource::Namespaces, Resource::Jobs, Resource::ImagePolicies] {
+    for kind in auditor.needed().clone().into_iter().filter(|kind| *kind != Resource::NetworkPolicies) {
+        if !Resource::ALWAYS.contains(&kind) {
+            auditor.apply(Change::RelistStarted(kind), now);
+        }
         auditor.apply(Change::RelistFinished(kind), now);
     }
     assert!(!auditor.snapshot(now).complete);
@@ -343,69 +347,6 @@ fn a_malformed_pod_is_unknown_and_never_a_pass() {
     assert_eq!(cluster.found(), ["NoMutableTag unknown Deployment/web"]);
     assert_eq!(cluster.snapshot().seen.malformed, 1);
     assert!(cluster.told().is_empty(), "what cannot be decided is counted, not told");
-}
-
-#[test]
-fn a_permission_that_is_missing_is_unknown_and_comes_back_without_a_storm() {
-    let mut cluster = Cluster::with_policies(&[policy("p", json!({"rules": {"defaultDenyIngress": {}}}))]);
-    cluster.tell(Change::Access(Resource::NetworkPolicies, false));
-    assert_eq!(cluster.found(), ["DefaultDenyIngress unknown Namespace/team-a"]);
-    assert_eq!(cluster.snapshot().policies[0].missing_permissions.len(), 1);
-    cluster.tell(Change::Access(Resource::NetworkPolicies, true));
-    assert_eq!(cluster.found(), ["DefaultDenyIngress fail Namespace/team-a"]);
-    assert!(cluster.told().is_empty(), "it was open all the time");
-}
-
-fn default_deny(name: &str) -> Change {
-    let object = json!({
-        "metadata": {"name": name, "namespace": "team-a"},
-        "spec": {"podSelector": {}, "policyTypes": ["Ingress"]},
-    });
-    let (namespace, facts) = crate::decode::network_policy::read(&object).unwrap();
-    Change::NetworkPolicy(namespace, facts)
-}
-
-fn reads_network_policies() -> PolicyRecord {
-    policy("reader", json!({"rules": {"defaultDenyIngress": {}}}))
-}
-
-#[test]
-fn a_policy_that_reads_another_kind_takes_effect_when_that_kind_was_told_and_nothing_false_shows_before() {
-    let mut cluster = Cluster::with_policies(&[baseline()]);
-    assert_eq!(*cluster.auditor.needed(), Resource::ALWAYS.into());
-    let before = cluster.snapshot();
-    cluster.tell(Change::Policy(reads_network_policies()));
-    assert!(cluster.auditor.needed().contains(&Resource::NetworkPolicies));
-    cluster.tell(Change::RelistStarted(Resource::NetworkPolicies));
-    cluster.put(&web(1, "nginx:1.27"));
-    cluster.pass(3600);
-    assert!(!cluster.auditor.is_complete() && std::sync::Arc::ptr_eq(&before, &cluster.snapshot()));
-    assert_eq!(cluster.auditor.next_deadline(), None);
-    cluster.tell(default_deny("deny"));
-    cluster.tell(Change::RelistFinished(Resource::NetworkPolicies));
-    assert!(cluster.snapshot().complete && cluster.snapshot().policies.len() == 2);
-    assert!(cluster.found().is_empty());
-    let first_audits = cluster.auditor.drain_first_audits();
-    assert_eq!(first_audits.last().map(|first| &*first.policy), Some("reader"));
-}
-
-#[test]
-fn a_kind_that_no_policy_reads_any_more_is_dropped_and_told_anew_when_one_does_again() {
-    let mut cluster = Cluster::with_policies(&[]);
-    cluster.tell(Change::Policy(reads_network_policies()));
-    cluster.list(Resource::NetworkPolicies, [default_deny("deny")]);
-    assert!(cluster.found().is_empty());
-    cluster.tell(Change::PolicyGone("reader".into()));
-    assert_eq!(*cluster.auditor.needed(), Resource::ALWAYS.into());
-    cluster.tell(default_deny("left over"));
-    cluster.list(Resource::NetworkPolicies, [default_deny("left over")]);
-    assert!(cluster.snapshot().complete && cluster.snapshot().policies.is_empty());
-    cluster.tell(Change::Policy(reads_network_policies()));
-    cluster.tell(default_deny("left over"));
-    cluster.tell(Change::RelistFinished(Resource::NetworkPolicies));
-    assert!(!cluster.auditor.is_complete(), "the end of a list that began before");
-    cluster.list(Resource::NetworkPolicies, []);
-    assert_eq!(cluster.found(), ["DefaultDenyIngress fail Namespace/team-a"]);
 }
 
 #[test]

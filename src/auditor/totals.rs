@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::Auditor;
 use super::findings::{Finding, State, Subject};
 use super::rollup::add;
-use super::snapshot::{Count, NamespaceSnapshot, PolicySnapshot, RuleTotal, Seen, Snapshot};
+use super::snapshot::{Count, NamespaceSnapshot, Parts, PolicySnapshot, RuleTotal, Seen, Snapshot};
 use crate::rules::CATALOGUE;
 use crate::subject::Resource;
 
@@ -20,6 +20,7 @@ impl Snapshot {
             policies: Arc::default(),
             namespaces: Arc::default(),
             references: Arc::default(),
+            cluster: Arc::default(),
             seen: Seen::default(),
         }
     }
@@ -89,13 +90,13 @@ fn sum_block(policies: usize, parts: &[Arc<NamespaceSnapshot>]) -> Vec<Sums> {
 }
 
 impl BlockSums {
-    /// The sums over all namespaces and references. `before` are the parts that the kept sums are of.
+    /// The sums over all namespaces, and over what lies in none. `before` are the parts that the kept sums are of.
     fn sum(
         &mut self,
         policies: usize,
         before: &[Arc<NamespaceSnapshot>],
         parts: &[Arc<NamespaceSnapshot>],
-        references: &[Finding],
+        [references, cluster]: [&[Finding]; 2],
     ) -> Vec<Sums> {
         let known = std::mem::take(&mut self.0);
         let same = |at: usize, block: &[Arc<NamespaceSnapshot>]| {
@@ -110,7 +111,7 @@ impl BlockSums {
             total.iter_mut().zip(&sums).for_each(|(total, sums)| total.add(sums));
             self.0.push(sums);
         }
-        for finding in references {
+        for finding in references.iter().chain(cluster) {
             let sums = &mut total[usize::from(finding.policy)];
             add(&mut sums.counts[finding.rule.index()], finding.state);
             add(&mut sums.live[finding.rule.index()], finding.state);
@@ -124,10 +125,15 @@ impl BlockSums {
 
 impl Auditor {
     /// Everything found, at `now`.
-    pub(super) fn assemble(&mut self, references: Arc<[Finding]>, now: Timestamp) -> Snapshot {
+    pub(super) fn assemble(
+        &mut self,
+        references: Arc<[Finding]>,
+        cluster: Arc<[Finding]>,
+        now: Timestamp,
+    ) -> Snapshot {
         let namespaces = self.namespaces.parts();
         let (policies, before) = (self.plan.policies.len(), &self.snapshot.namespaces);
-        let sums = self.block_sums.sum(policies, before, &namespaces, &references);
+        let sums = self.block_sums.sum(policies, before, &namespaces, [&references, &cluster]);
         let policies = self.plan.policies.iter().zip(sums).map(|(policy, sums)| PolicySnapshot {
             policy: policy.clone(),
             rules: policy
@@ -143,7 +149,7 @@ impl Auditor {
             missing_permissions: policy
                 .rules
                 .iter()
-                .flat_map(|rule| rule.id.info().reads.iter().map(move |read| (rule.id, *read)))
+                .flat_map(|rule| rule.reads().map(move |read| (rule.id, read)))
                 .filter(|(_, read): &(_, Resource)| self.kinds.denied.contains(read))
                 .collect(),
             violating_namespaces: sums.violating_namespaces,
@@ -157,13 +163,17 @@ impl Auditor {
                 namespaces: number(self.namespaces.len()),
                 images: number(self.inventory.images()),
                 shapes: number(self.inventory.shapes.len()),
-                image_uses: namespaces.iter().map(|part| part.image_uses).sum(),
+                parts: namespaces.iter().fold(Parts::default(), |mut all, part| {
+                    all += part.parts;
+                    all
+                }),
                 references: number(self.inventory.references.len()),
                 malformed: self.inventory.malformed + self.unusable,
                 unsupported: number(self.unsupported.len()),
             },
             namespaces,
             references,
+            cluster,
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::decode::JobRecord;
 use crate::decode::pod::uid_text;
+use crate::subject::account::Account;
 use crate::subject::canonical::{Reader, combine, put_text, text_hash};
 
 use super::findings::{OwnerReference, Workload};
@@ -18,21 +19,36 @@ pub(super) fn workload_hash(kind: &str, name: &str) -> u64 {
 }
 
 /// The bytes that decide a pod's workload, for interning: the owner section, with the template hash that may
-/// tell its Deployment; or the pod's own name.
-pub(super) fn put_key(key: &mut Vec<u8>, owner: &[u8], labels: &[u8], pod: &str, pod_uid: u128) {
+/// tell its Deployment, or the pod's own name; and what the pod says of its service account.
+pub(super) fn put_key(
+    key: &mut Vec<u8>,
+    owner: &[u8],
+    labels: &[u8],
+    account: &[u8],
+    (pod, pod_uid): (&str, u128),
+) {
     key.clear();
     if owner.is_empty() {
         key.extend_from_slice(&pod_uid.to_le_bytes());
         put_text(key, pod);
+        key.extend_from_slice(account);
         return;
     }
     key.extend_from_slice(owner);
+    let mut hashed = false;
     let mut labels = Reader::new(labels);
     while !labels.is_empty() {
         let (label, value) = (labels.text(), labels.text());
         if label == "pod-template-hash" {
             put_text(key, value);
+            hashed = true;
         }
+    }
+    if !account.is_empty() {
+        if !hashed {
+            put_text(key, "");
+        }
+        key.extend_from_slice(account);
     }
 }
 
@@ -46,12 +62,25 @@ pub(super) fn workload<'a>(
     if bare {
         let (uid, rest) = key.split_at(16.min(key.len()));
         let uid = uid.try_into().map_or(0, u128::from_le_bytes);
-        let name = Reader::new(rest).text();
-        return Workload { verified: true, ..named(shared, "Pod", name, "v1", uid_text(uid), None) };
+        let mut reader = Reader::new(rest);
+        let name = reader.text();
+        let account = Account::read(&mut reader, shared).map(Box::new);
+        return Workload { verified: true, account, ..named(shared, "Pod", name, "v1", uid_text(uid), None) };
     }
     let mut reader = Reader::new(key);
     let [api_version, kind, name, uid] = [reader.text(), reader.text(), reader.text(), reader.text()];
     let template_hash = reader.text();
+    let account = Account::read(&mut reader, shared).map(Box::new);
+    Workload { account, ..controlled([api_version, kind, name, uid], template_hash, shared, job) }
+}
+
+/// The workload that a controlling owner (apiVersion, kind, name, uid) stands for.
+fn controlled<'a>(
+    [api_version, kind, name, uid]: [&str; 4],
+    template_hash: &str,
+    shared: &mut dyn FnMut(&str) -> Arc<str>,
+    job: impl FnOnce(&str) -> Option<&'a JobRecord>,
+) -> Workload {
     let own = |shared: &mut dyn FnMut(&str) -> Arc<str>| OwnerReference {
         kind: shared(kind),
         name: name.into(),
@@ -112,6 +141,7 @@ fn named(
         uid: uid.into(),
         verified: false,
         hash,
+        account: None,
     }
 }
 
@@ -133,7 +163,7 @@ mod tests {
             put_text(&mut labels, "pod-template-hash");
             put_text(&mut labels, hash);
         }
-        put_key(&mut key, &owner(kind, name), &labels, "pod", 1);
+        put_key(&mut key, &owner(kind, name), &labels, &[], ("pod", 1));
         let job = JobRecord {
             uid: 1,
             namespace: "n".into(),
@@ -156,18 +186,34 @@ mod tests {
     fn a_job_is_a_cron_job_only_when_the_job_says_so() {
         assert_eq!(&*attributed("Job", "nightly-1", None).kind, "CronJob");
         let mut key = Vec::new();
-        put_key(&mut key, &owner("Job", "once"), &[], "pod", 1);
+        put_key(&mut key, &owner("Job", "once"), &[], &[], ("pod", 1));
         assert_eq!(&*workload(&key, false, &mut |text| text.into(), |_| None).kind, "Job");
     }
 
     #[test]
     fn a_pod_without_controller_stands_for_itself() {
         let mut key = Vec::new();
-        put_key(&mut key, &[], &[], "bare", 7);
+        put_key(&mut key, &[], &[], &[], ("bare", 7));
         let workload = workload(&key, true, &mut |text| text.into(), |_| None);
         assert_eq!(
             (&*workload.kind, &*workload.name, &*workload.uid),
             ("Pod", "bare", "00000000-0000-0000-0000-000000000007")
         );
+    }
+
+    #[test]
+    fn the_service_account_is_read_behind_owners_of_every_kind() {
+        let mut account = Vec::new();
+        crate::subject::account::put(&mut account, "builder", Some(false), true);
+        let mut labels = Vec::new();
+        put_text(&mut labels, "pod-template-hash");
+        put_text(&mut labels, "6f7");
+        let set = owner("ReplicaSet", "web-6f7");
+        for (owner, labels) in [(&set[..], &labels[..]), (&set[..], &[][..]), (&[][..], &labels[..])] {
+            let mut key = Vec::new();
+            put_key(&mut key, owner, labels, &account, ("pod", 1));
+            let found = workload(&key, owner.is_empty(), &mut |text| text.into(), |_| None).account.unwrap();
+            assert_eq!((&*found.name, found.automount, found.host_network), ("builder", Some(false), true));
+        }
     }
 }

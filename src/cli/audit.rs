@@ -1,23 +1,32 @@
 //! `revisor audit`: the operator's engine over files, or once over a live cluster.
 
+mod by_control;
 mod cluster;
 pub(super) mod files;
+mod output;
 pub(super) mod policies;
 mod report;
 
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
-use clap::ValueEnum;
+use clap::{ValueEnum, ValueHint};
 use jiff::Timestamp;
 
+use super::progress::Progress;
 use super::{Exit, Failure, Streams};
 use crate::auditor::Auditor;
 use crate::decode::Change;
 use crate::decode::manifest::Reader;
+use crate::decode::manifest::places::Places;
 use crate::verdict::Severity;
+use by_control::ByControl;
 use files::Files;
+use output::Output;
 use policies::Policies;
+use report::Outcome;
 
 /// Audits manifests, dumps and folders, or once a live cluster with your own rights.
 ///
@@ -46,9 +55,22 @@ pub(super) struct Args {
     /// Only pods with these labels.
     #[arg(short = 'l', long, value_name = "SELECTOR", requires = "cluster")]
     selector: Option<String>,
-    /// How results are written.
-    #[arg(short, long, value_name = "FORMAT", env = "REVISOR_OUTPUT", default_value = "table")]
-    output: Output,
+    /// How results are written: table, json, sarif, junit, markdown, html or csv. With =FILE into a file; several
+    /// may be given, of which one goes to standard output.
+    #[arg(
+        short, long = "output", value_name = "FORMAT[=FILE]", env = "REVISOR_OUTPUT", default_value = "table",
+        value_hint = ValueHint::Other
+    )]
+    outputs: Vec<Output>,
+    /// Nothing on standard output and no notes: the exit code tells. Errors are still told, files still written.
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Group by the requirements that rules serve, as evidence for an auditor: table, json or csv.
+    #[arg(long, value_name = "WHAT")]
+    by: Option<By>,
+    /// With --by control: only catalogues whose names contain this, such as BSI.
+    #[arg(long, value_name = "NAME", requires = "by")]
+    catalogue: Option<String>,
     /// Findings only, or every verdict: pass, na and exempt too.
     #[arg(long, value_name = "WHICH", default_value = "findings")]
     verdicts: Verdicts,
@@ -76,15 +98,16 @@ Examples:
   kubectl get pods,ns,netpol -A -o json | revisor audit --complete -
   revisor audit --policy policy.yaml deploy/        with a policy of your own
   revisor audit --cluster -n team-a                 one namespace of a live cluster
-  revisor audit --cluster -A --output json          all of it, for machines";
+  revisor audit --cluster -A --output json          all of it, for machines
+  revisor audit deploy/ -o table -o sarif=revisor.sarif -o junit=revisor.xml
+                                                    for a CI system, and for its log
+  revisor audit --cluster -A --by control --catalogue BSI --output csv    evidence for an auditor";
 
-/// How results are written.
+/// What results are grouped by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Output {
-    /// For people.
-    Table,
-    /// For machines; the form is versioned.
-    Json,
+pub(super) enum By {
+    /// The requirements that rules serve: catalogue, edition and number.
+    Control,
 }
 
 /// Which results are written.
@@ -113,6 +136,12 @@ pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure
         )
         .help(EXAMPLES));
     }
+    output::check(&args.outputs)?;
+    if args.by.is_some() {
+        by_control::check(&args.outputs)?;
+    }
+    streams.quiet = args.quiet;
+    let mut progress = Progress::new(Instant::now(), !args.quiet && io::stderr().is_terminal());
     let now = args.now.unwrap_or_else(Timestamp::now);
     let mut policies = Policies::default();
     policies.read(&args.policies);
@@ -127,10 +156,11 @@ pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure
         Change::Policy(record) => policies.add(record),
         change => auditor.apply(change, now),
     };
-    let all_read = if args.cluster {
-        cluster::look(&args, &mut policies, &mut tell, streams)?
+    let mut input = if args.cluster {
+        let looked_at = cluster::look(&args, &mut policies, &mut tell, &mut progress, streams)?;
+        Input { all_read: true, places: None, cluster: Some(looked_at) }
     } else {
-        read_files(&args, &mut policies, &mut tell, streams)?
+        read_files(&args, &mut policies, &mut tell, &mut progress, streams)?
     };
     if policies.is_empty() {
         if args.verbose {
@@ -143,20 +173,32 @@ pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure
     for record in records {
         auditor.apply(Change::Policy(record), now);
     }
+    input.all_read &= problems.is_empty();
     let ask = report::Ask {
         now,
-        output: args.output,
+        outputs: &args.outputs,
+        by_control: ByControl::of(&args, input.cluster.take(), whole),
         verdicts: args.verdicts,
         fail_on: args.fail_on,
         fail_on_unknown: args.fail_on_unknown,
-        all_read: all_read && problems.is_empty(),
+        quiet: args.quiet,
     };
-    let is_clean = report::write(&mut auditor, &ask, streams.out)?;
-    Ok(match (all_read && problems.is_empty(), is_clean) {
-        (false, _) => Exit::Failed,
-        (true, false) => Exit::Findings,
-        (true, true) => Exit::Clean,
+    let outcome = report::write(&mut auditor, &ask, &input, &mut progress, streams)?;
+    Ok(match (input.all_read, outcome) {
+        (false, _) | (true, Outcome::NotWritten) => Exit::Failed,
+        (true, Outcome::Findings) => Exit::Findings,
+        (true, Outcome::Clean) => Exit::Clean,
     })
+}
+
+/// What was read.
+struct Input {
+    /// Nothing was left out for an error.
+    all_read: bool,
+    /// Where fields stand, where an output points at them.
+    places: Option<Places>,
+    /// What was looked at of a cluster.
+    cluster: Option<Vec<String>>,
 }
 
 /// Tells what changes, with the policies to add to.
@@ -167,22 +209,34 @@ fn read_files(
     args: &Args,
     policies: &mut Policies,
     tell: &mut Tell<'_>,
+    progress: &mut Progress,
     streams: &mut Streams<'_>,
-) -> Result<bool, Failure> {
+) -> Result<Input, Failure> {
     let found = Files::find(&args.paths);
     let mut reader = Reader::new(args.namespace.as_deref().unwrap_or("default"));
+    if args.outputs.iter().any(|output| output.format.points_at_fields()) {
+        reader = reader.with_places();
+    }
     let mut all_read = found.errors.is_empty();
     found.errors.iter().for_each(|error| streams.error(error));
-    for path in &found.files {
+    let mut told = 0_u64;
+    for (index, path) in found.files.iter().enumerate() {
         let file: Arc<str> = path.display().to_string().into();
         match files::read(path) {
-            Ok(text) => reader.read(file, &text, &mut |change| tell(change, policies)),
+            Ok(text) => reader.read(file, &text, &mut |change| {
+                told += 1;
+                let words = || format!("file {} of {}, {told} objects", index + 1, found.files.len());
+                progress.tell(streams.err, words);
+                tell(change, policies);
+            }),
             Err(error) => {
                 all_read = false;
+                progress.clear(streams.err);
                 streams.error(&format!("{file}: {error}"));
             }
         }
     }
+    progress.clear(streams.err);
     reader.errors.iter().for_each(|error| streams.error(&error.to_string()));
     if reader.more_errors > 0 {
         streams.error(&format!("{} more errors are not shown", reader.more_errors));
@@ -201,7 +255,7 @@ fn read_files(
             ),
         }));
     }
-    Ok(all_read)
+    Ok(Input { all_read, places: reader.places.take(), cluster: None })
 }
 
 fn say_what_was_left_out(reader: &Reader, found: &Files, streams: &mut Streams<'_>) {

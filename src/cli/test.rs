@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::audit::files::{self, Files};
 use super::audit::policies::Policies;
-use super::{Exit, Failure, Streams, colour};
+use super::{Exit, Failure, Streams};
 use crate::decode::PolicyRecord;
 use crate::report::cases::{CaseReport, CasesReport, cases_text};
 use crate::report::json::json;
@@ -75,7 +75,7 @@ pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure
     let report = run_all(&cases, policy.as_ref(), now.unwrap_or_else(Timestamp::now));
     let text = match output {
         Output::Json => json(&report).map_err(std::io::Error::from)?,
-        Output::Table => cases_text(&report, verbose, colour()),
+        Output::Table => cases_text(&report, verbose, streams.colour),
     };
     streams.out.write_all(text.as_bytes())?;
     Ok(match (all_read && report.summary.errors == 0, report.summary.failed) {

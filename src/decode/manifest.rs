@@ -6,7 +6,9 @@
 
 mod json;
 mod kinds;
+mod lines;
 mod object;
+pub mod places;
 mod root;
 mod search;
 mod split;
@@ -25,6 +27,7 @@ use serde_json::Value;
 
 use super::Change;
 use object::type_meta;
+use places::Places;
 use root::Item;
 use tell::{Place, Telling, Told};
 use yaml::Problem;
@@ -83,6 +86,8 @@ pub struct Reader {
     pub objects: usize,
     /// Documents that are no Kubernetes objects: they have neither apiVersion nor kind.
     pub foreign: usize,
+    /// Where fields stand, where that was asked for.
+    pub places: Option<Places>,
 }
 
 impl Reader {
@@ -97,7 +102,13 @@ impl Reader {
             documents: 0,
             objects: 0,
             foreign: 0,
+            places: None,
         }
+    }
+
+    /// The reader keeps where fields stand, too: it reads every document a second time for that.
+    pub fn with_places(self) -> Self {
+        Self { places: Some(Places::default()), ..self }
     }
 
     /// Reads one file's text and tells what is in it.
@@ -116,12 +127,20 @@ impl Reader {
             self.documents += 1;
             let above = document.first_line - 1;
             let place = Place { file, document: document.number, line: document.content_line, item: None };
-            let root = yaml::read(document.text, &mut |item| self.item(place, above, item, sink));
+            let mut items = Vec::new();
+            let root = yaml::read(document.text, &mut |item| {
+                let line = if item.line == 0 { place.line } else { item.line + above };
+                items.push((item.index, line));
+                self.item(place, line, item, sink);
+            });
             let root = root.and_then(|root| match root {
                 // A policy must not lose one of two equal keys in silence.
                 Some(root) if is_policy(&root) => yaml::check_keys(document.text).map(|()| Some(root)),
                 root => Ok(root),
             });
+            if let (Some(places), Ok(_)) = (&mut self.places, &root) {
+                places.add(place.source(), above, &items, lines::yaml(document.text));
+            }
             match root {
                 Ok(root) => self.root(place, root, sink),
                 Err(_) if document.text.contains("{{") => {
@@ -136,15 +155,20 @@ impl Reader {
     }
 
     fn read_json(&mut self, file: &Arc<str>, text: &str, sink: &mut dyn FnMut(Change)) {
-        let this = RefCell::new((self, sink));
-        let on_item = &mut |document, line, item| {
-            let (this, sink) = &mut *this.borrow_mut();
-            this.item(Place { file, document, line, item: None }, 0, item, &mut **sink);
+        let this = RefCell::new((self, sink, Vec::new()));
+        let on_item = &mut |document, line, item: Item| {
+            let (this, sink, items) = &mut *this.borrow_mut();
+            items.push((item.index, item.line));
+            this.item(Place { file, document, line, item: None }, item.line, item, &mut **sink);
         };
-        let on_document = &mut |document: json::Document| {
-            let (this, sink) = &mut *this.borrow_mut();
+        let on_document = &mut |document: json::Document<'_>| {
+            let (this, sink, items) = &mut *this.borrow_mut();
             this.documents += 1;
             let place = Place { file, document: document.number, line: document.line, item: None };
+            if let (Some(places), Ok(_)) = (&mut this.places, &document.root) {
+                places.add(place.source(), document.line - 1, items, lines::json(document.text));
+            }
+            items.clear();
             match document.root {
                 Ok(root) => this.root(place, root, &mut **sink),
                 Err(problem) => this.problem(place, 0, problem),
@@ -153,9 +177,8 @@ impl Reader {
         json::read(text, on_item, on_document);
     }
 
-    /// An item of a document's List. `above` is how many lines of the file stand above the document.
-    fn item(&mut self, place: Place<'_>, above: u32, item: Item, sink: &mut dyn FnMut(Change)) {
-        let line = if item.line == 0 { place.line } else { item.line + above };
+    /// An item of a document's List, and the line on which it begins.
+    fn item(&mut self, place: Place<'_>, line: u32, item: Item, sink: &mut dyn FnMut(Change)) {
         self.object(Place { line, item: Some(item.index), ..place }, item.value, 1, sink);
     }
 
@@ -183,6 +206,9 @@ impl Reader {
             return self.list(place, (&api_version, &kind), items, depth, sink);
         }
         self.objects += 1;
+        if let Some(places) = &mut self.places {
+            places.see(&value, &api_version, &kind, &self.default_namespace, &place.source());
+        }
         let mut telling = Telling { default_namespace: &self.default_namespace, place, sink };
         match telling.tell(value, &api_version, &kind) {
             Ok(Told::Changes) => {}

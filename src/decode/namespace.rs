@@ -2,13 +2,19 @@
 
 use std::sync::Arc;
 
-use serde::de::{Deserialize, DeserializeSeed as _, Deserializer, IgnoredAny, MapAccess};
+use jiff::Timestamp;
+use serde::de::{Deserialize, DeserializeSeed as _, Deserializer, MapAccess};
+use serde_json::Value;
 
 use super::lenient::{Entries, Fields, Object, Text, TextMap};
-use crate::subject::namespace::{NamespaceObject, TextPairs};
+use super::selector::{list, text_items, texts};
+use crate::subject::namespace::{Deletion, NamespaceObject, TextPairs};
 
 /// Longest annotation value that is kept: longer ones are configuration, not facts about the namespace.
 const LONGEST_ANNOTATION: usize = 1024;
+
+/// How much of a condition's message is kept.
+const LONGEST_MESSAGE: usize = 200;
 
 /// A namespace.
 #[derive(Clone, Debug, Default)]
@@ -19,12 +25,19 @@ pub struct NamespaceRecord {
     pub name: Arc<str>,
     /// What rules read.
     pub object: NamespaceObject,
+    finalizers: Box<[Box<str>]>,
+    metadata_finalizers: Box<[Box<str>]>,
+    conditions: Box<[Box<str>]>,
 }
 
 impl<'de> Deserialize<'de> for NamespaceRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut record = Self::default();
         Object(&mut Document(&mut record)).deserialize(deserializer)?;
+        if let Some(deletion) = &mut record.object.deletion {
+            let parts = [&mut record.conditions, &mut record.finalizers, &mut record.metadata_finalizers];
+            deletion.waits_for = parts.into_iter().flat_map(std::mem::take).collect();
+        }
         Ok(record)
     }
 }
@@ -39,16 +52,46 @@ struct Document<'x>(&'x mut NamespaceRecord);
 
 impl<'de> Fields<'de> for Document<'_> {
     fn key(name: &str) -> u8 {
-        u8::from(name == "metadata")
+        match name {
+            "metadata" => 1,
+            "spec" => 2,
+            "status" => 3,
+            _ => 0,
+        }
     }
 
-    fn field<A: MapAccess<'de>>(&mut self, _: u8, map: &mut A) -> Result<(), A::Error> {
-        map.next_value_seed(Object(&mut Metadata(self.0)))
+    fn field<A: MapAccess<'de>>(&mut self, key: u8, map: &mut A) -> Result<(), A::Error> {
+        if key == 1 {
+            return map.next_value_seed(Object(&mut Metadata(self.0)));
+        }
+        // Both are read for messages only, so that what is wrong in them spoils no verdict.
+        let value: Value = map.next_value()?;
+        if key == 2 {
+            self.0.finalizers = finalizers(texts(&value, "finalizers"));
+        } else {
+            self.0.conditions =
+                list(&value, "conditions").unwrap_or_default().iter().filter_map(condition).collect();
+        }
+        Ok(())
     }
 
     fn wrong(&mut self) {
         self.0.object.malformed = true;
     }
+}
+
+fn finalizers(names: Option<Box<[Box<str>]>>) -> Box<[Box<str>]> {
+    names.unwrap_or_default().iter().map(|name| format!("finalizer {name}").into()).collect()
+}
+
+/// What a condition says that keeps the namespace.
+fn condition(condition: &Value) -> Option<Box<str>> {
+    let text = |key: &str| condition.get(key).and_then(Value::as_str).unwrap_or_default();
+    let kind = text("type");
+    (text("status") == "True" && kind.starts_with("Namespace")).then(|| {
+        let message: String = text("message").chars().take(LONGEST_MESSAGE).collect();
+        if message.is_empty() { kind.into() } else { format!("{kind}: {message}").into() }
+    })
 }
 
 struct Metadata<'x>(&'x mut NamespaceRecord);
@@ -62,12 +105,14 @@ impl<'de> Fields<'de> for Metadata<'_> {
             "labels" => 4,
             "annotations" => 5,
             "deletionTimestamp" => 6,
+            "creationTimestamp" => 7,
+            "finalizers" => 8,
             _ => 0,
         }
     }
 
     fn field<A: MapAccess<'de>>(&mut self, key: u8, map: &mut A) -> Result<(), A::Error> {
-        let NamespaceRecord { resource_version, name, object } = self.0;
+        let NamespaceRecord { resource_version, name, object, metadata_finalizers, .. } = self.0;
         let mut wrong = false;
         match key {
             4 | 5 => {
@@ -78,7 +123,20 @@ impl<'de> Fields<'de> for Metadata<'_> {
                 *(if key == 4 { &mut object.labels } else { &mut object.annotations }) = texts.sorted();
             }
             6 => {
-                object.terminating = map.next_value::<Option<IgnoredAny>>()?.is_some();
+                let value: Value = map.next_value()?;
+                object.terminating = !value.is_null();
+                object.deletion =
+                    time(&value).map(|since| Box::new(Deletion { since, waits_for: Box::default() }));
+                wrong = object.terminating && object.deletion.is_none();
+            }
+            7 => {
+                let value: Value = map.next_value()?;
+                let created = time(&value);
+                object.created_at = created.map_or(0, |at| u32::try_from(at.as_second()).unwrap_or_default());
+            }
+            8 => {
+                let value: Value = map.next_value()?;
+                *metadata_finalizers = finalizers(value.as_array().and_then(|names| text_items(names)));
             }
             _ => {
                 let take = |text: &str| match key {
@@ -96,6 +154,10 @@ impl<'de> Fields<'de> for Metadata<'_> {
     fn wrong(&mut self) {
         self.0.object.malformed = true;
     }
+}
+
+fn time(value: &Value) -> Option<Timestamp> {
+    value.as_str()?.parse().ok()
 }
 
 struct Texts {

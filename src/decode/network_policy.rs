@@ -10,7 +10,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::selector::{self, list};
 use crate::subject::namespace::{Direction, NetworkPolicyFacts};
+use crate::subject::selector::LabelSelector;
 
 /// A network policy.
 #[derive(Clone, Debug)]
@@ -44,64 +46,49 @@ impl NetworkPolicyRecord {
         let spec = value.get("spec").unwrap_or(&Value::Null);
         let read = Spec::read(spec);
         let malformed = read.is_none();
-        let (selects_all, ingress, egress) =
-            read.map_or((false, None, None), |spec| (spec.selects_all, spec.ingress, spec.egress));
+        let facts = read.map(|spec| NetworkPolicyFacts {
+            name: Box::default(),
+            selects_all: spec.pods.is_everything(),
+            pods: spec.pods,
+            ingress: spec.ingress,
+            egress: spec.egress,
+            malformed: false,
+        });
         Self {
             resource_version: metadata("resourceVersion").to_owned(),
             namespace: metadata("namespace").into(),
             facts: NetworkPolicyFacts {
                 name: metadata("name").into(),
-                selects_all,
-                ingress,
-                egress,
                 malformed,
+                ..facts.unwrap_or_default()
             },
         }
     }
 }
 
 struct Spec {
-    selects_all: bool,
+    pods: LabelSelector,
     ingress: Option<Direction>,
     egress: Option<Direction>,
 }
 
-/// A list that may be absent or null; none when something else stands there.
-fn list<'a>(object: &'a Value, key: &str) -> Option<&'a [Value]> {
-    match object.get(key) {
-        None | Some(Value::Null) => Some(&[]),
-        Some(Value::Array(items)) => Some(items),
-        Some(_) => None,
-    }
-}
-
 /// Whether a label selector is empty (absent, `{}`, or with empty parts); none when it cannot be read.
 fn selects_everything(selector: Option<&Value>) -> Option<bool> {
-    let Some(selector) = selector.filter(|selector| !selector.is_null()) else { return Some(true) };
-    let selector = selector.as_object()?;
-    let labels = match selector.get("matchLabels") {
-        None | Some(Value::Null) => true,
-        Some(labels) => labels.as_object()?.is_empty(),
-    };
-    let expressions = match selector.get("matchExpressions") {
-        None | Some(Value::Null) => true,
-        Some(expressions) => expressions.as_array()?.is_empty(),
-    };
-    Some(labels && expressions)
+    selector::read(selector).map(|selector| selector.is_everything())
 }
 
 impl Spec {
     /// None when a field has another type than the API says.
     fn read(spec: &Value) -> Option<Self> {
         spec.as_object()?;
-        let selects_all = selects_everything(spec.get("podSelector"))?;
+        let pods = selector::read(spec.get("podSelector"))?;
         let (ingress, egress) = (list(spec, "ingress")?, list(spec, "egress")?);
         let types = list(spec, "policyTypes")?;
         let types: Vec<&str> = types.iter().map(Value::as_str).collect::<Option<_>>()?;
         let isolates =
             |word: &str, by_default: bool| if types.is_empty() { by_default } else { types.contains(&word) };
         Some(Self {
-            selects_all,
+            pods,
             ingress: direction(ingress, "from", isolates("Ingress", true))?,
             egress: direction(egress, "to", isolates("Egress", !egress.is_empty()))?,
         })
@@ -143,6 +130,13 @@ fn allows_every_peer(peers: &[Value]) -> Option<bool> {
         }
     }
     Some(covers_all(&mut v4, 32) || covers_all(&mut v6, 128))
+}
+
+/// Whether these blocks together cover every address of one family.
+pub(super) fn cover_every_address(cidrs: &[&str]) -> bool {
+    let (mut v4, mut v6) = (Vec::new(), Vec::new());
+    cidrs.iter().for_each(|cidr| push_block(cidr, &mut v4, &mut v6));
+    covers_all(&mut v4, 32) || covers_all(&mut v6, 128)
 }
 
 /// Adds a block as a range of addresses. An unreadable block allows nothing that we can prove.

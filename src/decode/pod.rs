@@ -1,7 +1,9 @@
 //! A pod as it comes over the wire, written down in one pass as canonical bytes of just what rules read.
 
+mod account;
 mod buffer;
 mod entry;
+mod facts;
 mod metadata;
 mod spec;
 mod status;
@@ -14,7 +16,7 @@ use buffer::Buffer;
 
 use super::Source;
 use super::lenient::{Fields, Object};
-use crate::subject::canonical::put_text;
+use crate::subject::canonical::{put_bytes, put_text};
 use crate::subject::pod::PodShape;
 use crate::subject::running::Phase;
 
@@ -30,13 +32,15 @@ pub enum Section {
     Labels,
     /// The controlling ownerReference: apiVersion, kind, name, uid
     Owner,
+    /// What [`crate::subject::account::Account`] reads; empty for a pod that says nothing of it
+    Account,
     /// What [`PodShape`] reads
     Shape,
     /// What [`crate::subject::running::RunningState`] reads
     Running,
 }
 
-const SECTIONS: usize = 6;
+const SECTIONS: usize = 7;
 
 /// What is kept of one pod: canonical bytes by section, not yet interned.
 #[derive(Clone, Debug, Default)]
@@ -112,6 +116,18 @@ impl PodRecord {
         }
     }
 
+    /// Writes the shape anew, with the pod's own facts at its end: they come from all over the object.
+    fn put_own_facts(&mut self, facts: &[u8]) {
+        if !facts.is_empty() {
+            let (start, end) = self.sections[Section::Shape as usize];
+            self.put_section(Section::Shape, |bytes| {
+                bytes.extend_from_within(start as usize..end as usize);
+                bytes.extend_from_slice(&[PodShape::OWN_FACTS, 0]);
+                put_bytes(bytes, facts);
+            });
+        }
+    }
+
     fn put_section(&mut self, section: Section, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
         write(&mut self.bytes);
@@ -147,10 +163,12 @@ pub struct TemplateOwner<'a> {
 impl<'de> Deserialize<'de> for PodRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut record = Self { bytes: Buffer::empty(), ..Self::default() };
-        Object(&mut PodFields(&mut record)).deserialize(deserializer)?;
+        let mut told = facts::Told::default();
+        Object(&mut PodFields(&mut record, &mut told)).deserialize(deserializer)?;
         if record.section(Section::Shape).is_empty() {
             record.malformed();
         }
+        record.put_own_facts(told.finish());
         Ok(record)
     }
 }
@@ -187,7 +205,7 @@ pub fn uid_text(uid: u128) -> String {
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
-struct PodFields<'x>(&'x mut PodRecord);
+struct PodFields<'x>(&'x mut PodRecord, &'x mut facts::Told);
 
 impl<'de> Fields<'de> for PodFields<'_> {
     fn key(name: &str) -> u8 {
@@ -201,8 +219,8 @@ impl<'de> Fields<'de> for PodFields<'_> {
 
     fn field<A: MapAccess<'de>>(&mut self, key: u8, map: &mut A) -> Result<(), A::Error> {
         match key {
-            1 => map.next_value_seed(Object(&mut metadata::MetadataFields(self.0))),
-            2 => spec::read(self.0, map),
+            1 => map.next_value_seed(Object(&mut metadata::MetadataFields(self.0, self.1))),
+            2 => spec::read(self.0, self.1, map),
             _ => status::read(self.0, map),
         }
     }

@@ -5,15 +5,19 @@
 
 use std::borrow::Cow;
 use std::fmt::Debug;
+use std::marker::PhantomData;
 
 use kube::core::{ClusterResourceScope, NamespaceResourceScope, ObjectMeta, Resource};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::namespace::NamespaceRecord;
 use super::network_policy::NetworkPolicyRecord;
+use super::object::{self, is_usable};
 use super::pod::PodRecord;
 use super::{Change, metadata::JobMetadata};
 use crate::subject;
+use crate::subject::objects::ObjectFacts;
 
 /// A record read from the wire.
 pub trait Lean: Clone + Debug + for<'de> Deserialize<'de> {
@@ -21,8 +25,6 @@ pub trait Lean: Clone + Debug + for<'de> Deserialize<'de> {
     type Scope;
     /// Which resource it is.
     const RESOURCE: subject::Resource;
-    /// The API's kind.
-    const KIND: &'static str;
     /// Only its metadata is asked for.
     const METADATA_ONLY: bool = false;
     /// Takes the resourceVersion out: it is kept beside the record only for the watch.
@@ -54,7 +56,7 @@ impl<T: Lean> Resource for Wire<T> {
     type Scope = T::Scope;
 
     fn kind((): &()) -> Cow<'_, str> {
-        T::KIND.into()
+        T::RESOURCE.kind().into()
     }
 
     fn group((): &()) -> Cow<'_, str> {
@@ -62,7 +64,7 @@ impl<T: Lean> Resource for Wire<T> {
     }
 
     fn version((): &()) -> Cow<'_, str> {
-        "v1".into()
+        T::RESOURCE.version().into()
     }
 
     fn plural((): &()) -> Cow<'_, str> {
@@ -85,7 +87,6 @@ impl<T: Lean> Resource for Wire<T> {
 impl Lean for PodRecord {
     type Scope = NamespaceResourceScope;
     const RESOURCE: subject::Resource = subject::Resource::Pods;
-    const KIND: &'static str = "Pod";
 
     fn take_resource_version(&mut self) -> String {
         std::mem::take(&mut self.resource_version)
@@ -103,7 +104,6 @@ impl Lean for PodRecord {
 impl Lean for NamespaceRecord {
     type Scope = ClusterResourceScope;
     const RESOURCE: subject::Resource = subject::Resource::Namespaces;
-    const KIND: &'static str = "Namespace";
 
     fn take_resource_version(&mut self) -> String {
         std::mem::take(&mut self.resource_version)
@@ -124,7 +124,6 @@ impl Lean for NamespaceRecord {
 impl Lean for NetworkPolicyRecord {
     type Scope = NamespaceResourceScope;
     const RESOURCE: subject::Resource = subject::Resource::NetworkPolicies;
-    const KIND: &'static str = "NetworkPolicy";
 
     fn take_resource_version(&mut self) -> String {
         std::mem::take(&mut self.resource_version)
@@ -145,7 +144,6 @@ impl Lean for NetworkPolicyRecord {
 impl Lean for JobMetadata {
     type Scope = NamespaceResourceScope;
     const RESOURCE: subject::Resource = subject::Resource::Jobs;
-    const KIND: &'static str = "Job";
     const METADATA_ONLY: bool = true;
 
     fn take_resource_version(&mut self) -> String {
@@ -158,5 +156,90 @@ impl Lean for JobMetadata {
 
     fn gone(self) -> Option<Change> {
         (self.job.uid != 0).then_some(Change::JobGone(self.job.uid))
+    }
+}
+
+/// Which kind of object a watch carries.
+pub trait Kind: Clone + Debug + Send + Sync + 'static {
+    /// Namespaced or not.
+    type Scope: 'static;
+    /// Which resource it is.
+    const RESOURCE: subject::Resource;
+    /// Only its metadata is asked for.
+    const METADATA_ONLY: bool;
+}
+
+macro_rules! kinds {
+    ($($name:ident $scope:ident $metadata_only:literal;)*) => {$(
+        #[doc = concat!("[`subject::Resource::", stringify!($name), "`]")]
+        #[derive(Clone, Debug)]
+        pub struct $name;
+
+        impl Kind for $name {
+            type Scope = $scope;
+            const RESOURCE: subject::Resource = subject::Resource::$name;
+            const METADATA_ONLY: bool = $metadata_only;
+        }
+    )*};
+}
+
+kinds! {
+    ResourceQuotas NamespaceResourceScope false;
+    LimitRanges NamespaceResourceScope false;
+    ServiceAccounts NamespaceResourceScope false;
+    Services NamespaceResourceScope false;
+    Ingresses NamespaceResourceScope false;
+    Roles NamespaceResourceScope false;
+    RoleBindings NamespaceResourceScope false;
+    ClusterRoles ClusterResourceScope false;
+    ClusterRoleBindings ClusterResourceScope false;
+    ValidatingWebhooks ClusterResourceScope false;
+    MutatingWebhooks ClusterResourceScope false;
+    AdmissionPolicies ClusterResourceScope false;
+    AdmissionPolicyBindings ClusterResourceScope false;
+    AdminNetworkPolicies ClusterResourceScope false;
+    BaselineAdminNetworkPolicies ClusterResourceScope false;
+    ClusterNetworkPolicies ClusterResourceScope false;
+    CiliumNetworkPolicies NamespaceResourceScope true;
+    CiliumClusterwideNetworkPolicies ClusterResourceScope true;
+    CalicoNetworkPolicies NamespaceResourceScope true;
+    CalicoGlobalNetworkPolicies ClusterResourceScope true;
+    CalicoApiNetworkPolicies NamespaceResourceScope true;
+    CalicoApiGlobalNetworkPolicies ClusterResourceScope true;
+}
+
+/// An object of a kind, with its resourceVersion.
+#[derive(Clone, Debug)]
+pub struct ObjectRecord<K> {
+    /// `metadata.resourceVersion`
+    pub resource_version: String,
+    /// What rules read.
+    pub facts: ObjectFacts,
+    kind: PhantomData<K>,
+}
+
+impl<'de, K: Kind> Deserialize<'de> for ObjectRecord<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let resource_version = object::metadata(&value, "resourceVersion").to_owned();
+        Ok(Self { resource_version, facts: object::facts(K::RESOURCE, &value), kind: PhantomData })
+    }
+}
+
+impl<K: Kind> Lean for ObjectRecord<K> {
+    type Scope = K::Scope;
+    const RESOURCE: subject::Resource = K::RESOURCE;
+    const METADATA_ONLY: bool = K::METADATA_ONLY;
+
+    fn take_resource_version(&mut self) -> String {
+        std::mem::take(&mut self.resource_version)
+    }
+
+    fn change(self) -> Change {
+        if is_usable(&self.facts) { Change::Object(self.facts) } else { Change::Unusable(K::RESOURCE) }
+    }
+
+    fn gone(self) -> Option<Change> {
+        is_usable(&self.facts).then(|| Change::ObjectGone(K::RESOURCE, self.facts.namespace, self.facts.name))
     }
 }

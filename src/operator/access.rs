@@ -59,13 +59,27 @@ async fn permitted(client: &Client, resource: Resource, verb: &str) -> Result<bo
     Ok(answer.status.is_some_and(|status| status.allowed))
 }
 
+/// Whether the API server serves `resource`, as its discovery says, which every account may read. A kind of somebody
+/// else may not be installed, and then there are no such objects. None when nobody knows.
+pub(crate) async fn is_served(client: &Client, resource: Resource) -> Option<bool> {
+    let version = format!("{}/{}", resource.group(), resource.version());
+    match client.list_api_group_resources(&version).await {
+        Ok(list) => Some(list.resources.iter().any(|served| served.name == resource.plural())),
+        Err(Error::Api(status)) if status.code == 404 => Some(false),
+        Err(error) => {
+            tracing::debug!(%resource, %error, "discovery did not answer");
+            None
+        }
+    }
+}
+
 /// What is lost without the right to read `resource`, in one sentence.
 pub(crate) fn cost(resource: Resource) -> String {
     match resource {
         Resource::Pods | Resource::Namespaces => "nothing can be audited without it".to_owned(),
         Resource::ImagePolicies => "no policy can be read without it".to_owned(),
         Resource::Jobs => "pods of CronJobs are reported under their Jobs".to_owned(),
-        Resource::NetworkPolicies => match rules_reading(resource).as_slice() {
+        _ => match rules_reading(resource).as_slice() {
             [] => "no rule needs it".to_owned(),
             rules => format!("these rules are undecided (MissingPermission): {}", rules.join(", ")),
         },

@@ -360,7 +360,7 @@ mod tests {
             counts: Arc::default(),
             pods: 0,
             live_pods: 0,
-            image_uses: 0,
+            parts: crate::auditor::snapshot::Parts::default(),
             revision,
         })
     }
@@ -372,6 +372,7 @@ mod tests {
             policies: Arc::new([]),
             namespaces: parts.into(),
             references: Arc::new([]),
+            cluster: Arc::new([]),
             seen: crate::auditor::snapshot::Seen::default(),
         }
     }

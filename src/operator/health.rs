@@ -172,7 +172,7 @@ impl Status {
 
 /// Whether the audit goes on without this kind, with rules undecided or coarser attribution.
 pub(crate) fn is_optional(resource: Resource) -> bool {
-    matches!(resource, Resource::NetworkPolicies | Resource::Jobs)
+    !matches!(resource, Resource::Pods | Resource::Namespaces | Resource::ImagePolicies)
 }
 
 #[cfg(test)]
@@ -187,7 +187,9 @@ mod tests {
     async fn readiness_waits_for_every_watch_and_the_first_audit() {
         let health = health();
         assert_eq!(health.not_ready().len(), 5, "a kind that nobody needs is not waited for");
-        health.set_state(Resource::NetworkPolicies, WatchState::Starting);
+        for resource in Resource::ALL {
+            health.set_state(resource, WatchState::Starting);
+        }
         for resource in Resource::ALL {
             assert!(health.not_ready().iter().any(|line| line.starts_with(&resource.to_string())));
             health.set_state(resource, WatchState::Synced);

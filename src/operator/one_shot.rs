@@ -1,6 +1,7 @@
 //! One look at a live cluster with the user's own rights, for `revisor audit --cluster`: everything is listed
 //! once, in pages, and told as the watches would tell it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kube::core::Request;
@@ -14,7 +15,7 @@ use crate::decode::metadata::JobMetadata;
 use crate::decode::namespace::{self, NamespaceRecord};
 use crate::decode::network_policy::NetworkPolicyRecord;
 use crate::decode::pod::PodRecord;
-use crate::decode::wire::Lean;
+use crate::decode::wire::{self, Lean, ObjectRecord};
 use crate::decode::{Change, PolicyRecord};
 use crate::policy::compile::take_spec;
 use crate::subject::Resource;
@@ -74,10 +75,12 @@ pub enum OneShotError {
     },
 }
 
-/// Looks once. A kind that may not be read is told as such; only pods are indispensable.
+/// Looks once. A kind that may not be read is told as such; only pods are indispensable. `needs` says what is read, once
+/// the policies are told.
 pub async fn one_shot(
     client: &Client,
     scope: Scope<'_>,
+    needs: &dyn Fn() -> BTreeSet<Resource>,
     sink: &mut dyn FnMut(Change),
 ) -> Result<Seen, OneShotError> {
     let mut looking = Looking { client, scope, seen: Seen { has_crd: true, ..Seen::default() } };
@@ -85,7 +88,11 @@ pub async fn one_shot(
         looking.policies(sink).await?;
     }
     looking.namespaces(sink).await?;
-    looking.list::<NetworkPolicyRecord>(sink).await?;
+    let needed = needs();
+    if needed.contains(&Resource::NetworkPolicies) {
+        looking.list::<NetworkPolicyRecord>(sink).await?;
+    }
+    looking.objects(&needed, sink).await?;
     looking.list::<JobMetadata>(sink).await?;
     looking.list::<PodRecord>(sink).await?;
     Ok(looking.seen)
@@ -102,7 +109,9 @@ impl Looking<'_> {
         let url = "/apis/revisor.dev/v1alpha1/imagepolicies";
         let mut policies = 0;
         let listed =
-            pages::<Policy>(self.client, url, Resource::ImagePolicies, None, &mut |Policy(change)| {
+            pages::<Policy>(self.client, url, Resource::ImagePolicies, (None, false), &mut |Policy(
+                change,
+            )| {
                 policies += 1;
                 sink(change);
             })
@@ -139,15 +148,42 @@ impl Looking<'_> {
         }
     }
 
+    /// Lists what only some rules read.
+    async fn objects(
+        &mut self,
+        needed: &BTreeSet<Resource>,
+        sink: &mut dyn FnMut(Change),
+    ) -> Result<(), OneShotError> {
+        macro_rules! list {
+            ($($kind:ident)*) => {$(
+                if needed.contains(&Resource::$kind) {
+                    self.list::<ObjectRecord<wire::$kind>>(sink).await?;
+                }
+            )*};
+        }
+        list! {
+            ResourceQuotas LimitRanges ServiceAccounts Services Ingresses
+            Roles RoleBindings ClusterRoles ClusterRoleBindings
+            ValidatingWebhooks MutatingWebhooks AdmissionPolicies AdmissionPolicyBindings
+            AdminNetworkPolicies BaselineAdminNetworkPolicies ClusterNetworkPolicies
+            CiliumNetworkPolicies CiliumClusterwideNetworkPolicies
+            CalicoNetworkPolicies CalicoGlobalNetworkPolicies
+            CalicoApiNetworkPolicies CalicoApiGlobalNetworkPolicies
+        }
+        Ok(())
+    }
+
     async fn list<T: Lean + DeserializeOwned>(
         &mut self,
         sink: &mut dyn FnMut(Change),
     ) -> Result<(), OneShotError> {
         let resource = T::RESOURCE;
         let selector = self.scope.selector.filter(|_| resource == Resource::Pods);
-        let url = url(resource, self.scope.namespace);
-        let listed =
-            pages::<T>(self.client, &url, resource, selector, &mut |record| sink(record.change())).await;
+        let url = url(resource, self.scope.namespace.filter(|_| resource.is_namespaced()));
+        let listed = pages::<T>(self.client, &url, resource, (selector, T::METADATA_ONLY), &mut |record| {
+            sink(record.change())
+        })
+        .await;
         self.settle(listed, resource, sink)
     }
 
@@ -166,6 +202,8 @@ impl Looking<'_> {
                 };
                 Err(OneShotError::PodsDenied { where_, message })
             }
+            // Nobody has installed the kind: there are no such objects.
+            Err(Trouble::Missing(_)) if resource.is_custom() => Ok(()),
             Err(Trouble::Forbidden(_)) => {
                 self.seen.denied.push(resource);
                 sink(Change::Access(resource, false));
@@ -180,10 +218,7 @@ impl Looking<'_> {
 }
 
 fn url(resource: Resource, namespace: Option<&str>) -> String {
-    let api = match resource.group() {
-        "" => "/api/v1".to_owned(),
-        group => format!("/apis/{group}/v1"),
-    };
+    let api = resource.api_path();
     match namespace {
         Some(namespace) => format!("{api}/namespaces/{namespace}/{}", resource.plural()),
         None => format!("{api}/{}", resource.plural()),
@@ -210,7 +245,7 @@ async fn pages<T: DeserializeOwned>(
     client: &Client,
     url: &str,
     resource: Resource,
-    selector: Option<&str>,
+    (selector, metadata_only): (Option<&str>, bool),
     tell: &mut dyn FnMut(T),
 ) -> Result<(), Trouble> {
     let request = Request::new(url);
@@ -224,8 +259,10 @@ async fn pages<T: DeserializeOwned>(
             ..ListParams::default()
         };
         let is_first = params.continue_token.is_none();
-        let request =
-            if resource == Resource::Jobs { request.list_metadata(&params) } else { request.list(&params) };
+        let request = match metadata_only {
+            true => request.list_metadata(&params),
+            false => request.list(&params),
+        };
         let request = request.map_err(|error| Trouble::Other(error.to_string()))?;
         let page = match ask::<Page<T>>(client, request).await {
             Ok(page) => page,

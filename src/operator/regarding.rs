@@ -36,7 +36,7 @@ impl Plan {
                 let uid = facts.object.as_ref().map(|object| (*object.uid).into());
                 Self::plain("v1", "Namespace", name, name, uid.unwrap_or_default())
             }
-            Subject::Reference(_) => {
+            Subject::Reference(_) | Subject::Cluster(_) => {
                 let (name, uid) =
                     policies.first().map_or(("", ""), |(name, uid)| (name.as_ref(), uid.as_ref()));
                 Self::policy(name, uid)
@@ -170,6 +170,7 @@ mod tests {
             name: "team-a".into(),
             object: Some(object),
             network_policies: Arc::new([]),
+            beyond: Arc::default(),
             pods: 0,
         };
         let regarding = Plan::of(&Subject::Namespace(Arc::new(facts)), NO_POLICIES).decide(Found::Unknown);

@@ -105,7 +105,17 @@ pub(crate) async fn watch<K: Told>(context: Context) {
     let mut stop = context.stop.clone();
     let start = Start::new(context.manner.streaming);
     let (resource, phase) = (K::RESOURCE, Phase::Idle);
-    let mut watch = Watch { context, start, resource, phase, known: false, refusals: 0, shut: false };
+    let mut watch = Watch {
+        context,
+        start,
+        resource,
+        phase,
+        known: false,
+        refusals: 0,
+        failures: 0,
+        shut: false,
+        absent: false,
+    };
     while stop.unless(need.begins()).await.is_some() {
         tokio::select! {
             biased;
@@ -127,8 +137,12 @@ struct Watch {
     known: bool,
     /// Refused so often since the last answer.
     refusals: u32,
+    /// Not answered so often since the last answer.
+    failures: u32,
     /// The engine was told, and the log says, that this kind cannot be read.
     shut: bool,
+    /// The engine was told, and the log says, that there are no such objects: nobody has installed the kind.
+    absent: bool,
 }
 
 impl Watch {
@@ -159,7 +173,7 @@ impl Watch {
     async fn give_up(&mut self) -> Result<(), End> {
         tracing::info!(resource = %self.resource, "no policy needs this kind any more; it is not watched");
         self.context.health.set_state(self.resource, WatchState::Unneeded);
-        (self.known, self.refusals) = (false, 0);
+        (self.known, self.refusals, self.failures, self.absent) = (false, 0, 0, false);
         if self.shut {
             self.send(Change::Access(self.resource, true), None).await?;
             self.shut = false;
@@ -170,6 +184,13 @@ impl Watch {
     /// Follows the watch unless the API server says that it is not permitted: asking keeps refusals out of
     /// its audit log.
     async fn ask_and_follow<K: Told>(&mut self) -> Result<(), End> {
+        if self.resource.is_custom() {
+            // Before permissions: nobody grants what nobody has installed.
+            let served = access::is_served(&self.context.client, self.resource);
+            if self.context.stop.unless(served).await.ok_or(End::Stopped)? == Some(false) {
+                return Err(End::Shut(WatchState::Missing));
+            }
+        }
         let review = access::review(&self.context.client, self.resource);
         match self.context.stop.unless(review).await {
             None => Err(End::Stopped),
@@ -185,6 +206,8 @@ impl Watch {
         self.refusals = self.refusals.saturating_add(1);
         if self.known && self.refusals < REFUSALS_BELIEVED {
             self.context.health.set_state(self.resource, WatchState::Starting);
+        } else if state == WatchState::Missing && self.resource.is_custom() {
+            self.none_installed().await?;
         } else {
             self.context.health.set_state(self.resource, state);
             if !std::mem::replace(&mut self.shut, true) {
@@ -195,6 +218,37 @@ impl Watch {
         let longest = if is_optional(self.resource) { manner.retry_optional } else { manner.retry_needed };
         let pause = pause_after(self.refusals, longest);
         self.context.stop.unless(tokio::time::sleep(pause)).await.ok_or(End::Stopped)
+    }
+
+    /// Nobody has installed the kind, so there are no such objects: that is an answer like an empty list.
+    async fn none_installed(&mut self) -> Result<(), End> {
+        let resource = self.resource;
+        if !std::mem::replace(&mut self.absent, true) {
+            tracing::info!(%resource, "the API server does not serve this kind, so there are no such objects");
+            if std::mem::take(&mut self.shut) {
+                self.send(Change::Access(resource, true), None).await?;
+            }
+            self.send(Change::RelistStarted(resource), None).await?;
+            self.send(Change::RelistFinished(resource), None).await?;
+        }
+        self.context.health.set_state(resource, WatchState::Synced);
+        Ok(())
+    }
+
+    /// A kind of somebody else may be served by somebody else's server. Where that one is away, only the rules that
+    /// read the kind wait for it, not the audit of everything.
+    async fn unavailable(&mut self) -> Result<(), End> {
+        if !self.resource.is_custom() || self.known || self.shut {
+            return Ok(());
+        }
+        self.failures = self.failures.saturating_add(1);
+        if self.failures < REFUSALS_BELIEVED {
+            return Ok(());
+        }
+        let (resource, cost) = (self.resource, access::cost(self.resource));
+        tracing::warn!(%resource, cost, "whoever serves this kind does not answer; it is tried again by itself");
+        self.shut = true;
+        self.send(Change::Access(resource, false), None).await
     }
 
     /// A refused request names one verb; a review names all that is missing.
@@ -241,7 +295,10 @@ impl Watch {
             match self.context.stop.unless(next).await {
                 None | Some(Ok(None)) => return Err(End::Stopped),
                 Some(Ok(Some(Ok(event)))) => self.take(event).await?,
-                Some(Ok(Some(Err(error)))) => self.trouble(&error)?,
+                Some(Ok(Some(Err(error)))) => {
+                    self.trouble(&error)?;
+                    self.unavailable().await?;
+                }
                 Some(Err(_)) => {
                     self.start.silent();
                     return Err(End::Pages("the list did not come to its end in time"));
@@ -302,7 +359,7 @@ impl Watch {
             return Ok(());
         }
         self.phase = Phase::Telling;
-        self.refusals = 0;
+        (self.refusals, self.failures, self.absent) = (0, 0, false);
         let resource = self.resource;
         if self.shut {
             tracing::info!(%resource, "can be read now");

@@ -253,7 +253,21 @@ fn compile_rules(
             }
         }
     }
+    accept_alternatives(&mut rules);
     (rules.into(), set_here)
+}
+
+/// Joins every rule in whose place another one may pass with that one, as this policy sets it or with its defaults.
+fn accept_alternatives(rules: &mut Vec<PreparedRule>) {
+    for at in 0..rules.len() {
+        let Some(other) = rules[at].wants_alternative().and_then(RuleId::named) else { continue };
+        let set = rules.iter().find(|rule| rule.id == other).map(|rule| rule.settings.clone());
+        let settings = set.unwrap_or_else(|| Value::Object(Map::new()));
+        if let Ok(Some(other)) = (other.entry().prepare)(&settings) {
+            let rule = rules.remove(at);
+            rules.insert(at, rule.accept(other));
+        }
+    }
 }
 
 fn rule_field(entry: &Entry, field: Option<&str>) -> String {

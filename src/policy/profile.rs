@@ -1,15 +1,51 @@
 //! Profiles: presets of rules, by name and version. A released version never gains a rule or a stricter setting;
 //! what a newer Revisor adds goes into the next version.
 //!
-//! A profile is a few tables, one upon the other, of rule ids and settings. TrustedRegistry and RequiredLabels are
-//! in none of them, since nobody but the user can say which registries and which labels.
+//! A profile is a few tables, one upon the other, of rule ids and settings, each with the reason why it is there;
+//! the files below say how rules were chosen. A table may name a rule that the catalogue does not have (yet): it is
+//! passed over. [`ON_REQUEST`] are the rules that are in none, since nobody but the user can say what they need.
+
+mod baseline;
+mod bsi;
+mod essential;
+mod strict;
 
 use serde_json::Value;
 
 use crate::rules::RuleId;
 
-/// A rule's id and its settings in JSON.
-type Line = (&'static str, &'static str);
+/// One rule of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The rule's id.
+    pub id: &'static str,
+    /// Its settings in JSON.
+    settings: &'static str,
+    /// Why it is in the profile, in one line.
+    pub why: &'static str,
+}
+
+/// A rule with its own defaults.
+const fn line(id: &'static str, why: &'static str) -> Line {
+    with(id, "{}", why)
+}
+
+/// A rule with settings.
+const fn with(id: &'static str, settings: &'static str, why: &'static str) -> Line {
+    Line { id, settings, why }
+}
+
+impl Line {
+    /// The rule, if the catalogue has it.
+    pub fn rule(&self) -> Option<RuleId> {
+        RuleId::named(self.id)
+    }
+
+    /// Its settings.
+    pub fn settings(&self) -> Option<Value> {
+        serde_json::from_str(self.settings).ok()
+    }
+}
 
 /// A preset of rules.
 #[derive(Clone, Copy, Debug)]
@@ -20,105 +56,70 @@ pub struct Profile {
     pub version: &'static str,
     /// Whom it is for, in one line.
     pub description: &'static str,
-    /// What is in it. A later table overrides the settings of an earlier one.
+    /// What is in it. A line of a later table stands in place of an earlier one of the same rule.
     tables: &'static [&'static [Line]],
 }
 
-/// Every profile, every version.
+/// Every profile, every version; of one name, the newest version last.
 pub static ALL: &[Profile] = &[
     Profile {
         name: "Essential",
         version: "v1",
         description: "What is broken or dangerous in any cluster, and next to nothing to argue about",
-        tables: &[ESSENTIAL],
+        tables: &[essential::TABLE],
     },
     Profile {
         name: "Baseline",
         version: "v1",
-        description: "What every cluster should keep: Essential, fresh and named images, Pod Security and network isolation",
-        tables: &[ESSENTIAL, BASELINE],
+        description: "What every cluster should keep: Essential, fresh and named images, separated pods and networks",
+        tables: &[essential::TABLE, baseline::TABLE],
     },
     Profile {
         name: "Strict",
         version: "v1",
-        description: "For clusters that pin digests and deny by default: Baseline and its stricter settings",
-        tables: &[ESSENTIAL, BASELINE, STRICT],
+        description: "For clusters that pin digests, deny by default and harden workloads: Baseline, and stricter",
+        tables: &[essential::TABLE, baseline::TABLE, strict::TABLE],
     },
     Profile {
         name: "BSI",
         version: "v1",
         description: "The rules that serve BSI IT-Grundschutz (SYS.1.6 Containerisierung, APP.4.4 Kubernetes)",
-        tables: &[BSI],
+        tables: &[bsi::TABLE],
     },
 ];
 
-const ESSENTIAL: &[Line] = &[
-    ("ValidReference", "{}"),
-    ("PullPolicyNotNever", "{}"),
-    ("RunningDigestMatches", "{}"),
-    ("DigestSkew", "{}"),
-    ("ImagePullFailing", "{}"),
-    ("DeprecatedRegistry", "{}"),
-    ("SuspiciousRegistryHost", "{}"),
-    ("PodSecurityLabelsValid", "{}"),
-];
-
-const BASELINE: &[Line] = &[
-    ("PullPolicyAlways", r#"{"mode": "AlwaysUnlessDigest"}"#),
-    ("NoMutableTag", "{}"),
-    ("PodSecurityEnforced", r#"{"minLevel": "baseline"}"#),
-    ("DefaultDenyIngress", "{}"),
-    ("NamespaceOptedOut", "{}"),
-    ("NoWorkloadsInDefaultNamespace", "{}"),
-];
-
-const STRICT: &[Line] = &[
-    ("PullPolicyAlways", r#"{"mode": "Always"}"#),
-    ("DigestPinned", r#"{"severity": "high"}"#),
-    ("FullyQualifiedReference", "{}"),
-    ("PodSecurityEnforced", r#"{"minLevel": "restricted"}"#),
-    ("PodSecurityVersionPinned", "{}"),
-    ("DefaultDenyEgress", "{}"),
-];
-
-const BSI: &[Line] = &[
-    ("ValidReference", "{}"),
-    ("FullyQualifiedReference", "{}"),
-    ("PullPolicyAlways", r#"{"mode": "AlwaysUnlessDigest"}"#),
-    ("NoMutableTag", "{}"),
-    ("DigestPinned", "{}"),
-    ("DigestSkew", "{}"),
-    ("DeprecatedRegistry", "{}"),
-    ("PodSecurityEnforced", r#"{"minLevel": "baseline"}"#),
-    ("PodSecurityLabelsValid", "{}"),
-    ("PodSecurityVersionPinned", "{}"),
-    ("DefaultDenyIngress", "{}"),
-    ("DefaultDenyEgress", "{}"),
-    ("NoWorkloadsInDefaultNamespace", "{}"),
+/// Rules that are in no profile, and what only the user can say.
+pub static ON_REQUEST: &[(&str, &str)] = &[
+    ("TrustedRegistry", "which registries you trust"),
+    ("NodeImageUntrusted", "which registries you trust"),
+    ("ImagePullSecretsPresent", "which registries ask for credentials that the nodes do not have"),
+    ("RequiredLabels", "which labels you ask for"),
+    ("AdmissionCoverage", "which webhooks or admission policies must reach every namespace"),
 ];
 
 impl Profile {
+    /// What is in it, each rule once, whether the catalogue has it or not.
+    pub fn lines(&self) -> impl Iterator<Item = Line> + '_ {
+        let tables = self.tables;
+        let last_of =
+            |id: &str| tables.iter().rev().flat_map(|table| table.iter()).find(|line| line.id == id);
+        tables.iter().enumerate().flat_map(move |(index, table)| {
+            let is_new = move |line: &&Line| {
+                !tables[..index].iter().any(|earlier| earlier.iter().any(|other| other.id == line.id))
+            };
+            table.iter().filter(is_new).filter_map(move |line| last_of(line.id).copied())
+        })
+    }
+
     /// The rules in it, by id, each once.
     pub fn ids(&self) -> impl Iterator<Item = &'static str> + '_ {
-        let tables = self.tables;
-        tables.iter().enumerate().flat_map(move |(index, table)| {
-            let earlier = &tables[..index];
-            table
-                .iter()
-                .map(|(id, _)| *id)
-                .filter(move |id| !earlier.iter().any(|table| table.iter().any(|(other, _)| other == id)))
-        })
+        self.lines().filter_map(|line| Some(line.rule()?.as_str()))
     }
 
     /// The settings of a rule that is in it.
     pub fn settings(&self, rule: RuleId) -> Option<Value> {
-        self.settings_of(rule.as_str())
-    }
-
-    fn settings_of(&self, id: &str) -> Option<Value> {
         let lines = self.tables.iter().rev().flat_map(|table| table.iter());
-        let (_, settings) = lines.into_iter().find(|(other, _)| *other == id)?;
-        serde_json::from_str(settings).ok()
+        lines.into_iter().find(|line| line.id == rule.as_str())?.settings()
     }
 }
 
@@ -127,82 +128,15 @@ pub fn find(name: &str, version: &str) -> Option<&'static Profile> {
     ALL.iter().find(|profile| profile.name == name && profile.version == version)
 }
 
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    fn v1(name: &str) -> &'static Profile {
-        find(name, "v1").unwrap()
-    }
-
-    fn ids(name: &str) -> BTreeSet<&'static str> {
-        v1(name).ids().collect()
-    }
-
-    #[test]
-    fn every_rule_of_every_profile_exists_and_takes_its_settings() {
-        for profile in ALL {
-            for id in profile.ids() {
-                let settings = profile.settings_of(id);
-                assert!(settings.as_ref().is_some_and(Value::is_object), "{} {id}", profile.name);
-                let rule = RuleId::named(id).unwrap_or_else(|| panic!("{} names {id}", profile.name));
-                assert_eq!(rule.as_str(), id);
-                let prepared = (rule.entry().prepare)(&profile.settings(rule).unwrap());
-                assert!(matches!(prepared, Ok(Some(_))), "{} {id}: {prepared:?}", profile.name);
-            }
-        }
-    }
-
-    #[test]
-    fn a_profile_contains_the_one_before_it_and_each_rule_once() {
-        assert!(ids("Essential").is_subset(&ids("Baseline")) && ids("Baseline").is_subset(&ids("Strict")));
-        for (profile, count) in ALL.iter().zip([8, 14, 18, 13]) {
-            assert_eq!(profile.ids().count(), count, "{}", profile.name);
-            assert_eq!(profile.ids().collect::<BTreeSet<_>>().len(), count, "{}", profile.name);
-        }
-    }
-
-    #[test]
-    fn a_later_table_overrides_an_earlier_one() {
-        let mode = |name| v1(name).settings_of("PullPolicyAlways").unwrap()["mode"].clone();
-        assert_eq!((mode("Baseline"), mode("Strict")), ("AlwaysUnlessDigest".into(), "Always".into()));
-        assert_eq!(v1("Essential").settings_of("PullPolicyAlways"), None);
-    }
-
-    #[test]
-    fn rules_that_need_settings_are_in_no_profile() {
-        for profile in ALL {
-            assert!(!profile.ids().any(|id| id == "TrustedRegistry" || id == "RequiredLabels"));
-        }
-    }
-
-    /// The table is written out, since a released version must not change when a rule gains a control.
-    #[test]
-    fn bsi_has_the_rules_that_name_bsi() {
-        let serves =
-            |rule: &RuleId| rule.info().controls.iter().any(|control| control.framework.starts_with("BSI"));
-        let needs_settings = ["TrustedRegistry", "RequiredLabels"];
-        let named: BTreeSet<_> = RuleId::all()
-            .filter(serves)
-            .map(RuleId::as_str)
-            .filter(|id| !needs_settings.contains(id))
-            .collect();
-        assert_eq!(named, ids("BSI"));
-    }
-
-    #[test]
-    fn names_and_versions_are_those_of_the_schema() {
-        let schema = serde_json::to_value(schemars::schema_for!(crate::policy::spec::ProfileRef)).unwrap();
-        for profile in ALL {
-            for (field, word) in [("ProfileName", profile.name), ("ProfileVersion", profile.version)] {
-                assert!(
-                    schema["$defs"][field]["enum"].as_array().unwrap().contains(&word.into()),
-                    "{word}: {schema}"
-                );
-            }
-        }
-        assert!(find("baseline", "v1").is_none() && find("Baseline", "v2").is_none());
-    }
+/// The newest version of the profile of this name, in any case.
+pub fn newest(name: &str) -> Option<&'static Profile> {
+    ALL.iter().rev().find(|profile| profile.name.eq_ignore_ascii_case(name))
 }
+
+/// The profile whose name is nearest to `name`, for "did you mean".
+pub fn nearest(name: &str) -> Option<&'static Profile> {
+    newest(super::problem::nearest(name, ALL.iter().map(|profile| profile.name))?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -31,6 +31,8 @@ pub struct Scope {
     /// Judge ended pods too.
     pub include_terminated: bool,
     nothing: bool,
+    /// As it stands in the policy.
+    written: Option<Value>,
     /// None: all.
     include: Option<Box<[Glob]>>,
     exclude: Box<[Glob]>,
@@ -49,11 +51,19 @@ impl Scope {
         self.nothing
     }
 
+    /// The scope as it stands in the policy; none for the whole cluster.
+    pub fn written(&self) -> Option<&Value> {
+        self.written.as_ref()
+    }
+
     /// Compiles `spec.scope`. With any problem the scope is [`Scope::nothing`].
     pub fn compile(value: &Value) -> (Self, Vec<Problem>) {
         let mut problems = Vec::new();
         let scope = Self::read(value, &mut problems).filter(|_| problems.is_empty());
-        (scope.unwrap_or_else(Self::nothing), problems)
+        let mut scope = scope.unwrap_or_else(Self::nothing);
+        scope.written =
+            Some(value.clone()).filter(|written| written.as_object().is_none_or(|it| !it.is_empty()));
+        (scope, problems)
     }
 
     fn read(value: &Value, problems: &mut Vec<Problem>) -> Option<Self> {
@@ -85,6 +95,7 @@ impl Scope {
         Some(Self {
             include_terminated,
             nothing: false,
+            written: None,
             include: include.map(Vec::into_boxed_slice),
             exclude: exclude.into(),
             namespaces,
@@ -109,6 +120,12 @@ impl Scope {
             Some(false) => Membership::Out,
             None => Membership::Undecided,
         }
+    }
+
+    /// Whether the cluster itself is covered, what lies in no namespace: it is unless the scope is limited to some
+    /// namespaces. Excluding a few of them limits it to none.
+    pub fn cluster(&self) -> bool {
+        !self.nothing && self.include.is_none() && self.namespaces.is_everything()
     }
 
     /// Whether both cover the same pods of any namespace that both cover.
@@ -154,6 +171,7 @@ mod tests {
                     && !scope.selects_pods()
                     && !scope.include_terminated
                     && !scope.is_nothing()
+                    && scope.written().is_none()
             );
         }
     }

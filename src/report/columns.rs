@@ -1,6 +1,6 @@
 //! Text in columns, aligned by display width, in colour if the caller says so.
 
-use unicode_width::UnicodeWidthStr as _;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::verdict::Severity;
 
@@ -102,6 +102,36 @@ pub(super) fn line<const N: usize>(
     line
 }
 
+/// The beginning of a text that takes at most `width` columns; what was cut ends in `…`.
+pub(super) fn beginning(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let end =
+        within(text.char_indices().map(|(at, character)| (at + character.len_utf8(), character)), width);
+    format!("{}…", &text[..end.unwrap_or(0)])
+}
+
+/// The end of a text, likewise: of a long image reference the last segment and the tag say most.
+pub(super) fn end(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let start = within(text.char_indices().rev(), width);
+    format!("…{}", &text[start.unwrap_or(text.len())..])
+}
+
+/// The last place up to which characters, and the mark of a cut, take at most `width` columns.
+fn within(places: impl Iterator<Item = (usize, char)>, width: usize) -> Option<usize> {
+    let mut taken = 1;
+    let fits = |character: char| {
+        taken += character.width().unwrap_or(0);
+        taken <= width
+    };
+    let mut fits = fits;
+    places.take_while(|(_, character)| fits(*character)).map(|(at, _)| at).last()
+}
+
 /// Prose broken into lines of at most `width`; lines that begin with two spaces are code and stay.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
@@ -137,6 +167,14 @@ mod tests {
             |colour| rows.each_ref().map(|row| line(row, widths, 2, [Tone::Red, Tone::Plain], colour));
         assert_eq!(lines(Colour::Never), ["ab      x", "日本    y", "averylongname  z"]);
         assert_eq!(lines(Colour::Always)[1], "\u{1b}[31m日本\u{1b}[0m    y");
+    }
+
+    #[test]
+    fn what_is_cut_takes_the_columns_it_may_and_is_seen_to_be_cut() {
+        assert_eq!((&*beginning("abcdef", 6), &*beginning("abcdef", 5)), ("abcdef", "abcd…"));
+        assert_eq!((&*end("abcdef", 6), &*end("abcdef", 5)), ("abcdef", "…cdef"));
+        assert_eq!((&*beginning("日本語", 5), &*end("日本語", 4)), ("日本…", "…語"));
+        assert_eq!((&*beginning("日本", 1), &*end("日本", 2)), ("…", "…"));
     }
 
     #[test]

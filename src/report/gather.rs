@@ -1,5 +1,6 @@
 //! From verdicts, told one by one, to the report of `revisor audit`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
@@ -13,13 +14,48 @@ use crate::policy::compile::CompiledPolicy;
 
 use super::result::{AppliedPolicy, AuditReport, AuditResult, Place, Shown, Summary, Tool};
 
-/// Which rows are listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which rows are listed, the fewest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Listed {
     /// `fail` and `unknown`.
     Findings,
+    /// `exempt` too.
+    Permitted,
     /// Every verdict.
     All,
+}
+
+impl Listed {
+    fn lists(self, verdict: Shown) -> bool {
+        match self {
+            Self::Findings => verdict.is_finding(),
+            Self::Permitted => verdict.is_finding() || verdict == Shown::Exempt,
+            Self::All => true,
+        }
+    }
+}
+
+impl AuditReport {
+    /// The report with fewer rows: one audit serves outputs that list more and outputs that list less.
+    pub fn listing(&self, listed: Listed) -> Cow<'_, Self> {
+        let counts_all = listed == Listed::All || self.summary.pass.is_none();
+        if counts_all && self.results.iter().all(|row| listed.lists(row.verdict)) {
+            return Cow::Borrowed(self);
+        }
+        let mut summary = self.summary;
+        if listed != Listed::All {
+            (summary.pass, summary.na) = (None, None);
+        }
+        Cow::Owned(Self {
+            version: self.version,
+            tool: self.tool,
+            observed_at: self.observed_at,
+            policies: self.policies.clone(),
+            summary,
+            results: self.results.iter().filter(|row| listed.lists(row.verdict)).cloned().collect(),
+            begins: self.begins.clone(),
+        })
+    }
 }
 
 /// The rows of a report in the making: one a policy, rule and subject. A subject that stands in the input
@@ -39,7 +75,7 @@ impl Gathering {
     /// Takes in a verdict, in any order.
     pub fn tell(&mut self, judgement: &Judgement<'_>) {
         let shown = Shown::of(judgement);
-        if self.listed == Listed::Findings && matches!(shown, Shown::Pass | Shown::Na) {
+        if self.listed != Listed::All && matches!(shown, Shown::Pass | Shown::Na) {
             return;
         }
         match self.rows.entry((judgement.id, judgement.policy.name.clone())) {
@@ -66,7 +102,7 @@ impl Gathering {
     ) -> AuditReport {
         let mut summary = Summary {
             namespaces: seen.namespaces,
-            image_uses: seen.image_uses,
+            image_uses: seen.parts.image_uses,
             images: seen.images,
             malformed: seen.malformed,
             unsupported: seen.unsupported,
@@ -88,7 +124,7 @@ impl Gathering {
         if self.listed == Listed::All {
             (summary.pass, summary.na) = (Some(pass), Some(na));
         }
-        let is_listed = |row: &AuditResult| self.listed == Listed::All || row.verdict.is_finding();
+        let is_listed = |row: &AuditResult| self.listed.lists(row.verdict);
         let mut results: Vec<_> = self.rows.into_values().filter(is_listed).collect();
         results.sort_by(|left, right| key(left).cmp(&key(right)));
         AuditReport {
@@ -98,6 +134,7 @@ impl Gathering {
             policies: policies.iter().map(|policy| AppliedPolicy::from(&**policy)).collect(),
             summary,
             results,
+            begins: None,
         }
     }
 }
@@ -192,6 +229,24 @@ mod tests {
         assert_eq!((findings.results.len(), findings.summary.pass), (0, None));
         let both = judged(world(), |_, _| {}, Listed::Findings);
         assert_eq!((both.summary.fail, both.summary.exempt), (1, 0), "one subject is one row");
+    }
+
+    #[test]
+    fn one_audit_serves_outputs_that_list_more_and_less() {
+        let world = || {
+            World::baseline().fail("a", "Pod/x", "evil.test/x:1").on(
+                0,
+                image_subject("a", "Pod/y", "app", "evil.test/x:1"),
+                State::Exempt(0),
+            )
+        };
+        let all = judged(world(), |_, _| {}, Listed::All);
+        for listed in [Listed::Findings, Listed::Permitted, Listed::All] {
+            assert_eq!(*all.listing(listed), judged(world(), |_, _| {}, listed), "{listed:?}");
+        }
+        assert_eq!(all.listing(Listed::Findings).results.len(), 1);
+        assert_eq!(all.listing(Listed::Permitted).results.len(), 2);
+        assert_eq!(all.listing(Listed::Permitted).summary.pass, None);
     }
 
     #[test]

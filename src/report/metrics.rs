@@ -148,9 +148,12 @@ fn cluster(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Res
         gauges(encoder, "revisor_subjects", "What is judged, each once, whatever the policies.")?;
     for kind in SubjectKind::ALL {
         let count = match kind {
-            SubjectKind::ImageUse => seen.image_uses,
+            SubjectKind::ImageUse => seen.parts.image_uses,
+            SubjectKind::Container => seen.parts.containers,
+            SubjectKind::Pod => seen.parts.workloads,
             SubjectKind::Namespace => seen.namespaces,
             SubjectKind::Reference => seen.references,
+            SubjectKind::Cluster => 1,
         };
         sample(&mut family, &[("subject_kind", kind.as_str())], count)?;
     }
@@ -289,8 +292,11 @@ revisor_snapshot_timestamp_seconds 1795003600.0
 # HELP revisor_subjects What is judged, each once, whatever the policies.
 # TYPE revisor_subjects gauge
 revisor_subjects{subject_kind="image_use"} 7
+revisor_subjects{subject_kind="container"} 0
+revisor_subjects{subject_kind="pod"} 0
 revisor_subjects{subject_kind="namespace"} 2
 revisor_subjects{subject_kind="reference"} 2
+revisor_subjects{subject_kind="cluster"} 1
 # HELP revisor_objects Objects known.
 # TYPE revisor_objects gauge
 revisor_objects{kind="Namespace"} 2

@@ -163,6 +163,9 @@ pub struct AuditResult {
     /// What permits it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exemption: Option<Permission>,
+    /// Where the field to change stands. Looked for only for reports that point at lines, so not part of the JSON.
+    #[serde(skip)]
+    pub located: Option<Place>,
 }
 
 impl From<&Judgement<'_>> for AuditResult {
@@ -202,6 +205,7 @@ impl From<&Judgement<'_>> for AuditResult {
             pods: Some(pods).filter(|pods| *pods > 0),
             source: source.map(Place::from),
             exemption: exemption.and_then(|index| Some(policy.exemptions.get(usize::from(index))?.into())),
+            located: None,
         }
     }
 }
@@ -307,6 +311,9 @@ pub struct AuditReport {
     pub summary: Summary,
     /// The rows, in a fixed order: namespace, subject, container, image, rule, policy.
     pub results: Vec<AuditResult>,
+    /// Where the first object stands, where places were looked for; no part of the JSON.
+    #[serde(skip)]
+    pub begins: Option<Place>,
 }
 
 impl AuditReport {

@@ -240,7 +240,7 @@ pub fn rule_markdown(rule: &RuleDoc) -> String {
 }
 
 /// Text with indented lines as fenced blocks.
-fn prose(text: &str) -> String {
+pub(super) fn prose(text: &str) -> String {
     let mut shown = String::new();
     let mut in_block = false;
     for line in text.lines() {
@@ -266,12 +266,12 @@ fn prose(text: &str) -> String {
 }
 
 /// Text of a cell of a table.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     markdown(text).replace('|', "\\|")
 }
 
 /// Plain text as Markdown: what would be markup outside of back-ticks is escaped.
-fn markdown(text: &str) -> String {
+pub(super) fn markdown(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut in_code = false;
     for character in text.chars() {

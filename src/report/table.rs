@@ -4,11 +4,14 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use unicode_width::UnicodeWidthStr as _;
+
 use crate::verdict::{Severity, reason};
 
 use super::columns::{self, Colour, Tone, line};
-use super::escape::{IMAGE_LIMIT, MESSAGE_LIMIT, NAME_LIMIT, visible_within};
+use super::escape::{IMAGE_LIMIT, NAME_LIMIT, visible_within};
 use super::result::{AuditReport, AuditResult, Shown};
+use super::row;
 use super::words::{Counted, list};
 
 /// Widest column of a rule, of a container, of an image: what is wider pushes its own line only.
@@ -26,34 +29,19 @@ impl Line<'_> {
         (self.row.verdict, Reverse(self.row.severity))
     }
 
-    /// The severity of a violation, else the verdict.
-    fn word(&self) -> &'static str {
-        match self.row.verdict {
-            Shown::Fail => self.row.severity.as_str(),
-            verdict => verdict.as_str(),
-        }
-    }
-
     fn cells(&self, name_policies: bool) -> [String; 5] {
         let row = self.row;
-        let container = row.container.as_deref().unwrap_or_default();
-        let mut place = visible_within(container, NAME_LIMIT).into_owned();
-        match row.slot {
-            Some("initContainer") => place.push_str(" (init)"),
-            Some("ephemeralContainer") => place.push_str(" (ephemeral)"),
-            Some("imageVolume") => place.push_str(" (volume)"),
-            _ => {}
-        }
+        let container = row::container(row);
         let image = row.image.as_deref().unwrap_or_default();
         if container.is_empty() && image.is_empty() {
             // Nothing stands between: the sentence begins where the container would.
             let sentence = self.message(name_policies);
-            return [self.word().to_owned(), row.rule.to_owned(), sentence, String::new(), String::new()];
+            return [row::word(row).to_owned(), row.rule.to_owned(), sentence, String::new(), String::new()];
         }
         [
-            self.word().to_owned(),
+            row::word(row).to_owned(),
             row.rule.to_owned(),
-            place,
+            container,
             visible_within(image, IMAGE_LIMIT).into_owned(),
             self.message(name_policies),
         ]
@@ -61,8 +49,7 @@ impl Line<'_> {
 
     fn message(&self, name_policies: bool) -> String {
         let row = self.row;
-        let message = row.message.as_deref().or(row.reason).unwrap_or_default();
-        let mut text = visible_within(message, MESSAGE_LIMIT).into_owned();
+        let mut text = row::message(row);
         let mut add = |more: &str| {
             if !text.is_empty() && !more.starts_with(' ') {
                 text.push_str("; ");
@@ -70,12 +57,7 @@ impl Line<'_> {
             text.push_str(more);
         };
         if let Some(permission) = &row.exemption {
-            let end = permission
-                .expires_at
-                .map(|at| format!(" until {}", at.strftime("%Y-%m-%d")))
-                .unwrap_or_default();
-            let name = visible_within(&permission.name, NAME_LIMIT);
-            add(&format!("permitted{end} by {name}: {}", visible_within(&permission.reason, MESSAGE_LIMIT)));
+            add(&row::permission(permission));
         }
         if let Some(pods @ 2..) = row.pods {
             add(&format!(" ({pods} pods)"));
@@ -124,15 +106,49 @@ fn grouped(report: &AuditReport) -> Vec<(Place<'_>, Vec<Line<'_>>)> {
     groups
 }
 
-/// The whole report.
-pub fn table(report: &AuditReport, colour: Colour) -> String {
+/// The indentation of a finding, and the gap between two columns.
+const INDENT: usize = 4;
+const GAP: usize = 2;
+/// What is left of a sentence, of an image: less says nothing, and the terminal had better break the line itself.
+const LEAST_SENTENCE: usize = 24;
+const LEAST_IMAGE: usize = 16;
+
+/// Cuts cells so that a line takes at most `width` columns: first images, from their beginning, then sentences.
+/// True: something was cut.
+fn fit(rows: &mut [[String; 5]], widths: &mut [usize; 5], width: usize) -> bool {
+    let before = |widths: &[usize]| {
+        INDENT + widths.iter().filter(|width| **width > 0).map(|width| width + GAP).sum::<usize>()
+    };
+    let longest = rows.iter().map(|row| row[4].width()).max().unwrap_or(0);
+    let lacks = (before(&widths[..4]) + longest.min(2 * LEAST_SENTENCE)).saturating_sub(width);
+    widths[3] = widths[3].saturating_sub(lacks).max(widths[3].min(LEAST_IMAGE));
+    let left = |columns: usize| width.saturating_sub(before(&widths[..columns]));
+    let mut is_cut = false;
+    for row in rows {
+        let image = columns::end(&row[3], widths[3]);
+        // A sentence stands in the third column where there is neither container nor image.
+        let (sentence, room) = if row[4].is_empty() { (2, left(2)) } else { (4, left(4)) };
+        if room < LEAST_SENTENCE.min(row[sentence].width()) {
+            continue;
+        }
+        let cut = columns::beginning(&row[sentence], room);
+        is_cut |= image != row[3] || cut != row[sentence];
+        row[3] = image;
+        row[sentence] = cut;
+    }
+    is_cut
+}
+
+/// The whole report, in lines of at most `width` columns where there is room for that.
+pub fn table(report: &AuditReport, colour: Colour, width: Option<usize>) -> String {
     let groups = grouped(report);
     let name_policies = report.policies.len() > 1;
     let cells = |line: &Line<'_>| line.cells(name_policies);
-    let rows: Vec<_> = groups.iter().flat_map(|(_, lines)| lines).map(cells).collect();
+    let mut rows: Vec<_> = groups.iter().flat_map(|(_, lines)| lines).map(cells).collect();
     let mut widths = columns::widths(&rows, LIMITS);
     let placed = columns::widths(rows.iter().filter(|[.., message]| !message.is_empty()), LIMITS);
     (widths[2], widths[3]) = (placed[2], placed[3]);
+    let is_cut = width.is_some_and(|width| fit(&mut rows, &mut widths, width));
     let mut text = String::new();
     let mut rows = rows.iter();
     let mut namespace = None;
@@ -155,13 +171,16 @@ pub fn table(report: &AuditReport, colour: Colour) -> String {
         for (finding, cells) in lines.iter().zip(&mut rows) {
             let tone = Tone::of(finding.row.verdict, finding.row.severity);
             let tones = [tone, Tone::Bold, Tone::Plain, Tone::Plain, Tone::Plain];
-            text.push_str(&format!("    {}\n", line(cells, widths, 2, tones, colour)));
+            text.push_str(&format!("{:INDENT$}{}\n", "", line(cells, widths, GAP, tones, colour)));
         }
     }
     if !groups.is_empty() {
         text.push('\n');
     }
     text.push_str(&last_line(report, &groups, colour));
+    if is_cut {
+        text.push_str("Cut to the width of the terminal; in full: revisor audit ... | less -S\n");
+    }
     text
 }
 
@@ -234,7 +253,7 @@ mod tests {
     }
 
     fn plain(world: World) -> String {
-        table(&report(world, Listed::Findings), Colour::Never)
+        table(&report(world, Listed::Findings), Colour::Never, None)
             .replace("1 malformed, ", "")
             .replace(", 1 malformed", "")
     }
@@ -279,7 +298,7 @@ Why a rule matters and what to do: revisor rules TrustedRegistry
     fn what_could_not_be_read_is_never_clean() {
         let mut report = report(World::baseline(), Listed::Findings);
         report.summary = Summary { malformed: 0, incomplete: true, ..report.summary };
-        let text = table(&report, Colour::Always);
+        let text = table(&report, Colour::Always, None);
         assert_eq!(
             text,
             "\u{1b}[1mNo violations\u{1b}[0m in 7 image uses and 0 namespaces (policy baseline)\n\
@@ -298,7 +317,7 @@ Why a rule matters and what to do: revisor rules TrustedRegistry
         let world =
             World::baseline().on(0, image_subject("a", "Pod/x", "c", "evil.test/x:1"), State::Exempt(0));
         let all = report(world, Listed::All);
-        let text = table(&all, Colour::Never);
+        let text = table(&all, Colour::Never, None);
         assert!(text.contains("exempt  TrustedRegistry  c  evil.test/x:1  evil.test/x is in none of the trusted repositories; permitted until 2027-01-31 by legacy-etl: nodes are preloaded (3 pods)\n"), "{text}");
     }
 
@@ -306,15 +325,40 @@ Why a rule matters and what to do: revisor rules TrustedRegistry
     fn a_hostile_image_name_is_data_with_and_without_colour() {
         let hostile = format!("Evil\u{1b}[2J\u{202e}\n{}", "x".repeat(9_000));
         let report = report(World::baseline().fail("a", "Pod/x", &hostile), Listed::Findings);
-        let text = table(&report, Colour::Never);
+        let text = table(&report, Colour::Never, None);
         assert!(
             !text.contains('\u{1b}')
                 && text.contains("Evil\\u{1b}[2J\\u{202e}\\u{a}xxx")
                 && text.len() < 4_000
         );
         assert_eq!(text.lines().count(), 6, "{text}");
-        let coloured = table(&report, Colour::Always);
+        let coloured = table(&report, Colour::Always, None);
         assert!(coloured.contains("\u{1b}[1;31mcritical\u{1b}[0m") && !coloured.contains("\u{1b}[2J"));
+    }
+
+    #[test]
+    fn a_line_fits_the_terminal_and_says_that_it_was_cut() {
+        let world = || {
+            World::baseline()
+                .fail("a", "Deployment/web", "registry.evil.test/some/team/and/its/application:1.2.3")
+                .skew("nginx:1", &[("a", 1)])
+        };
+        let text = |width| table(&report(world(), Listed::Findings), Colour::Never, Some(width));
+        for width in [80, 100] {
+            let text = text(width);
+            let findings = text.lines().filter(|line| line.starts_with("    "));
+            assert!(findings.clone().all(|line| line.width() <= width), "{text}");
+            assert_eq!(findings.count(), 2);
+            assert!(
+                text.contains("application:1.2.3  ") && text.contains("…") && text.ends_with("| less -S\n"),
+                "{text}"
+            );
+        }
+        let wide = text(400);
+        assert!(
+            !wide.contains('…') && wide == table(&report(world(), Listed::Findings), Colour::Never, None)
+        );
+        assert!(!text(20).contains("less -S"), "where there is no room at all the terminal breaks lines");
     }
 
     #[test]

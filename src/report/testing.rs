@@ -10,7 +10,7 @@ use crate::auditor::findings::{
     Finding, FindingId, Judged, ReferenceSpread, State, Subject, Workload, WorkloadUse,
 };
 use crate::auditor::snapshot::{
-    Count, NamespaceSnapshot, PolicySnapshot, RuleCount, RuleTotal, Seen, Snapshot,
+    Count, NamespaceSnapshot, Parts, PolicySnapshot, RuleCount, RuleTotal, Seen, Snapshot,
 };
 use crate::auditor::transitions::{Transition, TransitionKind};
 use crate::decode::Source;
@@ -74,6 +74,7 @@ pub(super) fn image_subject(namespace: &str, workload: &str, container: &str, im
         name: container.into(),
         image: Arc::new(Image::new(image)),
         pull_policy: None,
+        facts: None,
     };
     let shape = PodShape { uses: Box::new([image_use]), ..PodShape::default() };
     Subject::ImageUse(WorkloadUse {
@@ -86,6 +87,7 @@ pub(super) fn image_subject(namespace: &str, workload: &str, container: &str, im
             through: None,
             uid: "".into(),
             hash: text_hash(workload),
+            account: None,
         }),
         judged: Arc::new(Judged {
             shape: Arc::new(shape),
@@ -104,6 +106,7 @@ pub(super) fn namespace_subject(name: &str) -> Subject {
         object: None,
         network_policies: Arc::new([]),
         pods: 0,
+        beyond: Arc::default(),
     }))
 }
 
@@ -214,6 +217,7 @@ impl World {
             settings: serde_json::Value::Null,
             check,
             graces: Box::default(),
+            alternative: None,
         }]);
         let spread = ReferenceSpread {
             facts: ReferenceFacts {
@@ -277,6 +281,7 @@ impl World {
             }
         };
         Snapshot {
+            cluster: Arc::default(),
             observed_at: at(3_600),
             complete: !self.running,
             policies: self.policies.into_iter().enumerate().map(totals).collect(),
@@ -285,7 +290,7 @@ impl World {
                 namespaces: u32::try_from(namespaces.len()).unwrap(),
                 images: 5,
                 shapes: 4,
-                image_uses: 7,
+                parts: Parts { image_uses: 7, ..Parts::default() },
                 references: 2,
                 malformed: 1,
                 unsupported: 0,
@@ -331,7 +336,7 @@ fn namespace(name: String, mut findings: Vec<Finding>) -> Arc<NamespaceSnapshot>
         counts: counts.into(),
         pods: 3,
         live_pods: 3,
-        image_uses: 3,
+        parts: Parts { image_uses: 3, ..Parts::default() },
         revision: 1,
     })
 }

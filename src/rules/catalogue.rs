@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Check, CommonSettings as _, Entry, ImageRule, NamespaceRule, PreparedRule, ReferenceRule, Rule, RuleInfo,
-    RunningRule, SettingError, SubjectKind, image, namespace, read_settings, reference, running,
+    Check, CommonSettings as _, ContainerRule, Entry, ImageRule, NamespaceRule, PodRule, PreparedRule,
+    ReferenceRule, Rule, RuleInfo, RunningRule, SettingError, SubjectKind, container, image, namespace, pod,
+    read_settings, reference, running,
 };
 
 /// A rule of the catalogue, by its place in the table.
@@ -74,7 +75,14 @@ fn prepared<R: Rule>(
     }
     let severity = read.severity().unwrap_or(R::INFO.severity);
     let (check, graces) = check(R::prepare(&read)?);
-    Ok(Some(PreparedRule { id: RuleId(index), severity, settings: settings.clone(), check, graces }))
+    Ok(Some(PreparedRule {
+        id: RuleId(index),
+        severity,
+        settings: settings.clone(),
+        check,
+        graces,
+        alternative: None,
+    }))
 }
 
 fn image_rule<R: ImageRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
@@ -86,8 +94,16 @@ fn running_rule<R: RunningRule>(rule: R) -> (Check, Box<[std::time::Duration]>) 
     (Check::Running(Box::new(move |subject, note| rule.check(subject, note))), graces)
 }
 
+fn container_rule<R: ContainerRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
+    (Check::Container(Box::new(move |subject, note| rule.check(subject, note))), Box::default())
+}
+
+fn pod_rule<R: PodRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
+    (Check::Pod(Box::new(move |pod, note| rule.check(pod, note))), Box::default())
+}
+
 fn namespace_rule<R: NamespaceRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
-    (Check::Namespace(Box::new(move |subject, note| rule.check(subject, note))), Box::default())
+    (Check::Namespace(Box::new(rule)), Box::default())
 }
 
 fn reference_rule<R: ReferenceRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
@@ -122,24 +138,57 @@ macro_rules! catalogue {
 catalogue! {
     0 ImageUse image_rule "deprecatedRegistry" image::deprecated_registry::DeprecatedRegistry;
     1 ImageUse image_rule "digestPinned" image::digest_pinned::DigestPinned;
-    2 ImageUse image_rule "fullyQualifiedReference" image::fully_qualified_reference::FullyQualifiedReference;
-    3 ImageUse image_rule "noMutableTag" image::no_mutable_tag::NoMutableTag;
-    4 ImageUse image_rule "pullPolicyAlways" image::pull_policy_always::PullPolicyAlways;
-    5 ImageUse image_rule "pullPolicyNotNever" image::pull_policy_not_never::PullPolicyNotNever;
-    6 ImageUse image_rule "suspiciousRegistryHost" image::suspicious_registry_host::SuspiciousRegistryHost;
-    7 ImageUse image_rule "trustedRegistry" image::trusted_registry::TrustedRegistry;
-    8 ImageUse image_rule "validReference" image::valid_reference::ValidReference;
-    9 ImageUse running_rule "imagePullFailing" running::image_pull_failing::ImagePullFailing;
-    10 ImageUse running_rule "runningDigestMatches" running::running_digest_matches::RunningDigestMatches;
-    11 Namespace namespace_rule "defaultDenyEgress" namespace::default_deny_egress::DefaultDenyEgress;
-    12 Namespace namespace_rule "defaultDenyIngress" namespace::default_deny_ingress::DefaultDenyIngress;
-    13 Namespace namespace_rule "namespaceOptedOut" namespace::namespace_opted_out::NamespaceOptedOut;
-    14 Namespace namespace_rule "noWorkloadsInDefaultNamespace" namespace::no_workloads_in_default_namespace::NoWorkloadsInDefaultNamespace;
-    15 Namespace namespace_rule "podSecurityEnforced" namespace::pod_security_enforced::PodSecurityEnforced;
-    16 Namespace namespace_rule "podSecurityLabelsValid" namespace::pod_security_labels_valid::PodSecurityLabelsValid;
-    17 Namespace namespace_rule "podSecurityVersionPinned" namespace::pod_security_version_pinned::PodSecurityVersionPinned;
-    18 Namespace namespace_rule "requiredLabels" namespace::required_labels::RequiredLabels;
-    19 Reference reference_rule "digestSkew" reference::digest_skew::DigestSkew;
+    2 ImageUse image_rule "ephemeralContainerPresent" image::ephemeral_container_present::EphemeralContainerPresent;
+    3 ImageUse image_rule "fullyQualifiedReference" image::fully_qualified_reference::FullyQualifiedReference;
+    4 ImageUse image_rule "imagePullSecretsPresent" image::image_pull_secrets_present::ImagePullSecretsPresent;
+    5 ImageUse image_rule "noMutableTag" image::no_mutable_tag::NoMutableTag;
+    6 ImageUse image_rule "pullPolicyAlways" image::pull_policy_always::PullPolicyAlways;
+    7 ImageUse image_rule "pullPolicyNotNever" image::pull_policy_not_never::PullPolicyNotNever;
+    8 ImageUse image_rule "suspiciousRegistryHost" image::suspicious_registry_host::SuspiciousRegistryHost;
+    9 ImageUse image_rule "trustedRegistry" image::trusted_registry::TrustedRegistry;
+    10 ImageUse image_rule "validReference" image::valid_reference::ValidReference;
+    11 ImageUse running_rule "hostLocalImage" running::host_local_image::HostLocalImage;
+    12 ImageUse running_rule "imagePullFailing" running::image_pull_failing::ImagePullFailing;
+    13 ImageUse running_rule "runningDigestMatches" running::running_digest_matches::RunningDigestMatches;
+    14 Container container_rule "noDangerousCapabilities" container::no_dangerous_capabilities::NoDangerousCapabilities;
+    15 Container container_rule "noPrivilegeEscalation" container::no_privilege_escalation::NoPrivilegeEscalation;
+    16 Container container_rule "noPrivileged" container::no_privileged::NoPrivileged;
+    17 Container container_rule "readOnlyRootFilesystem" container::read_only_root_filesystem::ReadOnlyRootFilesystem;
+    18 Container container_rule "runAsNonRoot" container::run_as_non_root::RunAsNonRoot;
+    19 Container container_rule "secretsInEnv" container::secrets_in_env::SecretsInEnv;
+    20 Pod pod_rule "defaultServiceAccountUnused" pod::default_service_account_unused::DefaultServiceAccountUnused;
+    21 Pod pod_rule "noHostNamespaces" pod::no_host_namespaces::NoHostNamespaces;
+    22 Pod pod_rule "noHostPath" pod::no_host_path::NoHostPath;
+    23 Pod pod_rule "noRuntimeAccess" pod::no_runtime_access::NoRuntimeAccess;
+    24 Namespace namespace_rule "admissionCoverage" namespace::admission_coverage::AdmissionCoverage;
+    25 Namespace namespace_rule "danglingNetworkPolicy" namespace::dangling_network_policy::DanglingNetworkPolicy;
+    26 Namespace namespace_rule "defaultDenyEgress" namespace::default_deny_egress::DefaultDenyEgress;
+    27 Namespace namespace_rule "defaultDenyIngress" namespace::default_deny_ingress::DefaultDenyIngress;
+    28 Namespace namespace_rule "defaultServiceAccountTokenOff" namespace::default_service_account_token_off::DefaultServiceAccountTokenOff;
+    29 Namespace namespace_rule "defaultServiceAccountUnbound" namespace::default_service_account_unbound::DefaultServiceAccountUnbound;
+    30 Namespace namespace_rule "externalExposure" namespace::external_exposure::ExternalExposure;
+    31 Namespace namespace_rule "limitRangePresent" namespace::limit_range_present::LimitRangePresent;
+    32 Namespace namespace_rule "namespaceOptedOut" namespace::namespace_opted_out::NamespaceOptedOut;
+    33 Namespace namespace_rule "networkPolicyCoversPods" namespace::network_policy_covers_pods::NetworkPolicyCoversPods;
+    34 Namespace namespace_rule "noBindingsToAllServiceAccounts" namespace::no_bindings_to_all_service_accounts::NoBindingsToAllServiceAccounts;
+    35 Namespace namespace_rule "noBindingsToAnonymous" namespace::no_bindings_to_anonymous::NoBindingsToAnonymous;
+    36 Namespace namespace_rule "noBindingsToAuthenticated" namespace::no_bindings_to_authenticated::NoBindingsToAuthenticated;
+    37 Namespace namespace_rule "noClusterAdminRoleBinding" namespace::no_cluster_admin_role_binding::NoClusterAdminRoleBinding;
+    38 Namespace namespace_rule "noEscalatingRole" namespace::no_escalating_role::NoEscalatingRole;
+    39 Namespace namespace_rule "noUserWorkloadsInSystemNamespace" namespace::no_user_workloads_in_system_namespace::NoUserWorkloadsInSystemNamespace;
+    40 Namespace namespace_rule "noWildcardRole" namespace::no_wildcard_role::NoWildcardRole;
+    41 Namespace namespace_rule "noWorkloadsInDefaultNamespace" namespace::no_workloads_in_default_namespace::NoWorkloadsInDefaultNamespace;
+    42 Namespace namespace_rule "nonExistentServiceAccount" namespace::non_existent_service_account::NonExistentServiceAccount;
+    43 Namespace namespace_rule "podSecurityAuditWarnSet" namespace::pod_security_audit_warn_set::PodSecurityAuditWarnSet;
+    44 Namespace namespace_rule "podSecurityEnforced" namespace::pod_security_enforced::PodSecurityEnforced;
+    45 Namespace namespace_rule "podSecurityLabelsValid" namespace::pod_security_labels_valid::PodSecurityLabelsValid;
+    46 Namespace namespace_rule "podSecurityVersionPinned" namespace::pod_security_version_pinned::PodSecurityVersionPinned;
+    47 Namespace namespace_rule "policyCoverage" namespace::policy_coverage::PolicyCoverage;
+    48 Namespace namespace_rule "requiredLabels" namespace::required_labels::RequiredLabels;
+    49 Namespace namespace_rule "resourceQuotaPresent" namespace::resource_quota_present::ResourceQuotaPresent;
+    50 Namespace namespace_rule "stuckTerminating" namespace::stuck_terminating::StuckTerminating;
+    51 Namespace namespace_rule "tokenMountedFromDefaultServiceAccount" namespace::token_mounted_from_default_service_account::TokenMountedFromDefaultServiceAccount;
+    52 Reference reference_rule "digestSkew" reference::digest_skew::DigestSkew;
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 pub mod deprecated_registry;
 pub mod digest_pinned;
+pub mod ephemeral_container_present;
 pub mod fully_qualified_reference;
+pub mod image_pull_secrets_present;
 pub mod no_mutable_tag;
 pub mod pull_policy_always;
 pub mod pull_policy_not_never;

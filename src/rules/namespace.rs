@@ -1,12 +1,36 @@
 //! Rules about a namespace.
 
+pub mod admission_coverage;
+mod bindings;
+pub mod dangling_network_policy;
 mod default_deny;
 pub mod default_deny_egress;
 pub mod default_deny_ingress;
+pub mod default_service_account_token_off;
+pub mod default_service_account_unbound;
+pub mod external_exposure;
+pub mod limit_range_present;
 pub mod namespace_opted_out;
+pub mod network_policy_covers_pods;
+pub mod no_bindings_to_all_service_accounts;
+pub mod no_bindings_to_anonymous;
+pub mod no_bindings_to_authenticated;
+pub mod no_cluster_admin_role_binding;
+pub mod no_escalating_role;
+pub mod no_user_workloads_in_system_namespace;
+pub mod no_wildcard_role;
 pub mod no_workloads_in_default_namespace;
+pub mod non_existent_service_account;
+mod offenders;
+mod other_policies;
 mod pod_security;
+pub mod pod_security_audit_warn_set;
 pub mod pod_security_enforced;
 pub mod pod_security_labels_valid;
 pub mod pod_security_version_pinned;
+pub mod policy_coverage;
 pub mod required_labels;
+pub mod resource_quota_present;
+mod roles;
+pub mod stuck_terminating;
+pub mod token_mounted_from_default_service_account;

@@ -1,4 +1,5 @@
 //! Rules about one image use and what runs there.
 
+pub mod host_local_image;
 pub mod image_pull_failing;
 pub mod running_digest_matches;

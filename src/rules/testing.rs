@@ -2,9 +2,19 @@
 
 use std::sync::Arc;
 
-use super::{ImageRule, NamespaceRule, ReferenceRule, Rule, RunningRule, SettingError};
-use crate::subject::namespace::{NamespaceFacts, NamespaceObject, NamespaceSubject, TextPairs};
-use crate::subject::pod::{Image, ImageSubject, ImageUse, PodShape, Slot};
+use super::{
+    ContainerRule, ImageRule, NamespaceRule, PodRule, ReferenceRule, Rule, RunningRule, SettingError,
+};
+use crate::decode::pod::{PodRecord, Section};
+use crate::subject::Resource;
+use crate::subject::cluster::{ClusterFacts, ClusterSubject};
+use crate::subject::facts::Facts;
+use crate::subject::namespace::{
+    Beyond, NamespaceFacts, NamespaceObject, NamespaceSubject, PodFacts, TextPairs,
+};
+use crate::subject::objects::{Content, ObjectFacts, Objects};
+use crate::subject::pod::{ContainerSubject, Image, ImageSubject, ImageUse, PodShape, Slot};
+use crate::subject::rbac::{AccessRule, BindingFacts, Grantee, Reach, RoleFacts};
 use crate::subject::reference::{ReferenceFacts, RunningContent};
 use crate::subject::running::{ContainerState, Lasted, Phase, RunningState, RunningSubject, Waiting};
 use crate::verdict::{Note, Verdict};
@@ -37,6 +47,7 @@ pub(crate) fn image_use(image: &str) -> ImageUse {
         name: "app".into(),
         image: Arc::new(Image::new(image)),
         pull_policy: None,
+        facts: None,
     }
 }
 
@@ -119,6 +130,7 @@ pub(crate) fn namespace(labels: &[(&str, &str)], annotations: &[(&str, &str)]) -
         object: Some(Arc::new(object)),
         network_policies: Arc::default(),
         pods: 0,
+        beyond: Arc::default(),
     }
 }
 
@@ -136,6 +148,96 @@ pub(crate) fn namespace_verdict<R: NamespaceRule>(settings: &str, labels: &[(&st
     namespace_explained::<R>(settings, &namespace(labels, &[])).0
 }
 
+/// An object, in the namespace `team-a` where its kind lies in one.
+pub(crate) fn object(kind: Resource, name: &str, content: Content) -> ObjectFacts {
+    let namespace = if kind.is_namespaced() { "team-a" } else { "" };
+    ObjectFacts { kind, namespace: namespace.into(), name: name.into(), content }
+}
+
+/// A binding of a ClusterRole.
+pub(crate) fn binding(kind: Resource, name: &str, role: &str, subjects: &[Grantee]) -> ObjectFacts {
+    let facts = BindingFacts { of_cluster_role: true, role: role.into(), subjects: subjects.into() };
+    object(kind, name, Content::Binding(facts))
+}
+
+/// A role with one rule: groups, resources and verbs.
+pub(crate) fn role(kind: Resource, name: &str, [groups, resources, verbs]: [&[&str]; 3]) -> ObjectFacts {
+    let words = |words: &[&str]| words.iter().map(|word| Box::from(*word)).collect();
+    let rule = AccessRule {
+        groups: words(groups),
+        resources: words(resources),
+        verbs: words(verbs),
+        ..AccessRule::default()
+    };
+    object(kind, name, Content::Role(RoleFacts { rules: [rule].into(), ..RoleFacts::default() }))
+}
+
+/// Running pods of a Deployment with the service account `default`.
+pub(crate) fn pods(name: &str) -> PodFacts {
+    PodFacts {
+        kind: "Deployment".into(),
+        name: name.into(),
+        service_account: "default".into(),
+        automount: None,
+        host_network: false,
+        is_static: false,
+        ended: false,
+        malformed: false,
+        labels: TextPairs::default(),
+    }
+}
+
+fn reaches(object: &ObjectFacts, reach: Reach<'_>) -> bool {
+    match &object.content {
+        Content::Binding(binding) => binding.subjects.iter().any(|grantee| grantee.reach() == reach),
+        _ => false,
+    }
+}
+
+/// What stands around the namespace `team-a`: its own objects, and others that lie elsewhere.
+pub(crate) fn beyond(objects: Vec<ObjectFacts>, pods: Vec<PodFacts>) -> Beyond {
+    let (mut own, mut granted, mut shared) =
+        (Objects::default(), Objects::default(), ClusterFacts::default());
+    for object in objects.into_iter().map(Arc::new) {
+        if reaches(&object, Reach::Everyone) {
+            shared.reaching_all.insert(object.clone());
+        }
+        if *object.namespace == *"team-a" {
+            own.insert(object);
+        } else if reaches(&object, Reach::Namespace("team-a")) {
+            granted.insert(object);
+        } else if !matches!(object.kind, Resource::ClusterRoles | Resource::ClusterRoleBindings) {
+            shared.objects.insert(object);
+        }
+    }
+    Beyond { objects: own, granted, cluster: Arc::new(shared), pods: pods.into(), ..Beyond::default() }
+}
+
+/// The verdict of a namespace rule on `team-a` with these objects in it and around it, and why.
+pub(crate) fn surrounded<R: NamespaceRule>(settings: &str, objects: Vec<ObjectFacts>) -> (Verdict, String) {
+    surrounded_with_pods::<R>(settings, objects, Vec::new())
+}
+
+/// The same with pods.
+pub(crate) fn surrounded_with_pods<R: NamespaceRule>(
+    settings: &str,
+    objects: Vec<ObjectFacts>,
+    pods: Vec<PodFacts>,
+) -> (Verdict, String) {
+    let beyond = Arc::new(beyond(objects, pods));
+    namespace_explained::<R>(settings, &NamespaceFacts { beyond, ..namespace(&[], &[]) })
+}
+
+/// The verdict of a namespace rule on the cluster with these objects, and why.
+pub(crate) fn cluster_explained<R: NamespaceRule>(
+    settings: &str,
+    objects: Vec<ObjectFacts>,
+) -> (Verdict, String) {
+    let rule = rule::<R>(settings);
+    let subject = ClusterSubject { rbac: Objects::new(objects), ..ClusterSubject::default() };
+    explained(|note| rule.check_cluster(&subject, note))
+}
+
 /// The verdict of a reference rule on `nginx:1.27`, under which this runs, and why.
 pub(crate) fn reference_explained<R: ReferenceRule>(
     settings: &str,
@@ -147,4 +249,42 @@ pub(crate) fn reference_explained<R: ReferenceRule>(
     let facts =
         ReferenceFacts { canonical: "docker.io/library/nginx:1.27".into(), contents: contents.into() };
     explained(|note| rule.check(&facts, note))
+}
+
+/// The shape of a pod with this spec, as the decoder reads it.
+pub(crate) fn pod_of(spec: &str) -> PodShape {
+    let spec: serde_json::Value = serde_saphyr::from_str(spec).unwrap();
+    let pod = serde_json::json!({"metadata": {"name": "p", "namespace": "team-a", "uid": "1"}, "spec": spec});
+    pod_of_object(&pod)
+}
+
+/// The shape of a pod.
+pub(crate) fn pod_of_object(pod: &serde_json::Value) -> PodShape {
+    let record = PodRecord::from_value(pod);
+    let image = |text: &str| Arc::new(Image::new(text));
+    let facts = |bytes: &[u8]| Arc::new(Facts::new(bytes));
+    PodShape::read(record.section(Section::Shape), record.flags, |text| text.into(), image, facts)
+}
+
+/// The verdict of a rule about containers on the first one of a pod with this spec, and why.
+pub(crate) fn container_explained<R: ContainerRule>(settings: &str, spec: &str) -> (Verdict, String) {
+    let (pod, rule) = (pod_of(spec), rule::<R>(settings));
+    let container = pod.containers().next().expect("a container");
+    explained(|note| rule.check(&ContainerSubject { pod: &pod, container }, note))
+}
+
+/// The verdict of a rule about containers on the first one of a pod with this spec.
+pub(crate) fn container_verdict<R: ContainerRule>(settings: &str, spec: &str) -> Verdict {
+    container_explained::<R>(settings, spec).0
+}
+
+/// The verdict of a rule about pods on one with this spec, and why.
+pub(crate) fn pod_explained<R: PodRule>(settings: &str, spec: &str) -> (Verdict, String) {
+    let (pod, rule) = (pod_of(spec), rule::<R>(settings));
+    explained(|note| rule.check(&pod, note))
+}
+
+/// The verdict of a rule about pods on one with this spec.
+pub(crate) fn pod_verdict<R: PodRule>(settings: &str, spec: &str) -> Verdict {
+    pod_explained::<R>(settings, spec).0
 }

@@ -32,6 +32,7 @@ fn same_section(left: RuleId, right: RuleId) -> bool {
 fn least_settings(id: RuleId) -> Value {
     match id.as_str() {
         "TrustedRegistry" => json!({"allow": ["registry.example.com"]}),
+        "ImagePullSecretsPresent" => json!({"registries": ["registry.example.com"]}),
         "RequiredLabels" => json!({"labels": {"owner": ".*"}}),
         _ => json!({}),
     }
@@ -47,6 +48,8 @@ fn every_rule_runs_with_its_defaults_and_takes_the_common_settings() {
         let fits = match prepared.check {
             Check::Image(_) | Check::Running(_) => SubjectKind::ImageUse,
             Check::Namespace(_) => SubjectKind::Namespace,
+            Check::Container(_) => SubjectKind::Container,
+            Check::Pod(_) => SubjectKind::Pod,
             Check::Reference(_) => SubjectKind::Reference,
         };
         assert_eq!(id.entry().subject, fits, "{id}");

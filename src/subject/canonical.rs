@@ -7,9 +7,14 @@ use siphasher::sip::SipHasher13;
 
 /// Appends a text with its length.
 pub fn put_text(bytes: &mut Vec<u8>, text: &str) {
-    let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+    put_bytes(bytes, text.as_bytes());
+}
+
+/// Appends bytes with their length.
+pub fn put_bytes(bytes: &mut Vec<u8>, more: &[u8]) {
+    let length = u32::try_from(more.len()).unwrap_or(u32::MAX);
     bytes.extend_from_slice(&length.to_le_bytes());
-    bytes.extend_from_slice(&text.as_bytes()[..length as usize]);
+    bytes.extend_from_slice(&more[..length as usize]);
 }
 
 /// Reads what [`put_text`] and single bytes wrote. A short input reads as empty, never panics.
@@ -38,14 +43,19 @@ impl<'a> Reader<'a> {
 
     /// The next text.
     pub fn text(&mut self) -> &'a str {
+        std::str::from_utf8(self.bytes()).unwrap_or_default()
+    }
+
+    /// The next bytes that were written with their length.
+    pub fn bytes(&mut self) -> &'a [u8] {
         let Some((length, rest)) = self.rest.split_first_chunk::<4>() else {
             self.rest = &[];
-            return "";
+            return &[];
         };
         let length = (u32::from_le_bytes(*length) as usize).min(rest.len());
-        let (text, rest) = rest.split_at(length);
+        let (bytes, rest) = rest.split_at(length);
         self.rest = rest;
-        std::str::from_utf8(text).unwrap_or_default()
+        bytes
     }
 }
 

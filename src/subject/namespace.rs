@@ -1,12 +1,18 @@
-//! What namespace rules read: the namespace's own object and the network policies in it.
+//! What namespace rules read: the namespace's own object, what is in it, and what the cluster says of it.
 
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
+use super::Resource;
 use super::canonical::{Reader, put_text};
+use super::cluster::ClusterFacts;
+use super::objects::{ObjectFacts, Objects};
+use super::selector::LabelSelector;
 
 /// Labels or annotations: key and value, sorted by key, in one piece of memory.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TextPairs(Box<[u8]>);
 
 impl TextPairs {
@@ -49,13 +55,15 @@ pub struct Direction {
     pub allows_everything: bool,
 }
 
-/// A NetworkPolicy, as far as default-deny rules read it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A NetworkPolicy, as far as rules read it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkPolicyFacts {
     /// Its name.
     pub name: Box<str>,
     /// The pod selector is empty: every pod of the namespace.
     pub selects_all: bool,
+    /// The pod selector itself.
+    pub pods: LabelSelector,
     /// What it does to incoming traffic; none when it does not isolate that direction.
     pub ingress: Option<Direction>,
     /// What it does to outgoing traffic.
@@ -63,6 +71,9 @@ pub struct NetworkPolicyFacts {
     /// Some field had another type than its API says.
     pub malformed: bool,
 }
+
+/// The label that every namespace has, with its own name as value.
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 /// The namespace's own object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,10 +84,23 @@ pub struct NamespaceObject {
     pub annotations: TextPairs,
     /// `metadata.uid`, for Events
     pub uid: Arc<str>,
+    /// When it was made, in seconds since 1970; 0 where that is not said.
+    pub created_at: u32,
     /// Being deleted.
     pub terminating: bool,
     /// Some field had another type than its API says.
     pub malformed: bool,
+    /// Since when it is being deleted, and what it waits for.
+    pub deletion: Option<Box<Deletion>>,
+}
+
+/// A deletion that is not over yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deletion {
+    /// When it was asked for.
+    pub since: Timestamp,
+    /// Conditions of the namespace that say what is left, and finalizers that are still there.
+    pub waits_for: Box<[Box<str>]>,
 }
 
 /// All that namespace rules read of one namespace.
@@ -90,6 +114,55 @@ pub struct NamespaceFacts {
     pub network_policies: Arc<[NetworkPolicyFacts]>,
     /// How many pods are in it that have not ended.
     pub pods: u32,
+    /// What only some rules read; empty while none of them is asked for.
+    pub beyond: Arc<Beyond>,
+}
+
+/// What only some rules read of a namespace and its surroundings.
+#[derive(Clone, Debug, Default)]
+pub struct Beyond {
+    /// Objects in the namespace.
+    pub objects: Objects,
+    /// ClusterRoleBindings, and RoleBindings of other namespaces, that reach just this namespace's service accounts.
+    pub granted: Objects,
+    /// What the cluster says of all namespaces.
+    pub cluster: Arc<ClusterFacts>,
+    /// Its pods by workload, as far as an active rule reads them.
+    pub pods: Arc<[PodFacts]>,
+    /// Whether some policy's scope reaches it; none where that depends on labels that are not known.
+    pub reached: Option<bool>,
+    /// When this was put together.
+    pub judged_at: Timestamp,
+}
+
+/// Pods of one workload that agree in all that namespace rules read of pods.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PodFacts {
+    /// The workload's kind.
+    pub kind: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// `spec.serviceAccountName`; `default` where none is written.
+    pub service_account: Arc<str>,
+    /// `spec.automountServiceAccountToken`
+    pub automount: Option<bool>,
+    /// `spec.hostNetwork`
+    pub host_network: bool,
+    /// A static pod: it mirrors a file on the node.
+    pub is_static: bool,
+    /// The pods have ended.
+    pub ended: bool,
+    /// Some field had another type than its API says.
+    pub malformed: bool,
+    /// Their labels; only where a rule reads them.
+    pub labels: TextPairs,
+}
+
+impl PodFacts {
+    /// The value of a label.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.labels.get(key)
+    }
 }
 
 /// What a namespace rule is asked about: the object is there (the engine has answered otherwise already).
@@ -107,9 +180,22 @@ impl<'a> NamespaceSubject<'a> {
         &self.facts.name
     }
 
-    /// The value of a label of the namespace.
+    /// The value of a label of the namespace. The API server sets the one that repeats its name, files leave it out.
     pub fn label(&self, key: &str) -> Option<&'a str> {
-        self.object.labels.get(key)
+        match key {
+            NAME_LABEL => Some(self.name()),
+            _ => self.object.labels.get(key),
+        }
+    }
+
+    /// Its objects of one kind.
+    pub fn objects(&self, kind: Resource) -> &'a [Arc<ObjectFacts>] {
+        self.facts.beyond.objects.of(kind)
+    }
+
+    /// Its pods that have not ended, by workload.
+    pub fn live_pods(&self) -> impl Iterator<Item = &'a PodFacts> {
+        self.facts.beyond.pods.iter().filter(|pods| !pods.ended)
     }
 
     /// The value of an annotation of the namespace.

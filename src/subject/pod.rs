@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::canonical::{Reader, combine, text_hash};
+use super::facts::{Fact, Facts};
 use crate::reference::{PullPolicy, Reference, ReferenceError};
 
 /// The kind of place in a pod that names an image. The order is that of the canonical form.
@@ -84,6 +85,20 @@ pub struct ImageUse {
     pub image: Arc<Image>,
     /// `imagePullPolicy` (`pullPolicy` of an image volume) where it is written.
     pub pull_policy: Option<PullPolicy>,
+    /// The container's facts, where there are any.
+    pub facts: Option<Arc<Facts>>,
+}
+
+impl ImageUse {
+    /// The container's facts; none of an image volume.
+    pub fn facts(&self) -> &Facts {
+        self.facts.as_deref().unwrap_or(Facts::none())
+    }
+
+    /// Whether it is a container, not an image volume.
+    pub fn is_container(&self) -> bool {
+        self.slot != Slot::ImageVolume
+    }
 }
 
 /// All that rules read of a pod's spec.
@@ -91,6 +106,8 @@ pub struct ImageUse {
 pub struct PodShape {
     /// Every image use, in the order of [`Slot`] and, within it, of the spec.
     pub uses: Box<[ImageUse]>,
+    /// The pod's own facts, where there are any.
+    pub facts: Option<Arc<Facts>>,
     /// A static pod: the API object mirrors a file on the node.
     pub is_static: bool,
     /// Made from a workload's template: no live pod.
@@ -114,23 +131,49 @@ impl PodShape {
     /// Bit of the record's flags: made from a template, no live pod.
     pub const TEMPLATE: u8 = 4;
 
-    /// Reads the canonical form written by the decoder. `name` and `image` intern.
+    /// Bit of an entry's class in the canonical form: the container's facts follow.
+    pub const FACTS: u8 = 0x80;
+    /// In the place of a slot in the canonical form: the pod's own facts follow, and nothing after them.
+    pub const OWN_FACTS: u8 = 0xff;
+
+    /// The pod's own facts.
+    pub fn facts(&self) -> &Facts {
+        self.facts.as_deref().unwrap_or(Facts::none())
+    }
+
+    /// `os.name: windows`
+    pub fn is_windows(&self) -> bool {
+        self.facts().text(Fact::Os) == Some("windows")
+    }
+
+    /// The containers of all kinds.
+    pub fn containers(&self) -> impl Iterator<Item = &ImageUse> {
+        self.uses.iter().filter(|image_use| image_use.is_container())
+    }
+
+    /// Reads the canonical form written by the decoder. `name`, `image` and `facts` intern.
     pub fn read(
         canonical: &[u8],
         flags: u8,
         mut name: impl FnMut(&str) -> Arc<str>,
         mut image: impl FnMut(&str) -> Arc<Image>,
+        mut facts: impl FnMut(&[u8]) -> Arc<Facts>,
     ) -> Self {
         let mut reader = Reader::new(canonical);
-        let mut uses = Vec::new();
-        while let Some((slot, pull_policy)) = reader.byte().zip(reader.byte()) {
+        let (mut uses, mut own_facts) = (Vec::new(), None);
+        while let Some((slot, class)) = reader.byte().zip(reader.byte()) {
+            if slot == Self::OWN_FACTS {
+                own_facts = Some(facts(reader.bytes()));
+                break;
+            }
             let (slot_name, slot_image) = (reader.text(), reader.text());
             let Some(slot) = Slot::from_byte(slot) else { break };
             uses.push(ImageUse {
                 slot,
                 name: name(slot_name),
                 image: image(slot_image),
-                pull_policy: PullPolicy::from_byte(pull_policy),
+                pull_policy: PullPolicy::from_byte(class & !Self::FACTS),
+                facts: (class & Self::FACTS != 0).then(|| facts(reader.bytes())),
             });
         }
         let hash_of = |image_use: &ImageUse| {
@@ -139,12 +182,39 @@ impl PodShape {
         Self {
             use_hashes: uses.iter().map(hash_of).collect(),
             uses: uses.into(),
+            facts: own_facts,
             is_static: flags & Self::STATIC != 0,
             is_template: flags & Self::TEMPLATE != 0,
             malformed: flags & Self::MALFORMED != 0,
             unsupported: false,
             hash: super::canonical::bytes_hash(canonical) ^ u64::from(flags),
         }
+    }
+}
+
+/// What a rule about containers is asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct ContainerSubject<'a> {
+    /// The pod around it.
+    pub pod: &'a PodShape,
+    /// The container; never an image volume.
+    pub container: &'a ImageUse,
+}
+
+impl<'a> ContainerSubject<'a> {
+    /// The container's facts.
+    pub fn facts(&self) -> &'a Facts {
+        self.container.facts()
+    }
+
+    /// A field of the container's `securityContext`, else of the pod's: `runAsNonRoot`, `seccompProfile.type`, ...
+    pub fn inherited(&self, fact: Fact) -> Option<&'a str> {
+        self.facts().text(fact).or_else(|| self.pod.facts().text(fact))
+    }
+
+    /// A pod that says that it is for Windows, where much of a Linux `securityContext` has no meaning.
+    pub fn is_windows(&self) -> bool {
+        self.pod.is_windows()
     }
 }
 

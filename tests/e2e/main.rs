@@ -13,10 +13,12 @@ mod operator;
 mod wait;
 mod world;
 
+mod admission;
 mod agreement;
 mod cronjobs;
 mod findings;
 mod install;
+mod isolation;
 mod latency;
 mod outages;
 mod policies;

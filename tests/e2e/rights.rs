@@ -7,10 +7,13 @@ use crate::operator::Operator;
 use crate::wait::{check, until};
 use crate::world::{await_audited, await_findings, condition, image_policy, installed, object};
 
-/// Takes the rules about a resource out of the operator's ClusterRole, and returns the role as it was.
+/// The ClusterRole that grants network policies, among others.
+const TIER: &str = "revisor-tier1-namespaces";
+
+/// Takes the rules about a resource out of that ClusterRole, and returns the role as it was.
 #[track_caller]
 fn take_away(cluster: &ControlPlane, resource: &str) -> String {
-    let role = object(cluster, &["clusterrole", "revisor"]).expect("the shipped ClusterRole");
+    let role = object(cluster, &["clusterrole", TIER]).expect("the shipped ClusterRole");
     let mut less = role.clone();
     let rules = less["rules"].as_array_mut().expect("its rules");
     let before = rules.len();
@@ -55,7 +58,7 @@ fn without_the_right_to_read_network_policies_their_rules_are_unknown_until_it_i
     );
     assert!(told.len() <= 3, "and says it once: {told:?}");
 
-    let mut role = object(&cluster, &["clusterrole", "revisor"]).expect("the ClusterRole");
+    let mut role = object(&cluster, &["clusterrole", TIER]).expect("the ClusterRole");
     role["rules"] = serde_json::from_str(&all).expect("the rules as they were");
     replace(&cluster, &role.to_string());
     await_findings(&cluster, name, &["DefaultDenyIngress Namespace/rights fail"]);

@@ -1,25 +1,29 @@
 //! `revisor audit --cluster`: one look at a live cluster.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use kube::Client;
 
 use super::{Args, Tell};
 use crate::cli::audit::policies::{DEFAULT_PROFILE, Policies};
+use crate::cli::progress::Progress;
 use crate::cli::{Failure, Streams, connect};
 use crate::operator::one_shot::{OneShotError, Scope, one_shot};
 use crate::subject::Resource;
 
-/// Looks once and tells what is there. True: everything was read, or is told as not permitted.
+/// Looks once and tells what is there: everything was read, or is told as not permitted. Returns what that
+/// was: the cluster's address, the namespaces, the selector.
 pub(super) fn look(
     args: &Args,
     policies: &mut Policies,
     tell: &mut Tell<'_>,
+    progress: &mut Progress,
     streams: &mut Streams<'_>,
-) -> Result<bool, Failure> {
+) -> Result<Vec<String>, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format!("no runtime: {error}")))?;
-    let seen = runtime.block_on(async {
+    let looked: Result<_, Failure> = runtime.block_on(async {
         let mut config = connect::config(args.context.as_deref()).await?;
         // Somebody waits for an answer.
         config.connect_timeout = Some(Duration::from_secs(10));
@@ -32,10 +36,20 @@ pub(super) fn look(
             selector: args.selector.as_deref(),
             policies: args.policies.is_empty(),
         };
-        one_shot(&client, scope, &mut |change| tell(change, policies))
-            .await
-            .map_err(|error| failure(&url, &error))
-    })?;
+        let mut told = 0_u64;
+        let policies = RefCell::new(&mut *policies);
+        let needs = || policies.borrow().needs();
+        let mut tell = |change| {
+            told += 1;
+            progress.tell(streams.err, || format!("{told} objects from {url}"));
+            tell(change, &mut policies.borrow_mut());
+        };
+        let seen =
+            one_shot(&client, scope, &needs, &mut tell).await.map_err(|error| failure(&url, &error))?;
+        Ok((looked_at(&url, args, namespace), seen))
+    });
+    progress.clear(streams.err);
+    let (looked_at, seen) = looked?;
     for resource in &seen.denied {
         let costs = match resource {
             Resource::Jobs => "pods are reported under their Job, not their CronJob",
@@ -52,7 +66,16 @@ pub(super) fn look(
         };
         streams.note(&format!("{why}: the profile {DEFAULT_PROFILE} judges"));
     }
-    Ok(true)
+    Ok(looked_at)
+}
+
+fn looked_at(url: &str, args: &Args, namespace: &str) -> Vec<String> {
+    let namespaces = match args.all_namespaces {
+        true => "all namespaces".to_owned(),
+        false => format!("namespace {namespace}"),
+    };
+    let pods = args.selector.as_ref().map(|selector| format!("pods with {selector}"));
+    [url.to_owned(), namespaces].into_iter().chain(pods).collect()
 }
 
 fn failure(url: &str, error: &OneShotError) -> Failure {

@@ -1,5 +1,6 @@
 //! The policies of an audit: from the input, from `--policy`, from the cluster, or the profile Baseline.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,6 +8,8 @@ use super::files;
 use crate::decode::manifest::Reader;
 use crate::decode::{Change, PolicyRecord, Source};
 use crate::policy::compile::{CompiledPolicy, builtin};
+use crate::rules::PreparedRule;
+use crate::subject::Resource;
 
 /// The profile that judges where no policy is given.
 pub(in crate::cli) const DEFAULT_PROFILE: &str = "Baseline";
@@ -68,6 +71,15 @@ impl Policies {
     /// Whether there is none.
     pub(in crate::cli) fn is_empty(&self) -> bool {
         self.records.is_empty()
+    }
+
+    /// The kinds that their rules read; those of the default one where there is none.
+    pub(in crate::cli) fn needs(&self) -> BTreeSet<Resource> {
+        let default = self.is_empty().then(|| builtin(DEFAULT_PROFILE));
+        let compiled = self.records.iter().chain(&default).map(CompiledPolicy::compile);
+        compiled
+            .flat_map(|policy| policy.rules.iter().flat_map(PreparedRule::reads).collect::<Vec<_>>())
+            .collect()
     }
 
     /// Takes the default one.

@@ -1,47 +1,135 @@
-//! From the auditor to standard output and the exit code. The only place that names the report's types.
+//! From the auditor to the outputs and the exit code. The only place that names the report's types.
 
-use std::io::{self, Write};
+use std::io;
 
 use jiff::Timestamp;
 
-use super::super::colour;
-use super::{Output, Verdicts};
+use super::by_control::ByControl;
+use super::output::{self, Format, Lists, Output};
+use super::{Input, Verdicts};
 use crate::auditor::Auditor;
+use crate::cli::Streams;
+use crate::cli::progress::Progress;
+use crate::report::columns::Colour;
+use crate::report::csv::csv;
 use crate::report::gather::{Gathering, Listed};
+use crate::report::html::html;
 use crate::report::json::json;
+use crate::report::junit::junit;
+use crate::report::located::locate;
+use crate::report::markdown::markdown;
+use crate::report::result::AuditReport;
+use crate::report::sarif::sarif;
 use crate::report::table::table;
 use crate::verdict::Severity;
 
 /// What is asked for.
-pub(super) struct Ask {
+pub(super) struct Ask<'a> {
     pub(super) now: Timestamp,
-    pub(super) output: Output,
+    pub(super) outputs: &'a [Output],
+    pub(super) by_control: Option<ByControl>,
     pub(super) verdicts: Verdicts,
     pub(super) fail_on: Severity,
     pub(super) fail_on_unknown: bool,
-    /// The input and the policies could be read in full.
-    pub(super) all_read: bool,
+    /// Nothing goes to standard output.
+    pub(super) quiet: bool,
+}
+
+/// How it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Clean,
+    Findings,
+    /// Some output could not be written; it was told.
+    NotWritten,
 }
 
 /// Judges everything, writes it, and says whether it is clean.
-pub(super) fn write(auditor: &mut Auditor, ask: &Ask, out: &mut dyn Write) -> io::Result<bool> {
-    let mut gathering = Gathering::new(match ask.verdicts {
-        Verdicts::Findings => Listed::Findings,
-        Verdicts::All => Listed::All,
+pub(super) fn write(
+    auditor: &mut Auditor,
+    ask: &Ask<'_>,
+    input: &Input,
+    progress: &mut Progress,
+    streams: &mut Streams<'_>,
+) -> io::Result<Outcome> {
+    let lists = |output: &Output| match ask.by_control {
+        Some(_) => Lists::All,
+        None => output.format.lists(ask.verdicts),
+    };
+    let most = ask.outputs.iter().map(lists).max().unwrap_or(Lists::Findings);
+    let mut gathering = Gathering::new(listed(most));
+    let mut judged = 0_u64;
+    auditor.audit(ask.now, &mut |judgement| {
+        judged += 1;
+        progress.tell(streams.err, || format!("{judged} verdicts"));
+        gathering.tell(judgement);
     });
-    auditor.audit(ask.now, &mut |judgement| gathering.tell(judgement));
+    progress.clear(streams.err);
     let seen = auditor.snapshot(ask.now).seen;
     let mut report = gathering.report(ask.now, auditor.policies(), &seen);
-    report.summary.incomplete = !ask.all_read;
+    report.summary.incomplete = !input.all_read;
     if report.summary.incomplete && report.is_about_nothing() {
         // The errors are told; a report of nothing would look clean.
-        return Ok(false);
+        if ask.outputs.iter().any(|output| output.file.is_some()) {
+            streams.note("nothing could be audited, so no file is written");
+        }
+        return Ok(Outcome::Clean);
     }
-    let text = match ask.output {
-        Output::Json => json(&report)?,
-        Output::Table => table(&report, colour()),
-    };
-    out.write_all(text.as_bytes())?;
+    if let Some(places) = &input.places {
+        locate(&mut report, places);
+    }
+    let mut all_written = true;
+    for output in ask.outputs {
+        let Some(file) = &output.file else { continue };
+        let listing = report.listing(listed(lists(output)));
+        let text = render(output.format, ask, auditor, &listing, Colour::Never, None)?;
+        if let Err(error) = output::write(file, &text) {
+            all_written = false;
+            streams.error(&format!("{}: {error}", file.display()));
+        }
+    }
+    if let Some(output) = ask.outputs.iter().find(|output| output.file.is_none() && !ask.quiet) {
+        let report = report.listing(listed(lists(output)));
+        let text = render(output.format, ask, auditor, &report, streams.colour, streams.width)?;
+        streams.out.write_all(text.as_bytes())?;
+    }
     let undecided = ask.fail_on_unknown && report.has_unknown();
-    Ok(!undecided && !report.has_fail(ask.fail_on))
+    Ok(match all_written {
+        false => Outcome::NotWritten,
+        true if undecided || report.has_fail(ask.fail_on) => Outcome::Findings,
+        true => Outcome::Clean,
+    })
+}
+
+fn listed(lists: Lists) -> Listed {
+    match lists {
+        Lists::Findings => Listed::Findings,
+        Lists::Permitted => Listed::Permitted,
+        Lists::All => Listed::All,
+    }
+}
+
+fn render(
+    format: Format,
+    ask: &Ask<'_>,
+    auditor: &Auditor,
+    report: &AuditReport,
+    colour: Colour,
+    width: Option<usize>,
+) -> io::Result<String> {
+    if let Some(by_control) = &ask.by_control {
+        return Ok(by_control.render(report, auditor.policies(), format, colour)?);
+    }
+    Ok(match format {
+        Format::Table => table(report, colour, width),
+        Format::Json => json(report)?,
+        Format::Sarif => {
+            let folder = std::env::current_dir().ok();
+            json(&sarif(report, folder.as_deref().and_then(|folder| folder.to_str())))?
+        }
+        Format::Junit => junit(report),
+        Format::Markdown => markdown(report),
+        Format::Html => html(report),
+        Format::Csv => csv(report),
+    })
 }

@@ -31,7 +31,9 @@ fn extension_is_json(file: &str) -> bool {
 }
 
 /// What was read of one object of the stream.
-pub(super) struct Document {
+pub(super) struct Document<'t> {
+    /// Its text; with what follows up to the next object where it does not parse.
+    pub(super) text: &'t str,
     /// Its number, counted from 1.
     pub(super) number: u32,
     /// The line on which it begins.
@@ -45,7 +47,7 @@ pub(super) struct Document {
 pub(super) fn read(
     text: &str,
     on_item: &mut dyn FnMut(u32, u32, Item),
-    on_document: &mut dyn FnMut(Document),
+    on_document: &mut dyn FnMut(Document<'_>),
 ) {
     let (mut offset, mut line, mut number) = (0, 1, 0);
     loop {
@@ -78,10 +80,21 @@ pub(super) fn read(
         } else {
             rest.match_indices("\n{").map(|(at, _)| at + 1).next().unwrap_or(rest.len())
         };
-        on_document(Document { number, line, root });
-        line += newlines(&rest[..read.min(rest.len())]);
+        let text = &rest[..read.min(rest.len())];
+        on_document(Document { text, number, line, root });
+        line += newlines(text);
         offset += read;
     }
+}
+
+/// Hands one object to `read`, with the line that the reader has come to, counted from 1.
+pub(super) fn with(
+    text: &str,
+    read: impl FnOnce(&mut serde_json::Deserializer<serde_json::de::IoRead<Counting<'_>>>, &Cell<u32>),
+) {
+    let position = Position { bytes: Cell::new(0), line: Cell::new(1) };
+    let counting = Counting { rest: text.as_bytes(), position: &position };
+    read(&mut serde_json::Deserializer::from_reader(counting), &position.line);
 }
 
 fn newlines(text: &str) -> u32 {
@@ -103,7 +116,7 @@ struct Position {
 }
 
 /// Hands out bytes and counts them: `serde_json` tells no positions while it reads.
-struct Counting<'t> {
+pub(super) struct Counting<'t> {
     rest: &'t [u8],
     position: &'t Position,
 }

@@ -1,6 +1,8 @@
 //! Which kinds of objects are known, and where a pod template stands in them. The group is part of a kind: a
 //! Knative `Service` is no core `Service`.
 
+use crate::subject::Resource;
+
 /// What is done with an object of some kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -16,6 +18,8 @@ pub(super) enum Role {
     Namespace,
     /// A network policy.
     NetworkPolicy,
+    /// An object that only some rules about namespaces and the cluster read.
+    Object(Resource),
     /// A policy of Revisor.
     ImagePolicy,
     /// A kustomization: no object of a cluster, but the recipe for some.
@@ -45,8 +49,12 @@ pub(super) fn role(group: &str, kind: &str) -> Role {
         ("networking.k8s.io", "NetworkPolicy") => Role::NetworkPolicy,
         ("revisor.dev", "ImagePolicy") => Role::ImagePolicy,
         ("kustomize.config.k8s.io", _) => Role::Kustomization,
-        _ if is_harmless(group, kind) => Role::Harmless,
-        _ => Role::Unknown,
+        ("extensions", "Ingress") => Role::Object(Resource::Ingresses),
+        _ => match Resource::of_object(group, kind) {
+            Some(resource) => Role::Object(resource),
+            None if is_harmless(group, kind) => Role::Harmless,
+            None => Role::Unknown,
+        },
     }
 }
 
@@ -59,17 +67,12 @@ fn is_harmless(group: &str, kind: &str) -> bool {
                 | "ConfigMap"
                 | "Endpoints"
                 | "Event"
-                | "LimitRange"
                 | "Node"
                 | "PersistentVolume"
                 | "PersistentVolumeClaim"
-                | "ResourceQuota"
                 | "Secret"
-                | "Service"
-                | "ServiceAccount"
         ),
         "apps" => kind == "ControllerRevision",
-        "extensions" => kind == "Ingress",
         "revisor.dev" => kind == "NamespaceAudit",
         // Groups of Kubernetes itself in which nothing names an image. A CRD's schema may have a field `image`.
         "admissionregistration.k8s.io"
@@ -108,7 +111,8 @@ mod tests {
 
     #[test]
     fn the_group_is_part_of_the_kind() {
-        assert_eq!(role("", "Service"), Role::Harmless);
+        assert_eq!(role("", "Service"), Role::Object(Resource::Services));
+        assert_eq!(role("cilium.io", "CiliumNetworkPolicy"), Role::Object(Resource::CiliumNetworkPolicies));
         assert_eq!(role("serving.knative.dev", "Service"), Role::Unknown);
         assert_eq!(role("apps", "Deployment"), Role::Workload(TEMPLATE));
         assert_eq!(role("example.com", "Deployment"), Role::Unknown);

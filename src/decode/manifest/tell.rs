@@ -10,7 +10,9 @@ use super::object::{Controller, Object, label, place_uid, qualified};
 use super::search::search;
 use super::tree::type_of;
 use crate::decode::pod::{PodRecord, TemplateOwner, parse_uid};
-use crate::decode::{Change, JobRecord, PolicyRecord, Source, UnsupportedObject, namespace, network_policy};
+use crate::decode::{
+    Change, JobRecord, PolicyRecord, Source, UnsupportedObject, namespace, network_policy, object,
+};
 
 /// Where an object stands.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +35,7 @@ impl Place<'_> {
         }
     }
 
-    fn source(&self) -> Source {
+    pub(super) fn source(&self) -> Source {
         Source { file: self.file.clone(), line: self.line }
     }
 }
@@ -65,6 +67,7 @@ impl Telling<'_> {
             Role::Kustomization => return Ok(Told::Hint(kustomization(self.place.file))),
             Role::ImagePolicy => return self.policy(&mut value, api_version, kind),
             Role::Pod | Role::NetworkPolicy => self.complete(&mut value),
+            Role::Object(resource) if resource.is_namespaced() => self.complete(&mut value),
             _ => {}
         }
         let object = match Object::read(&value, api_version, kind) {
@@ -93,6 +96,9 @@ impl Telling<'_> {
                 self.told(network_policy::read(&value), &object, |(at, facts)| {
                     Change::NetworkPolicy(at, facts)
                 })?;
+            }
+            Role::Object(resource) => {
+                self.told(object::read(resource, &value), &object, Change::Object)?;
             }
             Role::Unknown | Role::ImagePolicy | Role::Kustomization | Role::Harmless => {
                 return self.unknown(&object);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::decode::pod::{PodRecord, Section};
 use crate::subject::canonical;
+use crate::subject::facts::Facts;
 use crate::subject::pod::{Image, PodShape};
 
 /// What a file tells: `line what`, and the reader.
@@ -47,6 +48,7 @@ fn summary(change: &Change) -> String {
                 policy.spec
             )
         }
+        Change::Object(facts) => format!("{} {}/{}", facts.kind, facts.namespace, facts.name),
         Change::Unsupported(object) => {
             format!("unsupported {}/{} {}", object.kind, object.name, object.image)
         }
@@ -69,6 +71,7 @@ fn images(pod: &PodRecord) -> Vec<String> {
         pod.flags,
         |name| name.into(),
         |image| Arc::new(Image::new(image)),
+        |facts| Arc::new(Facts::new(facts)),
     );
     assert!(!shape.malformed);
     shape.uses.iter().map(|found| found.image.written().to_owned()).collect()
@@ -221,7 +224,8 @@ fn argo_rollouts_and_knative_services_are_judged_by_their_template() {
     assert_eq!(told(&workload("argoproj.io/v1alpha1", "Rollout")), ["1 Rollout/web team-a nginx"]);
     assert_eq!(told(&workload("serving.knative.dev/v1", "Service")), ["1 Service/web team-a nginx"]);
     assert_eq!(told(&workload("example.com/v1", "Deployment")), ["1 Deployment/web team-a nginx"]);
-    assert!(told("apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: []}\n").is_empty());
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: []}\n";
+    assert_eq!(told(service), ["services default/s"]);
 }
 
 #[test]

@@ -45,10 +45,15 @@ fn options(duplicate_keys: DuplicateKeyPolicy) -> Options {
 
 /// Reads a document. None when it is empty.
 pub(super) fn read(text: &str, on_item: &mut dyn FnMut(Item)) -> Result<Option<Value>, Problem> {
-    let root = |deserializer: serde_saphyr::Deserializer<'_, '_>| {
-        Root { element: SpannedElement, on_item }.deserialize(deserializer)
-    };
-    serde_saphyr::with_deserializer_from_str_with_options(text, options(DuplicateKeyPolicy::LastWins), root)
+    with(text, |deserializer| Root { element: SpannedElement, on_item }.deserialize(deserializer))
+}
+
+/// Hands a document to `read`.
+pub(super) fn with<T>(
+    text: &str,
+    read: impl FnOnce(serde_saphyr::Deserializer<'_, '_>) -> Result<T, serde_saphyr::Error>,
+) -> Result<T, Problem> {
+    serde_saphyr::with_deserializer_from_str_with_options(text, options(DuplicateKeyPolicy::LastWins), read)
         .map_err(|error| problem(&error))
 }
 

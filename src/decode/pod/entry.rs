@@ -1,8 +1,9 @@
 //! Entries of the canonical form, `slot, class, name, second text`: written in a fixed order, whatever order
 //! the fields and lists of the input come in.
 
-use crate::subject::canonical::{Reader, put_text};
-use crate::subject::pod::Slot;
+use super::facts::Told;
+use crate::subject::canonical::{Reader, put_bytes, put_text};
+use crate::subject::pod::{PodShape, Slot};
 use crate::subject::running::Phase;
 
 /// Writes entries `slot, class, name, second text` in a fixed order, whatever order the fields come in.
@@ -38,6 +39,26 @@ impl EntryWriter {
         bytes[self.start + 1] = class;
     }
 
+    /// The name, while nothing else was written.
+    pub(super) fn name_text<'x>(&self, bytes: &'x [u8]) -> &'x str {
+        match (self.name_end, self.second_end) {
+            (1.., 0) => Reader::new(&bytes[self.start + 2..]).text(),
+            _ => "",
+        }
+    }
+
+    /// Like [`Self::finish`], with the facts of the container after it.
+    pub(super) fn finish_with(self, bytes: &mut Vec<u8>, told: &mut Told) {
+        let class = self.start + 1;
+        self.finish(bytes);
+        let facts = told.container_facts();
+        if !facts.is_empty() {
+            bytes[class] |= PodShape::FACTS;
+            put_bytes(bytes, facts);
+            told.forget_container();
+        }
+    }
+
     pub(super) fn finish(self, bytes: &mut Vec<u8>) {
         let texts = self.start + 2;
         match (self.name_end, self.second_end) {
@@ -67,13 +88,18 @@ pub(super) fn sort_entries(bytes: &mut Vec<u8>, start: usize) {
     let mut reader = Reader::new(&unsorted);
     let mut entries = Vec::new();
     while let Some((slot, class)) = reader.byte().zip(reader.byte()) {
-        entries.push((slot, class, reader.text(), reader.text()));
+        let (name, second) = (reader.text(), reader.text());
+        let facts = (class & PodShape::FACTS != 0).then(|| reader.bytes());
+        entries.push((slot, class, name, second, facts));
     }
     entries.sort_by_key(|entry| entry.0);
-    for (slot, class, name, second) in entries {
+    for (slot, class, name, second, facts) in entries {
         bytes.extend_from_slice(&[slot, class]);
         put_text(bytes, name);
         put_text(bytes, second);
+        if let Some(facts) = facts {
+            put_bytes(bytes, facts);
+        }
     }
 }
 

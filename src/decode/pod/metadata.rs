@@ -2,12 +2,14 @@
 
 use serde::de::{MapAccess, SeqAccess};
 
+use super::facts::Told;
 use super::{PodRecord, Section, parse_uid};
 use crate::decode::lenient::{Boolean, DeepList, Entries, Fields, Items, List, Object, Text, TextMap};
 use crate::subject::canonical::{Reader, put_text};
+use crate::subject::facts::Fact;
 use crate::subject::pod::PodShape;
 
-pub(super) struct MetadataFields<'x>(pub(super) &'x mut PodRecord);
+pub(super) struct MetadataFields<'x>(pub(super) &'x mut PodRecord, pub(super) &'x mut Told);
 
 impl MetadataFields<'_> {
     fn text<'de, A: MapAccess<'de>>(&mut self, section: Section, map: &mut A) -> Result<(), A::Error> {
@@ -55,7 +57,8 @@ impl<'de> Fields<'de> for MetadataFields<'_> {
             }
             5 => return read_labels(self.0, map),
             6 => {
-                let mut annotations = Annotations { is_static: false, wrong: false };
+                let mut annotations =
+                    Annotations { told: self.1, wanted: None, is_static: false, wrong: false };
                 map.next_value_seed(TextMap(&mut annotations))?;
                 wrong = annotations.wrong;
                 if annotations.is_static {
@@ -80,19 +83,35 @@ impl<'de> Fields<'de> for MetadataFields<'_> {
     }
 }
 
-/// Only whether the pod mirrors a static one (`pkg/kubelet/types/pod_update.go`).
-struct Annotations {
+/// Whether the pod mirrors a static one (`pkg/kubelet/types/pod_update.go`), and the profiles of AppArmor and seccomp
+/// that were written as annotations before they were fields (`pkg/apis/core/annotation_key_constants.go`).
+struct Annotations<'x> {
+    told: &'x mut Told,
+    /// The fact that the key is, with the start of its text.
+    wanted: Option<(Fact, String)>,
     is_static: bool,
     wrong: bool,
 }
 
-impl Entries for Annotations {
+const PROFILES: &[(&str, Fact)] = &[
+    ("container.apparmor.security.beta.kubernetes.io/", Fact::AppArmorAnnotation),
+    ("container.seccomp.security.alpha.kubernetes.io/", Fact::SeccompAnnotation),
+    ("seccomp.security.alpha.kubernetes.io/pod", Fact::SeccompAnnotation),
+];
+
+impl Entries for Annotations<'_> {
     fn key(&mut self, key: &str) -> bool {
         self.is_static |= key == "kubernetes.io/config.mirror";
-        false
+        let profile = PROFILES.iter().find_map(|(prefix, fact)| Some((*fact, key.strip_prefix(prefix)?)));
+        self.wanted = profile.map(|(fact, container)| (fact, format!("{container}=")));
+        self.wanted.is_some()
     }
 
-    fn value(&mut self, _: &str) {}
+    fn value(&mut self, value: &str) {
+        if let Some((fact, start)) = self.wanted.take() {
+            self.told.put(fact, &(start + value));
+        }
+    }
 
     fn wrong(&mut self) {
         self.wrong = true;
@@ -193,7 +212,7 @@ struct OwnerFields {
 
 /// Up to 253 bytes (a DNS subdomain) without an allocation. Longer names do not exist in Kubernetes; they
 /// are cut.
-struct ShortText {
+pub(super) struct ShortText {
     bytes: [u8; 253],
     length: u8,
 }
@@ -205,7 +224,7 @@ impl Default for ShortText {
 }
 
 impl ShortText {
-    fn set(&mut self, text: &str) {
+    pub(super) fn set(&mut self, text: &str) {
         let mut end = text.len().min(self.bytes.len());
         while !text.is_char_boundary(end) {
             end -= 1;
@@ -214,7 +233,7 @@ impl ShortText {
         self.length = u8::try_from(end).unwrap_or(0);
     }
 
-    fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
     }
 }

@@ -1,29 +1,41 @@
-//! The spec of a pod: every slot that names an image.
+//! The spec of a pod: every slot that names an image, and the facts beside them.
 
 use serde::de::{MapAccess, SeqAccess};
 
+use super::account::{self, AccountFields};
 use super::entry::{Entered, EntryWriter, sort_entries};
+use super::facts::{self, Told, Walk};
 use super::{PodRecord, Section};
-use crate::decode::lenient::{Fields, Items, List, Object, Text};
+use crate::decode::lenient::{Fields, Items, List, Object, Present, Text};
 use crate::reference::PullPolicy;
+use crate::subject::facts::Fact;
 use crate::subject::pod::Slot;
 
-pub(super) fn read<'de, A: MapAccess<'de>>(record: &mut PodRecord, map: &mut A) -> Result<(), A::Error> {
+pub(super) fn read<'de, A: MapAccess<'de>>(
+    record: &mut PodRecord,
+    told: &mut Told,
+    map: &mut A,
+) -> Result<(), A::Error> {
     let start = record.bytes.len();
-    let mut spec = SpecFields(Entered::new(&mut record.bytes));
+    let mut account = AccountFields::default();
+    let mut spec = SpecFields(Entered::new(&mut record.bytes), told, &mut account);
     map.next_value_seed(Object(&mut spec))?;
     let Entered { sorted, wrong, containers, .. } = spec.0;
     if !sorted {
         sort_entries(&mut record.bytes, start);
     }
     record.cut(Section::Shape, start);
+    account.finish(record, told);
     if wrong || containers == 0 {
         record.malformed();
     }
     Ok(())
 }
 
-struct SpecFields<'x>(Entered<'x>);
+struct SpecFields<'x>(Entered<'x>, &'x mut Told, &'x mut AccountFields);
+
+/// Keys from here on are places in a table of facts.
+const FACTS: u8 = 16;
 
 impl<'de> Fields<'de> for SpecFields<'_> {
     fn key(name: &str) -> u8 {
@@ -32,18 +44,31 @@ impl<'de> Fields<'de> for SpecFields<'_> {
             "initContainers" => 2,
             "containers" => 3,
             "ephemeralContainers" => 4,
-            _ => 0,
+            _ => match account::key(name) {
+                0 => facts::place(facts::POD, name).map_or(0, |place| FACTS + place),
+                key => key,
+            },
         }
     }
 
     fn field<A: MapAccess<'de>>(&mut self, key: u8, map: &mut A) -> Result<(), A::Error> {
         let slot = match key {
-            1 => return map.next_value_seed(List(&mut VolumeItems(&mut self.0))),
+            1 => {
+                map.next_value_seed(List(&mut VolumeItems(&mut self.0, self.1)))?;
+                self.1.volumes_told();
+                return Ok(());
+            }
             2 => Slot::InitContainer,
             3 => Slot::Container,
-            _ => Slot::EphemeralContainer,
+            4 => Slot::EphemeralContainer,
+            FACTS.. => {
+                let node = &facts::POD[usize::from(key - FACTS)].1;
+                let wrong = &mut self.0.wrong;
+                return map.next_value_seed(Walk { node, told: self.1, of_pod: true, wrong });
+            }
+            _ => return self.2.field(key, &mut self.0.wrong, map),
         };
-        map.next_value_seed(List(&mut ContainerItems(&mut self.0, slot)))
+        map.next_value_seed(List(&mut ContainerItems(&mut self.0, self.1, slot)))
     }
 
     fn wrong(&mut self) {
@@ -51,17 +76,18 @@ impl<'de> Fields<'de> for SpecFields<'_> {
     }
 }
 
-struct ContainerItems<'x, 'y>(&'x mut Entered<'y>, Slot);
+struct ContainerItems<'x, 'y>(&'x mut Entered<'y>, &'x mut Told, Slot);
 
 impl<'de> Items<'de> for ContainerItems<'_, '_> {
     fn item<A: SeqAccess<'de>>(&mut self, list: &mut A) -> Result<bool, A::Error> {
-        let writer = self.0.begin(self.1);
-        let mut fields = ContainerFields { bytes: self.0.bytes, writer, wrong: false };
+        let Self(entered, told, slot) = self;
+        let writer = entered.begin(*slot);
+        let mut fields = ContainerFields { bytes: entered.bytes, told, writer, wrong: false };
         let more = list.next_element_seed(Object(&mut fields))?.is_some();
         let ContainerFields { writer, wrong, .. } = fields;
         if more {
-            writer.finish(self.0.bytes);
-            self.0.containers += u32::from(self.1 == Slot::Container);
+            writer.finish_with(self.0.bytes, self.1);
+            self.0.containers += u32::from(self.2 == Slot::Container);
         } else {
             writer.forget(self.0.bytes);
         }
@@ -76,6 +102,7 @@ impl<'de> Items<'de> for ContainerItems<'_, '_> {
 
 struct ContainerFields<'x> {
     bytes: &'x mut Vec<u8>,
+    told: &'x mut Told,
     writer: EntryWriter,
     wrong: bool,
 }
@@ -97,12 +124,16 @@ impl<'de> Fields<'de> for ContainerFields<'_> {
             "name" => 1,
             "image" => 2,
             "imagePullPolicy" => 3,
-            _ => 0,
+            _ => facts::place(facts::CONTAINER, name).map_or(0, |place| FACTS + place),
         }
     }
 
     fn field<A: MapAccess<'de>>(&mut self, key: u8, map: &mut A) -> Result<(), A::Error> {
-        let Self { bytes, writer, wrong } = self;
+        let Self { bytes, told, writer, wrong } = self;
+        if let Some(place) = key.checked_sub(FACTS) {
+            let node = &facts::CONTAINER[usize::from(place)].1;
+            return map.next_value_seed(Walk { node, told, of_pod: false, wrong });
+        }
         let mut fine = true;
         let take = |text: &str| {
             fine = match key {
@@ -121,19 +152,26 @@ impl<'de> Fields<'de> for ContainerFields<'_> {
     }
 }
 
-struct VolumeItems<'x, 'y>(&'x mut Entered<'y>);
+struct VolumeItems<'x, 'y>(&'x mut Entered<'y>, &'x mut Told);
 
 impl<'de> Items<'de> for VolumeItems<'_, '_> {
     fn item<A: SeqAccess<'de>>(&mut self, list: &mut A) -> Result<bool, A::Error> {
         // Written as if it were an image volume, and taken back when it is another kind.
         let writer = EntryWriter::begin(self.0.bytes, Slot::ImageVolume);
-        let mut fields = VolumeFields { bytes: self.0.bytes, writer, is_image: false, wrong: false };
+        let mut fields = VolumeFields { bytes: self.0.bytes, writer, source: None, path: None, wrong: false };
         let more = list.next_element_seed(Object(&mut fields))?.is_some();
-        let VolumeFields { writer, is_image, wrong, .. } = fields;
-        if is_image {
+        let VolumeFields { writer, source, path, wrong, .. } = fields;
+        if source == Some(IMAGE) {
             writer.finish(self.0.bytes);
             self.0.sorted &= self.0.last_slot == 0;
         } else {
+            if more && !source.is_some_and(|source| ALLOWED.contains(&source)) {
+                let (name, source) = (writer.name_text(self.0.bytes), source.unwrap_or("unknown"));
+                self.1.put(Fact::Volume, &format!("{source}={name}"));
+                if source == HOST_PATH {
+                    self.1.host_path(name, path.as_deref().unwrap_or_default());
+                }
+            }
             writer.forget(self.0.bytes);
         }
         self.0.wrong |= wrong;
@@ -148,8 +186,57 @@ impl<'de> Items<'de> for VolumeItems<'_, '_> {
 struct VolumeFields<'x> {
     bytes: &'x mut Vec<u8>,
     writer: EntryWriter,
-    is_image: bool,
+    /// What the volume is made of.
+    source: Option<&'static str>,
+    path: Option<Box<str>>,
     wrong: bool,
+}
+
+const IMAGE: &str = "image";
+const HOST_PATH: &str = "hostPath";
+
+/// Sources that Pod Security "restricted" allows beside images
+/// (`staging/src/k8s.io/pod-security-admission/policy/check_restrictedVolumes.go`).
+const ALLOWED: [&str; 8] = [
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
+];
+
+/// The other ones (`VolumeSource` of `staging/src/k8s.io/api/core/v1/types.go`).
+const OTHERS: [&str; 21] = [
+    HOST_PATH,
+    "gcePersistentDisk",
+    "awsElasticBlockStore",
+    "gitRepo",
+    "nfs",
+    "iscsi",
+    "glusterfs",
+    "rbd",
+    "flexVolume",
+    "cinder",
+    "cephfs",
+    "flocker",
+    "fc",
+    "azureFile",
+    "vsphereVolume",
+    "quobyte",
+    "azureDisk",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "scaleIO",
+    "storageos",
+];
+
+/// The source whose key has this number.
+fn source(key: u8) -> Option<&'static str> {
+    let at = usize::from(key.checked_sub(FACTS)?);
+    ALLOWED.iter().chain(&OTHERS).nth(at).copied()
 }
 
 impl<'de> Fields<'de> for VolumeFields<'_> {
@@ -157,15 +244,27 @@ impl<'de> Fields<'de> for VolumeFields<'_> {
         match name {
             "name" => 1,
             "image" => 2,
-            _ => 0,
+            _ => {
+                let at = ALLOWED.iter().chain(&OTHERS).position(|source| *source == name);
+                at.and_then(|at| u8::try_from(at).ok()).map_or(0, |at| FACTS + at)
+            }
         }
     }
 
     fn field<A: MapAccess<'de>>(&mut self, key: u8, map: &mut A) -> Result<(), A::Error> {
-        let Self { bytes, writer, is_image, wrong } = self;
+        let Self { bytes, writer, source: kind, path, wrong } = self;
         if key == 2 {
-            *is_image = true;
-            return map.next_value_seed(Object(&mut ImageVolumeFields { bytes, writer, wrong }));
+            let mut fields = ImageVolumeFields { bytes, writer, wrong };
+            if map.next_value_seed(Present(Object(&mut fields)))? {
+                *kind = Some(IMAGE);
+            }
+            return Ok(());
+        }
+        if let Some(source) = source(key) {
+            if map.next_value_seed(Present(Object(&mut HostPathFields { path, wrong })))? {
+                *kind = Some(source);
+            }
+            return Ok(());
         }
         let mut fine = true;
         map.next_value_seed(Text { wrong, take: |text: &str| fine = writer.name(bytes, text) })?;
@@ -175,6 +274,27 @@ impl<'de> Fields<'de> for VolumeFields<'_> {
 
     fn wrong(&mut self) {
         self.wrong = true;
+    }
+}
+
+/// The source of a volume; of most only that it is there.
+struct HostPathFields<'x> {
+    path: &'x mut Option<Box<str>>,
+    wrong: &'x mut bool,
+}
+
+impl<'de> Fields<'de> for HostPathFields<'_> {
+    fn key(name: &str) -> u8 {
+        u8::from(name == "path")
+    }
+
+    fn field<A: MapAccess<'de>>(&mut self, _: u8, map: &mut A) -> Result<(), A::Error> {
+        let path = &mut *self.path;
+        map.next_value_seed(Text { wrong: self.wrong, take: |text: &str| *path = Some(text.into()) })
+    }
+
+    fn wrong(&mut self) {
+        *self.wrong = true;
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 use crate::decode::wire::Wire;
 use crate::reference::PullPolicy;
+use crate::subject::facts::Facts;
 use crate::subject::pod::{Image, Slot};
 use crate::subject::running::{RunningState, Waiting};
 
@@ -26,6 +27,7 @@ fn shape(record: &PodRecord) -> PodShape {
         record.flags,
         |name| name.into(),
         |image| Image::new(image).into(),
+        |facts| Facts::new(facts).into(),
     )
 }
 

@@ -3,9 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::rules::SettingError;
+use super::offenders::{Named, unreadable};
+use super::other_policies::{denied, undecided};
 use crate::rules::shown::Cut;
+use crate::subject::Resource;
 use crate::subject::namespace::{Direction, NamespaceSubject, NetworkPolicyFacts};
+use crate::subject::network::{Action, AdminPolicy, AdminRule, AdminTier};
+use crate::subject::objects::{Content, ObjectFacts};
 use crate::verdict::{Note, Verdict, reason};
 
 /// How much the policies that select every pod may let through.
@@ -18,130 +22,145 @@ pub enum Mode {
     Strict,
 }
 
-/// Refuses what a later version will judge: to say nothing of those tiers would be a guess.
-pub(super) fn check_admin_policies(admin_policies: Option<bool>) -> Result<(), SettingError> {
-    if admin_policies == Some(true) {
-        let message = "this version does not read AdminNetworkPolicy, BaselineAdminNetworkPolicy and \
-                       ClusterNetworkPolicy; only false is accepted";
-        return Err(SettingError::new("adminPolicies", message));
-    }
-    Ok(())
+/// A direction of traffic, and where policies say something of it.
+#[derive(Debug)]
+pub(super) struct Way {
+    pub(super) word: &'static str,
+    pub(super) own: fn(&NetworkPolicyFacts) -> Option<Direction>,
+    pub(super) admin: fn(&AdminPolicy) -> &[AdminRule],
 }
 
-/// Judges one direction, called `word`, of all policies of the namespace together. Policies add up: one that
-/// allows everything on every pod undoes the deny, and nothing can undo that. So a policy that cannot be read
-/// leaves open every verdict but a fail for what another one allows.
-pub(super) fn judge(
+/// Either rule, defaults filled in.
+#[derive(Debug)]
+pub(super) struct DefaultDeny {
     mode: Mode,
-    word: &str,
-    direction: fn(&NetworkPolicyFacts) -> Option<Direction>,
-    subject: &NamespaceSubject<'_>,
-    note: &mut Note<'_>,
-) -> Verdict {
-    let policies = &subject.facts.network_policies;
-    let selecting_all = || {
-        let readable = policies.iter().filter(|policy| !policy.malformed && policy.selects_all);
-        readable.filter_map(|policy| Some((Cut(&policy.name), direction(policy)?)))
-    };
-    if let Some((name, _)) = selecting_all().find(|(_, direction)| direction.allows_everything) {
-        return note.fail(
-            "AllowsEverything",
-            format_args!("network policy {name} selects every pod and allows all {word}"),
-        );
+    admin_policies: bool,
+}
+
+/// Kinds of network policies of the whole cluster.
+const ADMIN: [Resource; 3] = [
+    Resource::AdminNetworkPolicies,
+    Resource::BaselineAdminNetworkPolicies,
+    Resource::ClusterNetworkPolicies,
+];
+
+/// The only BaselineAdminNetworkPolicy that the API server takes.
+const BASELINE: &str = "default";
+
+impl DefaultDeny {
+    pub(super) fn new(mode: Option<Mode>, admin_policies: Option<bool>) -> Self {
+        Self { mode: mode.unwrap_or(Mode::Isolated), admin_policies: admin_policies == Some(true) }
     }
-    if mode == Mode::Strict
-        && let Some((name, _)) = selecting_all().find(|(_, direction)| direction.has_rules)
-    {
-        return note.fail(
-            "HasRules",
-            format_args!(
-                "network policy {name} selects every pod and has {word} rules, which mode strict forbids"
-            ),
-        );
+
+    /// Judges one direction of the traffic of all pods of the namespace: the tier Admin decides first, then the
+    /// network policies of the namespace, then the tier Baseline.
+    pub(super) fn judge(&self, way: &Way, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict {
+        let word = way.word;
+        if let Some(verdict) = self.unreadable_tiers(subject, note) {
+            return verdict;
+        }
+        match self.first_of(AdminTier::Admin, way, subject) {
+            Some((_, Action::Deny)) => return Verdict::Pass,
+            Some((object, Action::Allow)) => {
+                let name = Named(object);
+                let message = format_args!("{name} allows all {word} before any network policy is asked");
+                return note.fail("AllowsEverything", message);
+            }
+            Some((_, Action::Pass)) | None => {}
+        }
+        if let Some(verdict) = self.own_policies(way, subject, note) {
+            return verdict;
+        }
+        if let Some((_, Action::Deny)) = self.first_of(AdminTier::Baseline, way, subject) {
+            return Verdict::Pass;
+        }
+        if let Some(verdict) = undecided(subject, note) {
+            return verdict;
+        }
+        let reason = "NoDefaultDeny";
+        match subject.facts.network_policies.len() {
+            0 => note.fail(reason, format_args!("there is no network policy, so that all {word} is allowed")),
+            count => note
+                .fail(reason, format_args!("no network policy, of {count}, isolates every pod for {word}")),
+        }
     }
-    if let Some(malformed) = policies.iter().find(|policy| policy.malformed) {
-        let name = Cut(&malformed.name);
-        return note.unknown(reason::MALFORMED, format_args!("network policy {name} cannot be read"));
+
+    /// What the network policies of the namespace say together; none when none of them is about every pod. Policies
+    /// add up: one that allows everything on every pod undoes the deny, and nothing can undo that. So a policy that
+    /// cannot be read leaves open every verdict but a fail for what another one allows.
+    fn own_policies(
+        &self,
+        way: &Way,
+        subject: &NamespaceSubject<'_>,
+        note: &mut Note<'_>,
+    ) -> Option<Verdict> {
+        let (policies, word) = (&subject.facts.network_policies, way.word);
+        let selecting_all = || {
+            let readable = policies.iter().filter(|policy| !policy.malformed && policy.selects_all);
+            readable.filter_map(|policy| Some((Cut(&policy.name), (way.own)(policy)?)))
+        };
+        if let Some((name, _)) = selecting_all().find(|(_, direction)| direction.allows_everything) {
+            let message = format_args!("network policy {name} selects every pod and allows all {word}");
+            return Some(note.fail("AllowsEverything", message));
+        }
+        if self.mode == Mode::Strict
+            && let Some((name, _)) = selecting_all().find(|(_, direction)| direction.has_rules)
+        {
+            return Some(note.fail(
+                "HasRules",
+                format_args!(
+                    "network policy {name} selects every pod and has {word} rules, which mode strict forbids"
+                ),
+            ));
+        }
+        if let Some(malformed) = policies.iter().find(|policy| policy.malformed) {
+            let name = Cut(&malformed.name);
+            return Some(
+                note.unknown(reason::MALFORMED, format_args!("network policy {name} cannot be read")),
+            );
+        }
+        selecting_all().next().map(|_| Verdict::Pass)
     }
-    if selecting_all().next().is_some() {
-        return Verdict::Pass;
+
+    /// A policy of a tier that cannot be read may allow everything, and may deny it.
+    fn unreadable_tiers(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Option<Verdict> {
+        if !self.admin_policies {
+            return None;
+        }
+        let objects = &subject.facts.beyond.cluster.objects;
+        if let Some(object) = ADMIN.iter().flat_map(|kind| objects.of(*kind)).find(|it| it.is_malformed()) {
+            return Some(unreadable(object, note));
+        }
+        ADMIN.iter().find_map(|kind| denied(*kind, subject, note))
     }
-    match policies.len() {
-        0 => note
-            .fail("NoDefaultDeny", format_args!("there is no network policy, so that all {word} is allowed")),
-        count => note.fail(
-            "NoDefaultDeny",
-            format_args!("no network policy, of {count}, isolates every pod for {word}"),
-        ),
+
+    /// The first rule of a tier that is about every pod of the namespace and all traffic.
+    fn first_of<'a>(
+        &self,
+        tier: AdminTier,
+        way: &Way,
+        subject: &NamespaceSubject<'a>,
+    ) -> Option<(&'a ObjectFacts, Action)> {
+        if !self.admin_policies {
+            return None;
+        }
+        let objects = &subject.facts.beyond.cluster.objects;
+        let policies = ADMIN.iter().flat_map(|kind| objects.of(*kind)).filter_map(|object| {
+            let Content::AdminPolicy(policy) = &object.content else { return None };
+            let taken = object.kind != Resource::BaselineAdminNetworkPolicies || *object.name == *BASELINE;
+            let applies = taken
+                && policy.tier == tier
+                && policy.every_pod
+                && policy.namespaces.matches(|key| subject.label(key));
+            let rule = (way.admin)(policy).iter().find(|rule| rule.everything)?;
+            applies.then_some((policy.priority, &**object, rule.action))
+        });
+        // Which of two with one priority comes first is up to the network plugin; here it is the first by name.
+        let first = policies.min_by_key(|(priority, ..)| *priority);
+        first.map(|(_, object, action)| (object, action))
     }
 }
 
 /// Both rules' tests run these.
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::rules::NamespaceRule;
-    use crate::rules::testing::{namespace, namespace_explained, settings_error};
-
-    pub(crate) const DENY: Direction = Direction { has_rules: false, allows_everything: false };
-    pub(crate) const SOME: Direction = Direction { has_rules: true, allows_everything: false };
-    pub(crate) const ALL: Direction = Direction { has_rules: true, allows_everything: true };
-
-    fn both_ways(name: &str, selects_all: bool, direction: Option<Direction>) -> NetworkPolicyFacts {
-        NetworkPolicyFacts {
-            name: name.into(),
-            selects_all,
-            ingress: direction,
-            egress: direction,
-            malformed: false,
-        }
-    }
-
-    pub(crate) fn explained<R: NamespaceRule>(
-        settings: &str,
-        policies: &[NetworkPolicyFacts],
-    ) -> (Verdict, String) {
-        let mut facts = namespace(&[], &[]);
-        facts.network_policies = policies.into();
-        namespace_explained::<R>(settings, &facts)
-    }
-
-    pub(crate) fn what_holds_for_both_directions<R: NamespaceRule>() {
-        let every = |direction| both_ways("every", true, direction);
-        let some = |direction| both_ways("some", false, direction);
-        let garbled = || NetworkPolicyFacts { malformed: true, ..both_ways("garbled", false, None) };
-        let (isolated, strict) = ("{}", r#"{"mode": "strict"}"#);
-        let no_default_deny = Verdict::Fail("NoDefaultDeny");
-        let malformed = Verdict::Unknown("Malformed");
-        for (settings, policies, expected) in [
-            // A namespace without policies is open, even one without pods.
-            (isolated, vec![], no_default_deny),
-            // Pods without the label stay open, whatever the selecting policy says.
-            (isolated, vec![some(Some(DENY))], no_default_deny),
-            // A policy of the other direction isolates nothing in this one.
-            (isolated, vec![every(None)], no_default_deny),
-            (isolated, vec![every(Some(DENY))], Verdict::Pass),
-            (isolated, vec![every(Some(SOME))], Verdict::Pass),
-            (strict, vec![every(Some(DENY))], Verdict::Pass),
-            (strict, vec![every(Some(SOME))], Verdict::Fail("HasRules")),
-            // In mode strict, what is allowed stands in policies for some pods.
-            (strict, vec![every(Some(DENY)), some(Some(SOME))], Verdict::Pass),
-            // Policies add up: one allow-all undoes the deny, but not on other pods.
-            (isolated, vec![every(Some(DENY)), every(Some(ALL))], Verdict::Fail("AllowsEverything")),
-            (strict, vec![every(Some(DENY)), every(Some(ALL))], Verdict::Fail("AllowsEverything")),
-            (isolated, vec![every(Some(DENY)), some(Some(ALL))], Verdict::Pass),
-            // What cannot be read may be the deny, or an allow-all; it cannot undo an allow-all.
-            (isolated, vec![garbled()], malformed),
-            (isolated, vec![every(Some(DENY)), garbled()], malformed),
-            (isolated, vec![every(Some(ALL)), garbled()], Verdict::Fail("AllowsEverything")),
-            (strict, vec![every(Some(SOME)), garbled()], Verdict::Fail("HasRules")),
-        ] {
-            assert_eq!(explained::<R>(settings, &policies).0, expected, "{settings} {policies:?}");
-        }
-        let (_, text) = explained::<R>(isolated, &[every(Some(ALL))]);
-        assert!(text.contains("network policy every selects"), "{text}");
-
-        assert_eq!(settings_error::<R>(r#"{"adminPolicies": true}"#).field, "adminPolicies");
-        assert_eq!(explained::<R>(r#"{"adminPolicies": false}"#, &[]).0, no_default_deny);
-    }
-}
+pub(super) mod tests;

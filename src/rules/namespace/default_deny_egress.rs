@@ -1,7 +1,7 @@
 //! DefaultDenyEgress: no pod of the namespace sends anything that no network policy allows.
 
-use super::default_deny::{Mode, check_admin_policies, judge};
-use crate::rules::{Control, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
+use super::default_deny::{DefaultDeny, Mode, Way};
+use crate::rules::{Asks, Control, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
 use crate::subject::Resource;
 use crate::subject::namespace::NamespaceSubject;
 use crate::verdict::{Note, Severity, Verdict};
@@ -14,17 +14,18 @@ rule_settings! {
         /// address, or every pod of the cluster). `strict`: nothing, they have no egress rules; what is
         /// allowed, DNS included, stands in policies that select pods by label. Default: isolated.
         mode: Mode,
-        /// Reserved: whether AdminNetworkPolicy, BaselineAdminNetworkPolicy and ClusterNetworkPolicy count.
-        /// This version accepts only false. Default: false.
+        /// AdminNetworkPolicy, BaselineAdminNetworkPolicy and ClusterNetworkPolicy count, too: one that denies all
+        /// egress of every pod of the namespace is a default deny; one of the tier Admin that allows it all undoes
+        /// the namespace's own. Default: false.
         admin_policies: bool,
     }
 }
 
 /// The rule, defaults filled in.
 #[derive(Debug)]
-pub struct DefaultDenyEgress {
-    mode: Mode,
-}
+pub struct DefaultDenyEgress(DefaultDeny);
+
+const WAY: Way = Way { word: "egress", own: |policy| policy.egress, admin: |policy| &policy.egress };
 
 const REMEDY: &str = "\
 Apply this, and beside it policies that allow what each workload needs. Without the rule for \
@@ -70,24 +71,36 @@ impl Rule for DefaultDenyEgress {
             Control::attack("M1030"),
             Control::nsa("Network separation"),
         ],
-        reads: &[Resource::NetworkPolicies],
+        reads: &[
+            Resource::NetworkPolicies,
+            Resource::AdminNetworkPolicies,
+            Resource::BaselineAdminNetworkPolicies,
+            Resource::ClusterNetworkPolicies,
+            Resource::CiliumNetworkPolicies,
+            Resource::CiliumClusterwideNetworkPolicies,
+            Resource::CalicoNetworkPolicies,
+            Resource::CalicoGlobalNetworkPolicies,
+            Resource::CalicoApiNetworkPolicies,
+            Resource::CalicoApiGlobalNetworkPolicies,
+        ],
         false_positives: "Namespaces with pods on the host's network only, which network \
-                          policies do not touch. Policies of other kinds (Cilium, Calico, \
-                          AdminNetworkPolicy and its successors) are not read. Whether the \
-                          network plugin enforces policies at all cannot be seen through the \
-                          API; some ignore them silently.",
+                          policies do not touch. Policies of Cilium and Calico are not read: where \
+                          there are any, the verdict is unknown unless a NetworkPolicy decides it. \
+                          Whether the network plugin enforces policies at all cannot be seen \
+                          through the API; some ignore them silently.",
     };
     type Settings = Settings;
 
     fn prepare(settings: &Settings) -> Result<Self, SettingError> {
-        check_admin_policies(settings.admin_policies)?;
-        Ok(Self { mode: settings.mode.unwrap_or(Mode::Isolated) })
+        Ok(Self(DefaultDeny::new(settings.mode, settings.admin_policies)))
     }
 }
 
 impl NamespaceRule for DefaultDenyEgress {
+    const ASKS: Asks = Asks::BEYOND;
+
     fn check(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict {
-        judge(self.mode, "egress", |policy| policy.egress, subject, note)
+        self.0.judge(&WAY, subject, note)
     }
 }
 
@@ -108,10 +121,11 @@ mod tests {
     fn only_egress_counts() {
         let policy = |ingress, egress| NetworkPolicyFacts {
             name: "np".into(),
+            pods: crate::subject::selector::LabelSelector::default(),
             selects_all: true,
             ingress,
             egress,
-            malformed: false,
+            ..NetworkPolicyFacts::default()
         };
         let verdict = |policy| explained::<DefaultDenyEgress>("{}", &[policy]).0;
         let (own, other) = (policy(Some(ALL), Some(DENY)), policy(Some(DENY), Some(ALL)));

@@ -1,5 +1,8 @@
 //! PodSecurityEnforced: pod security admission keeps the namespace at a level, or above it.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::pod_security::{ENFORCE, ENFORCE_VERSION, Level, only_warns};
 use crate::rules::shown::Cut;
 use crate::rules::{Control, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
@@ -15,7 +18,17 @@ rule_settings! {
         /// The level of namespaces without the label, as the API server's AdmissionConfiguration sets it. It
         /// cannot be read through the API. Default: privileged, as Kubernetes' own.
         cluster_default: Level,
+        /// A rule that may pass in this one's place, for clusters that another admission controller governs. It is
+        /// judged with the settings that this policy gives it, or with its defaults. Default: none.
+        accept_alternative: Alternative,
     }
+}
+
+/// A rule that may pass in place of this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Alternative {
+    /// Webhooks or admission policies look at the namespace.
+    AdmissionCoverage,
 }
 
 /// The rule, defaults filled in.
@@ -23,6 +36,7 @@ rule_settings! {
 pub struct PodSecurityEnforced {
     min_level: Level,
     cluster_default: Level,
+    alternative: Option<Alternative>,
 }
 
 impl Rule for PodSecurityEnforced {
@@ -55,9 +69,10 @@ impl Rule for PodSecurityEnforced {
         reads: &[],
         false_positives: "Namespaces of network, storage and monitoring agents need privileged: \
                           an exemption with a reason. Clusters that Kyverno, Gatekeeper or a \
-                          ValidatingAdmissionPolicy governs instead: switch the rule off. Exempt \
-                          users, namespaces and runtime classes, and a cluster where the \
-                          admission plugin is off, cannot be seen through the API.",
+                          ValidatingAdmissionPolicy governs instead: set acceptAlternative: \
+                          AdmissionCoverage. Exempt users, namespaces and runtime classes, and a \
+                          cluster where the admission plugin is off, cannot be seen through the \
+                          API.",
     };
     type Settings = Settings;
 
@@ -65,6 +80,7 @@ impl Rule for PodSecurityEnforced {
         Ok(Self {
             min_level: settings.min_level.unwrap_or(Level::Baseline),
             cluster_default: settings.cluster_default.unwrap_or(Level::Privileged),
+            alternative: settings.accept_alternative,
         })
     }
 }
@@ -110,12 +126,16 @@ impl NamespaceRule for PodSecurityEnforced {
             _ => Verdict::Pass,
         }
     }
+
+    fn alternative(&self) -> Option<&'static str> {
+        self.alternative.map(|Alternative::AdmissionCoverage| "AdmissionCoverage")
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::testing::{namespace, namespace_explained, namespace_verdict};
+    use crate::rules::testing::{namespace, namespace_explained, namespace_verdict, rule};
 
     fn verdict(settings: &str, labels: &[(&str, &str)]) -> Verdict {
         namespace_verdict::<PodSecurityEnforced>(settings, labels)
@@ -163,6 +183,15 @@ mod tests {
             assert_eq!(verdict, Verdict::Fail("NotEnforced"), "{why}");
             assert!(text.contains(why), "{text}");
         }
+    }
+
+    #[test]
+    fn the_alternative_is_a_rule_of_the_catalogue_and_none_unless_it_is_asked_for() {
+        let alternative = |settings| rule::<PodSecurityEnforced>(settings).alternative();
+        assert_eq!(alternative("{}"), None);
+        let named = alternative(r#"{"acceptAlternative": "AdmissionCoverage"}"#);
+        assert!(named.is_some_and(|name| crate::rules::RuleId::named(name).is_some()));
+        assert!(serde_json::from_str::<Settings>(r#"{"acceptAlternative": "ValidReference"}"#).is_err());
     }
 
     #[test]

@@ -1,0 +1,195 @@
+//! Objects that only some rules read. Those of a namespace lie with it, the others here. A binding lies where it is,
+//! and also with the namespaces whose service accounts it reaches.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::namespaces::Namespaces;
+use crate::subject::Resource;
+use crate::subject::cluster::{ClusterFacts, ClusterSubject};
+use crate::subject::objects::{Content, ObjectFacts, Objects};
+use crate::subject::rbac::Reach;
+
+/// Namespace (empty for none) and name.
+type Key = (Box<str>, Box<str>);
+
+/// What lies in no namespace.
+#[derive(Debug, Default)]
+pub(super) struct ClusterObjects {
+    shared: Objects,
+    reaching_all: Objects,
+    rbac: Objects,
+    denied: Box<[Resource]>,
+    partial: bool,
+    /// Of kinds that are being told again: what was not told yet.
+    untold: HashMap<Resource, HashSet<Key>>,
+    /// What namespaces share, as it was when it was last asked for.
+    facts: Arc<ClusterFacts>,
+    stale: bool,
+    /// The cluster itself must be judged again.
+    dirty: bool,
+}
+
+/// The namespaces whose service accounts a binding reaches from elsewhere, and whether it reaches all of them.
+fn reach(object: &ObjectFacts) -> (BTreeSet<&str>, bool) {
+    let (mut namespaces, mut everyone) = (BTreeSet::new(), false);
+    if let Content::Binding(binding) = &object.content {
+        for grantee in &binding.subjects {
+            match grantee.reach() {
+                Reach::Namespace(namespace) if *namespace != *object.namespace => {
+                    namespaces.insert(namespace);
+                }
+                Reach::Everyone => everyone = true,
+                Reach::Namespace(_) | Reach::Nobody => {}
+            }
+        }
+    }
+    (namespaces, everyone)
+}
+
+fn is_rbac(kind: Resource) -> bool {
+    matches!(kind, Resource::ClusterRoles | Resource::ClusterRoleBindings)
+}
+
+impl ClusterObjects {
+    /// Of a whole cluster, or of some objects.
+    pub(super) fn of(partial: bool) -> Self {
+        Self { partial, stale: partial, ..Self::default() }
+    }
+
+    /// Takes in an object, wherever it lies.
+    pub(super) fn apply(&mut self, facts: ObjectFacts, namespaces: &mut Namespaces) {
+        let (kind, namespace, name) = (facts.kind, &facts.namespace, &facts.name);
+        if let Some(untold) = self.untold.get_mut(&kind) {
+            untold.remove(&(namespace.clone(), name.clone()));
+        }
+        let before = self.find(kind, namespace, name, namespaces).cloned();
+        if before.as_deref() == Some(&facts) {
+            return;
+        }
+        if let Some(before) = before {
+            self.withdraw(&before, namespaces);
+        }
+        let object = Arc::new(facts);
+        let (reached, everyone) = reach(&object);
+        reached.into_iter().for_each(|namespace| namespaces.grant(namespace, object.clone()));
+        if everyone {
+            self.reaching_all.insert(object.clone());
+            self.stale = true;
+        }
+        match kind {
+            _ if kind.is_namespaced() => namespaces.put_object(object),
+            _ if is_rbac(kind) => {
+                self.rbac.insert(object);
+                self.dirty = true;
+            }
+            _ => {
+                self.shared.insert(object);
+                (self.stale, self.dirty) = (true, true);
+            }
+        }
+    }
+
+    fn find<'a>(
+        &'a self,
+        kind: Resource,
+        namespace: &str,
+        name: &str,
+        namespaces: &'a Namespaces,
+    ) -> Option<&'a Arc<ObjectFacts>> {
+        match kind {
+            _ if kind.is_namespaced() => namespaces.find(namespace)?.objects.find(kind, namespace, name),
+            _ if is_rbac(kind) => self.rbac.find(kind, namespace, name),
+            _ => self.shared.find(kind, namespace, name),
+        }
+    }
+
+    /// An object is gone.
+    pub(super) fn remove(
+        &mut self,
+        kind: Resource,
+        namespace: &str,
+        name: &str,
+        namespaces: &mut Namespaces,
+    ) {
+        let Some(object) = self.find(kind, namespace, name, namespaces).cloned() else { return };
+        self.withdraw(&object, namespaces);
+        match kind {
+            _ if kind.is_namespaced() => namespaces.take_object(&object),
+            _ if is_rbac(kind) => {
+                self.rbac.remove(kind, namespace, name);
+                self.dirty = true;
+            }
+            _ => {
+                self.shared.remove(kind, namespace, name);
+                (self.stale, self.dirty) = (true, true);
+            }
+        }
+    }
+
+    /// A binding does not reach any more what it reached.
+    fn withdraw(&mut self, object: &ObjectFacts, namespaces: &mut Namespaces) {
+        let (reached, everyone) = reach(object);
+        reached.into_iter().for_each(|namespace| namespaces.withdraw(namespace, object));
+        if everyone {
+            self.reaching_all.remove(object.kind, &object.namespace, &object.name);
+            self.stale = true;
+        }
+    }
+
+    /// From now on objects of this kind are told again.
+    pub(super) fn relist_started(&mut self, kind: Resource, namespaces: &Namespaces) {
+        let own = self.shared.of(kind).iter().chain(self.rbac.of(kind));
+        let objects = own.chain(namespaces.objects_of(kind));
+        let untold = objects.map(|object| (object.namespace.clone(), object.name.clone())).collect();
+        self.untold.insert(kind, untold);
+    }
+
+    /// Objects of this kind that were not told again are gone.
+    pub(super) fn relist_finished(&mut self, kind: Resource, namespaces: &mut Namespaces) {
+        for (namespace, name) in self.untold.remove(&kind).unwrap_or_default() {
+            self.remove(kind, &namespace, &name, namespaces);
+        }
+    }
+
+    /// These kinds may not be read.
+    pub(super) fn deny(&mut self, denied: &BTreeSet<Resource>) {
+        self.denied = denied.iter().copied().collect();
+        (self.stale, self.dirty) = (true, true);
+    }
+
+    /// The plan or something else that decides about the cluster has changed.
+    pub(super) fn judge_again(&mut self) {
+        self.dirty = true;
+    }
+
+    /// Puts together what namespaces share. Returns whether that has changed.
+    pub(super) fn refresh(&mut self) -> bool {
+        let stale = std::mem::take(&mut self.stale);
+        if stale {
+            let facts = ClusterFacts {
+                objects: self.shared.clone(),
+                reaching_all: self.reaching_all.clone(),
+                denied: self.denied.clone(),
+                partial: self.partial,
+            };
+            self.facts = Arc::new(facts);
+        }
+        stale
+    }
+
+    /// What namespaces share.
+    pub(super) fn facts(&self) -> &Arc<ClusterFacts> {
+        &self.facts
+    }
+
+    /// The cluster as a subject.
+    pub(super) fn subject(&self) -> ClusterSubject {
+        ClusterSubject { shared: self.facts.clone(), rbac: self.rbac.clone() }
+    }
+
+    /// Whether the cluster must be judged again; asked once.
+    pub(super) fn take_dirty(&mut self) -> bool {
+        std::mem::take(&mut self.dirty)
+    }
+}

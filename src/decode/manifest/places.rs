@@ -1,0 +1,236 @@
+//! Where in the input the fields stand that rules read, for reports that point at the line to change.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::kinds::group_of;
+use crate::decode::Source;
+use crate::subject::pod::Slot;
+
+/// Places of a whole input. Kept only on request.
+#[derive(Debug, Default)]
+pub struct Places {
+    objects: BTreeMap<Source, Vec<Part>>,
+    namespaces: BTreeMap<Box<str>, Source>,
+    /// The first object that lies in a namespace.
+    inhabited: BTreeMap<Box<str>, Source>,
+    first: Option<Source>,
+}
+
+/// A container, an image volume, a pod spec, or an image outside of one.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    /// Its object's place in the document's List.
+    pub(super) item: Option<usize>,
+    /// None for a pod spec, and for an image outside of one.
+    pub(super) slot: Option<Slot>,
+    /// The container's or volume's name.
+    pub(super) name: Box<str>,
+    /// Its image as written.
+    pub(super) image: Box<str>,
+    /// The line on which it begins.
+    pub(super) line: u32,
+    /// Its fields, `image` or `securityContext.privileged`, each with its line.
+    pub(super) fields: Box<[(Box<str>, u32)]>,
+}
+
+/// What is looked for in an object.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// `container`, `initContainer`, `ephemeralContainer` or `imageVolume`; none for the pod, and for an image in
+    /// an object of an unknown kind.
+    pub slot: Option<&'a str>,
+    /// The container's or volume's name.
+    pub container: &'a str,
+    /// The image as written.
+    pub image: &'a str,
+    /// Paths below the container or pod spec, `securityContext.privileged`; the first that is there counts.
+    pub fields: &'a [&'a str],
+}
+
+impl Places {
+    /// The line of the first wanted field, else that where its container begins. None where neither is known.
+    pub fn line(&self, object: &Source, wanted: Wanted<'_>) -> Option<u32> {
+        let parts = self.objects.get(object)?;
+        let is_meant = |part: &&Part| {
+            part.slot.map(Slot::as_str) == wanted.slot
+                && (wanted.slot.is_none() || *part.name == *wanted.container)
+        };
+        // One object may hold several templates with containers of one name.
+        let same_image = |part: &&Part| *part.image == *wanted.image;
+        let part = parts.iter().find(|part| is_meant(part) && same_image(part));
+        let part = part.or_else(|| parts.iter().find(is_meant))?;
+        let field = |wanted: &&str| part.fields.iter().rev().find(|(path, _)| **path == **wanted);
+        let line = wanted.fields.iter().find_map(field).map(|(_, line)| *line);
+        line.or_else(|| wanted.slot.map(|_| part.line)).filter(|line| *line > 0)
+    }
+
+    /// Where a namespace stands; where no object of it does, the first object that lies in it.
+    pub fn namespace(&self, name: &str) -> Option<&Source> {
+        self.namespaces.get(name).or_else(|| self.inhabited.get(name))
+    }
+
+    /// The first object of the input.
+    pub fn first(&self) -> Option<&Source> {
+        self.first.as_ref()
+    }
+
+    /// Takes note of an object's identity.
+    pub(super) fn see(&mut self, value: &Value, api_version: &str, kind: &str, default: &str, at: &Source) {
+        self.first.get_or_insert_with(|| at.clone());
+        let text = |field: &str| value.get("metadata")?.get(field)?.as_str().filter(|text| !text.is_empty());
+        if kind == "Namespace" && group_of(api_version).is_empty() {
+            if let Some(name) = text("name") {
+                self.namespaces.entry(name.into()).or_insert_with(|| at.clone());
+            }
+        } else {
+            let namespace = text("namespace").unwrap_or(default);
+            if !self.inhabited.contains_key(namespace) {
+                self.inhabited.insert(namespace.into(), at.clone());
+            }
+        }
+    }
+
+    /// Takes the parts of a document, whose lines are counted from the one after `above`. `items` are the lines of
+    /// the List's items that were told, by their place in it.
+    pub(super) fn add(&mut self, document: Source, above: u32, items: &[(usize, u32)], parts: Vec<Part>) {
+        for mut part in parts {
+            let lines = part.fields.iter_mut().map(|(_, line)| line).chain([&mut part.line]);
+            lines.filter(|line| **line > 0).for_each(|line| *line += above);
+            let of_item = |index| items.iter().find(|(item, _)| *item == index).map(|(_, line)| *line);
+            let line = part.item.and_then(of_item).unwrap_or(document.line);
+            self.objects.entry(Source { line, ..document.clone() }).or_default().push(part);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Reader;
+    use super::*;
+
+    fn places(file: &str, text: &str) -> Places {
+        let mut reader = Reader::new("default").with_places();
+        reader.read(file.into(), text, &mut |_| {});
+        assert!(reader.errors.is_empty(), "{:?}", reader.errors);
+        reader.places.unwrap()
+    }
+
+    fn line(places: &Places, file: &str, object: u32, wanted: (&str, &str, &str, &[&str])) -> Option<u32> {
+        let (slot, container, image, fields) = wanted;
+        let slot = Some(slot).filter(|slot| !slot.is_empty());
+        places.line(&Source { file: file.into(), line: object }, Wanted { slot, container, image, fields })
+    }
+
+    const DEPLOYMENT: &str = "\
+# a comment
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: team-a}
+spec:
+  template:
+    spec:
+      hostNetwork: true
+      initContainers:
+      - name: app
+        image: init:1
+      containers:
+      - name: app
+        # the one that is meant
+        image: app:1
+        securityContext:
+          capabilities: {}
+          privileged: true
+      - image: side:1
+        name: side
+        imagePullPolicy: Never
+      volumes:
+      - {name: data, emptyDir: {}}
+      - name: model
+        image:
+          reference: model:1
+          pullPolicy: Always
+";
+
+    #[test]
+    fn fields_of_containers_are_found_by_slot_and_name() {
+        let places = places("a.yaml", DEPLOYMENT);
+        let at = |slot, name, fields| line(&places, "a.yaml", 2, (slot, name, "", fields));
+        assert_eq!(at("container", "app", &["image"]), Some(15));
+        assert_eq!(at("container", "app", &["securityContext.privileged"]), Some(18));
+        assert_eq!(at("container", "side", &["imagePullPolicy", "image"]), Some(21));
+        assert_eq!(at("container", "app", &["imagePullPolicy", "image"]), Some(15));
+        assert_eq!(at("container", "app", &["env"]), Some(13), "where it would have to be written");
+        assert_eq!(at("initContainer", "app", &["image"]), Some(11));
+        assert_eq!(at("imageVolume", "model", &["image"]), Some(26));
+        assert_eq!(at("imageVolume", "data", &["image"]), None);
+        assert_eq!(at("", "", &["hostPID", "hostNetwork"]), Some(8), "a field of the pod");
+        assert_eq!(at("", "", &["hostPID"]), None, "the pod as such is where its object is");
+        assert_eq!(at("container", "other", &["image"]), None);
+    }
+
+    #[test]
+    fn documents_and_items_of_lists_count_lines_of_the_file() {
+        let indented = DEPLOYMENT.lines().map(|line| format!("  {line}\n")).collect::<String>();
+        let item = indented.replacen("  # a comment\n  apiVersion", "- apiVersion", 1);
+        let text = format!(
+            "kind: Namespace\napiVersion: v1\nmetadata: {{name: team-a}}\n---\napiVersion: v1\nkind: List\nitems:\n{item}"
+        );
+        let places = places("a.yaml", &text);
+        assert_eq!(line(&places, "a.yaml", 8, ("container", "app", "", &["image"])), Some(21));
+        assert_eq!(places.namespace("team-a").map(|source| source.line), Some(1));
+        assert_eq!(places.namespace("team-b"), None);
+        assert_eq!(places.first().map(|source| source.line), Some(1));
+    }
+
+    #[test]
+    fn a_namespace_without_an_object_is_where_its_first_object_is() {
+        let places = places("a.yaml", &format!("---\n{DEPLOYMENT}"));
+        assert_eq!(places.namespace("team-a").map(|source| source.line), Some(3));
+    }
+
+    #[test]
+    fn json_has_places_too() {
+        let pod = r#"{
+ "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
+ "spec": {"containers": [
+  {"name": "a", "image": "x:1"},
+  {
+   "name": "b",
+   "image": "y:1"
+  }
+ ]}
+}"#;
+        let places = places(
+            "a.json",
+            &format!("{pod}\n\n{{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [\n{pod}]}}"),
+        );
+        let at = |object, name| line(&places, "a.json", object, ("container", name, "", &["image"]));
+        assert_eq!((at(1, "a"), at(1, "b")), (Some(4), Some(7)));
+        assert_eq!((at(13, "a"), at(13, "b")), (Some(16), Some(19)));
+    }
+
+    #[test]
+    fn equal_names_in_one_object_are_told_apart_by_their_image() {
+        let template = |image: &str| {
+            format!("  - template: {{spec: {{containers: [{{name: app, image: '{image}'}}]}}}}\n")
+        };
+        let text = format!(
+            "apiVersion: example.com/v1\nkind: Fleet\nmetadata: {{name: f}}\nspec:\n  groups:\n{}{}  web:\n    image: disk:1\n",
+            template("a:1"),
+            template("b:1"),
+        );
+        let places = places("a.yaml", &text);
+        let at = |image| line(&places, "a.yaml", 1, ("container", "app", image, &["image"]));
+        assert_eq!((at("a:1"), at("b:1")), (Some(6), Some(7)));
+        assert_eq!(line(&places, "a.yaml", 1, ("", "", "disk:1", &["image"])), Some(9));
+    }
+
+    #[test]
+    fn without_a_request_no_places_are_kept() {
+        let mut reader = Reader::new("default");
+        reader.read("a.yaml".into(), DEPLOYMENT, &mut |_| {});
+        assert!(reader.places.is_none());
+    }
+}

@@ -1,0 +1,96 @@
+//! Objects that only some rules read, each as what is read of it. They are few and deep: they are read through a
+//! tree, not by a visitor. A field of another type than its API says makes the object malformed; nothing is refused.
+
+mod admission;
+mod network;
+mod rbac;
+mod service;
+#[cfg(test)]
+mod tests;
+
+use serde_json::Value;
+
+use super::selector::{list, part, texts};
+use crate::subject::Resource;
+use crate::subject::objects::{Content, ObjectFacts, QuotaFacts};
+
+/// Whether an object can be kept: it has a name, and a namespace where its kind lies in one.
+pub fn is_usable(facts: &ObjectFacts) -> bool {
+    !facts.name.is_empty() && (facts.kind.is_namespaced() != facts.namespace.is_empty())
+}
+
+/// Reads an object of a kind from a parsed document; none when it cannot be kept.
+pub fn read(kind: Resource, value: &Value) -> Option<ObjectFacts> {
+    Some(facts(kind, value)).filter(is_usable)
+}
+
+/// A text of the metadata; empty where there is none.
+pub(super) fn metadata<'v>(value: &'v Value, field: &str) -> &'v str {
+    value.get("metadata").and_then(|metadata| metadata.get(field)?.as_str()).unwrap_or_default()
+}
+
+/// Reads an object of a kind as far as it goes; see [`is_usable`].
+pub(super) fn facts(kind: Resource, value: &Value) -> ObjectFacts {
+    let namespace = if kind.is_namespaced() { metadata(value, "namespace") } else { "" };
+    let content = content(kind, value, namespace).unwrap_or(Content::Malformed);
+    ObjectFacts { kind, namespace: namespace.into(), name: metadata(value, "name").into(), content }
+}
+
+/// What is read of an object; none when a field has another type than its API says.
+fn content(kind: Resource, value: &Value, namespace: &str) -> Option<Content> {
+    match kind {
+        Resource::ResourceQuotas => quota(value).map(Content::Quota),
+        Resource::LimitRanges => limits(value).map(Content::Limits),
+        Resource::ServiceAccounts => account(value).map(Content::Account),
+        Resource::Services => service::read(value).map(Content::Service),
+        Resource::Ingresses => service::ingress(value).map(Content::Ingress),
+        Resource::Roles | Resource::ClusterRoles => rbac::role(value).map(Content::Role),
+        Resource::RoleBindings | Resource::ClusterRoleBindings => {
+            rbac::binding(value, namespace).map(Content::Binding)
+        }
+        Resource::ValidatingWebhooks | Resource::MutatingWebhooks => {
+            admission::webhooks(value).map(Content::Webhooks)
+        }
+        Resource::AdmissionPolicies => admission::policy(value).map(Content::AdmissionPolicy),
+        Resource::AdmissionPolicyBindings => admission::binding(value).map(Content::AdmissionBinding),
+        Resource::AdminNetworkPolicies
+        | Resource::BaselineAdminNetworkPolicies
+        | Resource::ClusterNetworkPolicies => network::read(kind, value).map(Content::AdminPolicy),
+        _ => Some(Content::Present),
+    }
+}
+
+fn spec(value: &Value) -> Option<&Value> {
+    super::selector::fields(value, "spec")
+}
+
+fn quota(value: &Value) -> Option<QuotaFacts> {
+    let spec = spec(value)?;
+    let hard = match part(spec, "hard") {
+        Some(hard) => hard.as_object()?.keys().map(|key| key.as_str().into()).collect(),
+        None => Box::default(),
+    };
+    // An empty scopeSelector selects every object, as no selector does.
+    let selector = super::selector::fields(spec, "scopeSelector")?;
+    let scoped = !texts(spec, "scopes")?.is_empty() || !list(selector, "matchExpressions")?.is_empty();
+    Some(QuotaFacts { scoped, hard })
+}
+
+/// Whether a container that names no limits gets some. The API server makes a default of a max.
+fn limits(value: &Value) -> Option<bool> {
+    let mut limits_containers = false;
+    for item in list(spec(value)?, "limits")? {
+        item.as_object()?;
+        let named = |key: &str| part(item, key).map_or(Some(false), |it| Some(!it.as_object()?.is_empty()));
+        let some = named("default")? || named("max")?;
+        limits_containers |= some && super::selector::text(item, "type")? == "Container";
+    }
+    Some(limits_containers)
+}
+
+fn account(value: &Value) -> Option<Option<bool>> {
+    match part(value, "automountServiceAccountToken") {
+        Some(automount) => automount.as_bool().map(Some),
+        None => Some(None),
+    }
+}

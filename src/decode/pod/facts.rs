@@ -1,0 +1,412 @@
+//! The facts of a pod and its containers, by a table of the fields that are read and one visitor that walks it. What
+//! is not in the table is skipped.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::buffer::Buffer;
+use crate::decode::lenient::{Fields, Text};
+use crate::subject::canonical::{Reader, put_text};
+use crate::subject::facts::{Fact, put_fact, sort_facts};
+
+/// What is read at some place of a spec.
+pub(super) enum Node {
+    /// An object of which these fields are read.
+    Object(&'static [(&'static str, Node)]),
+    /// A list of such items.
+    List(&'static Node),
+    /// A text.
+    Text(Fact),
+    /// A text that says nothing while it is empty.
+    NotEmpty(Fact),
+    /// A boolean.
+    Flag(Fact),
+    /// A port; 0 is none.
+    Port(Fact),
+    /// A user id: root or another one.
+    User(Fact),
+    /// An object, told by its `name`, which may be missing.
+    Named(Fact),
+    /// A list that is not empty.
+    Some(Fact),
+    /// `volumeMounts`.
+    Mounts,
+}
+
+use Node::{Flag, List, Mounts, Named, NotEmpty, Object, Port, Some as NotNone, Text as Word, User};
+
+/// `securityContext` of a container and of a pod.
+const SECURITY: &[(&str, Node)] = &[
+    (
+        "capabilities",
+        Object(&[
+            ("add", List(&Word(Fact::AddedCapability))),
+            ("drop", List(&Word(Fact::DroppedCapability))),
+        ]),
+    ),
+    ("privileged", Flag(Fact::Privileged)),
+    (
+        "seLinuxOptions",
+        Object(&[
+            ("user", NotEmpty(Fact::SeLinuxUser)),
+            ("role", NotEmpty(Fact::SeLinuxRole)),
+            ("type", NotEmpty(Fact::SeLinuxType)),
+        ]),
+    ),
+    ("windowsOptions", Object(&[("hostProcess", Flag(Fact::HostProcess))])),
+    ("runAsUser", User(Fact::RunAsUser)),
+    ("runAsNonRoot", Flag(Fact::RunAsNonRoot)),
+    ("readOnlyRootFilesystem", Flag(Fact::ReadOnlyRootFilesystem)),
+    ("allowPrivilegeEscalation", Flag(Fact::AllowPrivilegeEscalation)),
+    ("procMount", NotEmpty(Fact::ProcMount)),
+    ("sysctls", List(&Named(Fact::Sysctl))),
+    ("seccompProfile", Object(&[("type", Word(Fact::Seccomp))])),
+    ("appArmorProfile", Object(&[("type", Word(Fact::AppArmor))])),
+];
+
+const PROBE: Node = Object(&[
+    ("httpGet", Object(&[("host", NotEmpty(Fact::ProbeHost))])),
+    ("tcpSocket", Object(&[("host", NotEmpty(Fact::ProbeHost))])),
+]);
+
+const HANDLER: Node = Object(&[
+    ("httpGet", Object(&[("host", NotEmpty(Fact::LifecycleHost))])),
+    ("tcpSocket", Object(&[("host", NotEmpty(Fact::LifecycleHost))])),
+]);
+
+/// The fields of a container beside its name and image.
+pub(super) const CONTAINER: &[(&str, Node)] = &[
+    ("ports", List(&Object(&[("hostPort", Port(Fact::HostPort))]))),
+    ("envFrom", List(&Object(&[("secretRef", Named(Fact::SecretInEnv))]))),
+    ("env", List(&Object(&[("valueFrom", Object(&[("secretKeyRef", Named(Fact::SecretInEnv))]))]))),
+    ("volumeMounts", Mounts),
+    ("livenessProbe", PROBE),
+    ("readinessProbe", PROBE),
+    ("startupProbe", PROBE),
+    ("lifecycle", Object(&[("postStart", HANDLER), ("preStop", HANDLER)])),
+    ("securityContext", Object(SECURITY)),
+];
+
+/// The fields of a pod's spec beside its containers, volumes and service account.
+pub(super) const POD: &[(&str, Node)] = &[
+    ("hostPID", Flag(Fact::HostPid)),
+    ("hostIPC", Flag(Fact::HostIpc)),
+    ("securityContext", Object(SECURITY)),
+    ("imagePullSecrets", NotNone(Fact::PullSecrets)),
+    ("os", Object(&[("name", Word(Fact::Os))])),
+    ("hostUsers", Flag(Fact::HostUsers)),
+];
+
+/// The place of a field in one of the tables.
+pub(super) fn place(table: &[(&str, Node)], name: &str) -> Option<u8> {
+    table.iter().position(|(key, _)| *key == name).and_then(|at| u8::try_from(at).ok())
+}
+
+/// The facts of a pod while it is read. Pods without any cost no space.
+#[derive(Default)]
+pub(super) struct Told {
+    /// Those of the pod.
+    pod: Buffer,
+    /// Those of the container that is being read.
+    container: Buffer,
+    /// Volumes that are folders of the node: name and path.
+    hosts: Buffer,
+    /// What containers mount, name and `r` or `w`; not kept while it is known that no volume is a folder of the node.
+    mounts: Buffer,
+    volumes_known: bool,
+}
+
+fn begun(buffer: &mut Buffer) -> &mut Vec<u8> {
+    if buffer.capacity() == 0 {
+        *buffer = Buffer::empty();
+    }
+    buffer
+}
+
+impl Told {
+    /// A fact of the pod.
+    pub(super) fn put(&mut self, fact: Fact, text: &str) {
+        put_fact(begun(&mut self.pod), fact, text);
+    }
+
+    /// A volume that is a folder of the node.
+    pub(super) fn host_path(&mut self, volume: &str, path: &str) {
+        let hosts = begun(&mut self.hosts);
+        put_text(hosts, volume);
+        put_text(hosts, path);
+    }
+
+    /// Every volume has been told.
+    pub(super) fn volumes_told(&mut self) {
+        self.volumes_known = true;
+    }
+
+    /// The facts of the container that was read, sorted.
+    pub(super) fn container_facts(&mut self) -> &[u8] {
+        if !self.container.is_empty() {
+            sort_facts(&mut self.container, 0);
+        }
+        &self.container
+    }
+
+    /// The next container begins.
+    pub(super) fn forget_container(&mut self) {
+        self.container.clear();
+    }
+
+    /// The facts of the pod, sorted.
+    pub(super) fn finish(&mut self) -> &[u8] {
+        let (hosts, mounts) = (std::mem::take(&mut self.hosts), std::mem::take(&mut self.mounts));
+        let mut hosts = Reader::new(&hosts);
+        while !hosts.is_empty() {
+            let (volume, path) = (hosts.text(), hosts.text());
+            let mut mounts = Reader::new(&mounts);
+            let (mut mounted, mut writable) = (false, false);
+            while !mounts.is_empty() {
+                let (name, read_only) = (mounts.text(), mounts.byte() == Some(b'r'));
+                mounted |= name == volume;
+                writable |= name == volume && !read_only;
+            }
+            // One that nothing mounts may be mounted by an ephemeral container.
+            writable |= !mounted;
+            self.put(if writable { Fact::WritableHostPath } else { Fact::HostPath }, path);
+        }
+        if !self.pod.is_empty() {
+            sort_facts(&mut self.pod, 0);
+        }
+        &self.pod
+    }
+}
+
+/// Walks one field of a table. Facts of the pod and of a container go to different places.
+pub(super) struct Walk<'x> {
+    pub(super) node: &'static Node,
+    pub(super) told: &'x mut Told,
+    pub(super) of_pod: bool,
+    pub(super) wrong: &'x mut bool,
+}
+
+impl Walk<'_> {
+    fn put(&mut self, fact: Fact, text: &str) {
+        let buffer = if self.of_pod { &mut self.told.pod } else { &mut self.told.container };
+        put_fact(begun(buffer), fact, text);
+    }
+
+    fn at<'y>(&'y mut self, node: &'static Node) -> Walk<'y> {
+        Walk { node, told: self.told, of_pod: self.of_pod, wrong: self.wrong }
+    }
+
+    fn wrong(&mut self) {
+        *self.wrong = true;
+    }
+
+    fn number(mut self, number: i128) {
+        match (self.node, number) {
+            (Port(_), 0) => {}
+            (Port(fact), _) => self.put(*fact, &number.to_string()),
+            (User(fact), 0) => self.put(*fact, "root"),
+            (User(fact), _) => self.put(*fact, "other"),
+            _ => self.wrong(),
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field of a pod")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        match self.node {
+            Object(fields) => {
+                while let Some(at) = map.next_key_seed(PlaceIn(fields))? {
+                    match at {
+                        Some(at) => map.next_value_seed(self.at(&fields[usize::from(at)].1))?,
+                        None => map.next_value::<IgnoredAny>().map(drop)?,
+                    }
+                }
+                Ok(())
+            }
+            Named(fact) => {
+                let (fact, mut named, mut wrong) = (*fact, false, false);
+                while let Some(is_name) = map.next_key_seed(PlaceIn(&[("name", Word(Fact::Sysctl))]))? {
+                    if is_name.is_none() {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    }
+                    let take = |name: &str| {
+                        named = true;
+                        self.put(fact, name);
+                    };
+                    map.next_value_seed(Text { wrong: &mut wrong, take })?;
+                }
+                *self.wrong |= wrong;
+                if !named {
+                    self.put(fact, "");
+                }
+                Ok(())
+            }
+            _ => {
+                self.wrong();
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(())
+            }
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
+        match self.node {
+            List(node) => while list.next_element_seed(self.at(node))?.is_some() {},
+            NotNone(fact) => {
+                if list.next_element::<IgnoredAny>()?.is_some() {
+                    self.put(*fact, "");
+                }
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+            }
+            Mounts if self.told.volumes_known && self.told.hosts.is_empty() => {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+            }
+            Mounts => {
+                let mounts = begun(&mut self.told.mounts);
+                loop {
+                    let start = mounts.len();
+                    let mut mount = Mount { mounts, named: false, read_only: false, wrong: false };
+                    let more = list.next_element_seed(super::Object(&mut mount))?.is_some();
+                    let (read_only, wrong) = (mount.read_only, mount.wrong);
+                    *self.wrong |= wrong;
+                    if !more {
+                        break;
+                    }
+                    // One without a name mounts nothing.
+                    if mounts.len() > start {
+                        mounts.push(if read_only { b'r' } else { b'w' });
+                    }
+                }
+            }
+            _ => {
+                self.wrong();
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(mut self, text: &str) -> Result<(), E> {
+        match self.node {
+            Word(fact) => self.put(*fact, text),
+            NotEmpty(_) if text.is_empty() => {}
+            NotEmpty(fact) => self.put(*fact, text),
+            _ => self.wrong(),
+        }
+        Ok(())
+    }
+
+    fn visit_bool<E: Error>(mut self, value: bool) -> Result<(), E> {
+        match self.node {
+            Flag(fact) => self.put(*fact, if value { "true" } else { "false" }),
+            _ => self.wrong(),
+        }
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
+        self.number(number.into());
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
+        self.number(number.into());
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(mut self, _: f64) -> Result<(), E> {
+        self.wrong();
+        Ok(())
+    }
+
+    // `null` reads as absent.
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_none<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+/// The place of a key in a table; none for one that is not read.
+struct PlaceIn(&'static [(&'static str, Node)]);
+
+impl<'de> DeserializeSeed<'de> for PlaceIn {
+    type Value = Option<u8>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<u8>, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
+}
+
+impl<'de> Visitor<'de> for PlaceIn {
+    type Value = Option<u8>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Option<u8>, E> {
+        Ok(place(self.0, name))
+    }
+}
+
+/// One item of `volumeMounts`.
+struct Mount<'x> {
+    mounts: &'x mut Vec<u8>,
+    named: bool,
+    read_only: bool,
+    wrong: bool,
+}
+
+impl<'de> Fields<'de> for Mount<'_> {
+    fn key(name: &str) -> u8 {
+        match name {
+            "name" => 1,
+            "readOnly" => 2,
+            _ => 0,
+        }
+    }
+
+    fn field<A: MapAccess<'de>>(&mut self, key: u8, map: &mut A) -> Result<(), A::Error> {
+        if key == 2 {
+            let value = map.next_value_seed(crate::decode::lenient::Boolean(&mut self.wrong))?;
+            self.read_only = value == Some(true);
+            return Ok(());
+        }
+        let Self { mounts, named, wrong, .. } = self;
+        let mut again = false;
+        let take = |name: &str| match std::mem::replace(named, true) {
+            false => put_text(mounts, name),
+            true => again = true,
+        };
+        map.next_value_seed(Text { wrong, take })?;
+        self.wrong |= again;
+        Ok(())
+    }
+
+    fn wrong(&mut self) {
+        self.wrong = true;
+    }
+}

@@ -1,0 +1,120 @@
+//! NoBindingsToAllServiceAccounts: no right is granted to every pod of the cluster at once.
+
+use super::bindings::{BindingExemption, DISCOVERY, Exempt, Grant, judge, judge_cluster};
+use crate::rules::{Asks, Control, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
+use crate::subject::Resource;
+use crate::subject::cluster::ClusterSubject;
+use crate::subject::namespace::NamespaceSubject;
+use crate::subject::rbac::{Grantee, SERVICE_ACCOUNTS};
+use crate::verdict::{Note, Severity, Verdict};
+
+rule_settings! {
+    /// No binding names the group `system:serviceaccounts`.
+    struct Settings {
+        /// The groups of all service accounts of one namespace (`system:serviceaccounts:NAMESPACE`) fail too.
+        /// Default: false.
+        namespace_groups: bool,
+        /// Bindings that are fine, beside Kubernetes' own `system:service-account-issuer-discovery`. Default: none
+        /// but that.
+        #[schemars(length(max = 64))]
+        exempt: Vec<BindingExemption>,
+    }
+}
+
+/// The rule.
+#[derive(Debug)]
+pub struct NoBindingsToAllServiceAccounts {
+    namespace_groups: bool,
+    exempt: Exempt,
+}
+
+impl Rule for NoBindingsToAllServiceAccounts {
+    const INFO: RuleInfo = RuleInfo {
+        id: "NoBindingsToAllServiceAccounts",
+        title: "No rights for all service accounts at once",
+        rationale: "The group system:serviceaccounts holds every service account of every \
+                    namespace, also of those that will be made next year. Whoever breaks into any \
+                    container that has a token holds these rights.",
+        remedy: "Delete the binding, and name the service accounts that need the right:\n\n  \
+                 kubectl delete clusterrolebinding NAME\n  \
+                 kubectl -n NAMESPACE create rolebinding NAME --clusterrole=ROLE \
+                 --serviceaccount=NAMESPACE:ACCOUNT\n  \
+                 kubectl -n NAMESPACE delete rolebinding NAME",
+        severity: Severity::High,
+        controls: &[
+            Control::cis("5.1.1"),
+            Control::bsi("APP.4.4.A3"),
+            Control::bsi("APP.4.4.A9"),
+            Control::owasp("K02"),
+        ],
+        reads: &[Resource::RoleBindings, Resource::ClusterRoleBindings],
+        false_positives: "Rights to pull images from a registry inside the cluster that every pod \
+                          needs: exempt that binding by name and role.",
+    };
+    type Settings = Settings;
+
+    fn prepare(settings: &Settings) -> Result<Self, SettingError> {
+        let exempt = Exempt::new(DISCOVERY, settings.exempt.as_ref())?;
+        Ok(Self { namespace_groups: settings.namespace_groups == Some(true), exempt })
+    }
+}
+
+const WHAT: (&str, &str) = ("BoundToAllServiceAccounts", "all service accounts are granted rights at once");
+
+impl NoBindingsToAllServiceAccounts {
+    fn is_wrong(&self, grant: &Grant<'_>) -> bool {
+        match grant.grantee {
+            Grantee::Group(name) => match name.strip_prefix(SERVICE_ACCOUNTS) {
+                Some("") => true,
+                Some(rest) => self.namespace_groups && rest.starts_with(':'),
+                None => false,
+            },
+            Grantee::Account(..) | Grantee::User(_) => false,
+        }
+    }
+}
+
+impl NamespaceRule for NoBindingsToAllServiceAccounts {
+    const ASKS: Asks = Asks::PRESENCE_AND_CLUSTER;
+
+    fn check(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict {
+        judge(subject, &self.exempt, WHAT, |grant| self.is_wrong(grant), note)
+    }
+
+    fn check_cluster(&self, subject: &ClusterSubject, note: &mut Note<'_>) -> Verdict {
+        judge_cluster(subject, &self.exempt, WHAT, |grant| self.is_wrong(grant), note)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::testing::{binding, cluster_explained, surrounded};
+
+    fn group(name: &str) -> [Grantee; 1] {
+        [Grantee::Group(name.into())]
+    }
+
+    #[test]
+    fn the_group_of_all_service_accounts_fails_wherever_it_is_bound() {
+        let bound = Verdict::Fail("BoundToAllServiceAccounts");
+        let all = group(SERVICE_ACCOUNTS);
+        let own = binding(Resource::RoleBindings, "b", "view", &all);
+        assert_eq!(surrounded::<NoBindingsToAllServiceAccounts>("{}", vec![own]).0, bound);
+        let cluster = binding(Resource::ClusterRoleBindings, "b", "view", &all);
+        assert_eq!(cluster_explained::<NoBindingsToAllServiceAccounts>("{}", vec![cluster]).0, bound);
+        let name = "system:service-account-issuer-discovery";
+        let known = binding(Resource::ClusterRoleBindings, name, name, &all);
+        assert_eq!(cluster_explained::<NoBindingsToAllServiceAccounts>("{}", vec![known]).0, Verdict::Pass);
+    }
+
+    #[test]
+    fn the_group_of_one_namespace_fails_where_that_is_asked_for() {
+        let verdict = |settings| {
+            let own = binding(Resource::RoleBindings, "b", "view", &group("system:serviceaccounts:team-a"));
+            surrounded::<NoBindingsToAllServiceAccounts>(settings, vec![own]).0
+        };
+        assert_eq!(verdict("{}"), Verdict::Pass);
+        assert_eq!(verdict(r#"{"namespaceGroups": true}"#), Verdict::Fail("BoundToAllServiceAccounts"));
+    }
+}
