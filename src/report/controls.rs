@@ -7,7 +7,10 @@
 //! [`crate::rules::bsi`].
 
 mod csv;
+mod html;
+mod markdown;
 mod text;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,6 +28,8 @@ use crate::verdict::Severity;
 use super::result::{AppliedPolicy, AuditReport, AuditResult, Permission, Shown, SubjectName, Summary, Tool};
 
 pub use csv::controls_csv;
+pub use html::controls_html;
+pub use markdown::controls_markdown;
 pub use text::controls_text;
 
 /// What was looked at.
@@ -138,6 +143,9 @@ pub struct ControlPart {
     /// Its title, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<&'static str>,
+    /// What it is about, in our words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub about: Option<&'static str>,
     /// For whom it is meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub level: Option<Level>,
@@ -325,6 +333,7 @@ impl World<'_> {
         ControlPart {
             control,
             title: requirement.map(|it| it.title),
+            about: requirement.map(|it| it.about),
             level: requirement.map(|it| it.level),
             means: requirement.map(|it| it.means),
             limits: requirement.map(|it| it.limits),

@@ -18,7 +18,7 @@ const SCRIPT: &str = include_str!("html/script.js");
 
 /// The whole report.
 pub fn html(report: &AuditReport) -> String {
-    let mut text = head(report);
+    let mut text = page_head(&format!("Revisor: {}", row::counts(report)), Some(SCRIPT));
     about(&mut text, report);
     counts(&mut text, report);
     text.push_str(FILTERS);
@@ -28,20 +28,22 @@ pub fn html(report: &AuditReport) -> String {
     text
 }
 
-fn head(report: &AuditReport) -> String {
+/// The beginning of a page, up to and with `<main>`.
+pub(super) fn page_head(title: &str, script: Option<&str>) -> String {
     // Hashes instead of 'unsafe-inline': whatever else stood in the page would neither run nor be loaded.
+    let script = script.map(|script| format!("script-src 'sha256-{}'; ", base64(&Sha256::digest(script))));
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
+        "default-src 'none'; style-src 'sha256-{}'; {}base-uri 'none'; form-action 'none'",
         base64(&Sha256::digest(STYLE)),
-        base64(&Sha256::digest(SCRIPT)),
+        script.unwrap_or_default(),
     );
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"referrer\" content=\"no-referrer\">\n\
-         <title>Revisor: {}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n",
-        escape(&row::counts(report)),
+         <title>{}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n",
+        escape(title),
     )
 }
 
@@ -225,7 +227,8 @@ fn prose(text: &str) -> String {
     shown
 }
 
-fn escape(text: &str) -> String {
+/// Text as text of a page.
+pub(super) fn escape(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -254,7 +257,8 @@ fn base64(bytes: &[u8]) -> String {
     text
 }
 
-fn add(text: &mut String, words: std::fmt::Arguments<'_>) {
+/// Adds words to the page.
+pub(super) fn add(text: &mut String, words: std::fmt::Arguments<'_>) {
     // Writing to a String cannot fail.
     let _ = text.write_fmt(words);
 }

@@ -182,11 +182,71 @@ fn a_line_of_the_csv_says_what_it_is() {
 
 #[test]
 fn hostile_names_are_data() {
-    let hostile = "evil\u{1b}[2J\u{202e}\n";
+    let hostile = "evil\u{1b}[2J\u{202e}\n|`<script>alert(1)</script>";
     let page = page(World::baseline().fail("a", "Pod/x", hostile), Some("cis"));
-    for text in [controls_text(&page, Colour::Never), controls_csv(&page), json(&page).unwrap()] {
+    let (markdown, html) = (controls_markdown(&page), controls_html(&page));
+    let others = [controls_text(&page, Colour::Never), controls_csv(&page), json(&page).unwrap()];
+    for text in others.iter().chain([&markdown, &html]) {
         assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text}");
     }
+    assert!(!html.contains("<script") && html.contains("&lt;script&gt;"), "{html}");
+    let row = markdown.lines().find(|line| line.starts_with("| critical | TrustedRegistry")).unwrap();
+    assert!(row.contains("``") && row.contains("\\|`") && row.ends_with(" |"), "{row}");
+}
+
+#[test]
+fn a_page_of_markdown_has_tables_of_one_width() {
+    let world = World::baseline().fail("shop", "Deployment/web", "evil.test/x:1").on(
+        0,
+        image("Deployment/old", "app"),
+        State::Exempt(0),
+    );
+    let text = controls_markdown(&page(world, Some("bsi")));
+    assert!(
+        text.starts_with("# Audit by control\n\nJudged as of 2026-11-18T12:06:40Z by Revisor "),
+        "{text}"
+    );
+    assert!(
+        text.contains("| SYS.1.6.A6 | Verwendung sicherer Images (Basis) | 2 | 0 | 1 | 0 | 1 |\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\n### SYS.1.6.A6 Verwendung sicherer Images (Basis)\n\nImages come from trusted"),
+        "{text}"
+    );
+    assert!(text.contains("| TrustedRegistry | critical | 2 | 0 | 1 | 0 | 1 |\n"), "{text}");
+    let finding =
+        "| critical | TrustedRegistry | shop: `Deployment/web` | app `evil.test/x:1` | `evil.test/x` is in";
+    assert!(text.contains(finding), "{text}");
+    assert!(text.contains("| until 2027-01-31 | nodes are preloaded (`OPS-412`) | 1 subject |\n"), "{text}");
+    for part in text.split("\n\n").filter(|part| part.starts_with("| ")) {
+        let widths: BTreeSet<_> = part.trim_end().lines().map(|line| line.matches('|').count()).collect();
+        assert_eq!(widths.len(), 1, "{part}");
+    }
+}
+
+#[test]
+fn a_page_for_a_browser_is_whole_and_runs_nothing() {
+    let world = World::baseline().fail("shop", "Deployment/web", "evil.test/x:1").on(
+        0,
+        image("Deployment/old", "app"),
+        State::Exempt(0),
+    );
+    let text = controls_html(&page(world, None));
+    assert!(text.contains("default-src 'none'; style-src 'sha256-") && !text.contains("script"), "{text}");
+    let links: BTreeSet<_> = text.match_indices("href=\"#").map(|(at, _)| &text[at + 7..at + 18]).collect();
+    assert!(links.len() >= 47);
+    for place in text.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert_eq!(text.matches(&format!("id=\"{place}\"")).count(), 1, "{place}");
+    }
+    for tag in ["table", "section", "tr", "div", "p", "h2", "h3"] {
+        let begins = text.matches(&format!("<{tag}>")).count() + text.matches(&format!("<{tag} ")).count();
+        assert_eq!(begins, text.matches(&format!("</{tag}>")).count(), "{tag}");
+    }
+    assert!(
+        text.contains("<td>until 2027-01-31</td><td>nodes are preloaded (OPS-412)</td><td>1 subject</td>"),
+        "{text}"
+    );
 }
 
 #[test]
