@@ -178,6 +178,10 @@ pub trait Rule: Sized + Send + Sync + 'static {
     type Settings: CommonSettings + Serialize + DeserializeOwned + JsonSchema + Default;
     /// Checks the settings, once a policy, and prepares the rule.
     fn prepare(settings: &Self::Settings) -> Result<Self, SettingError>;
+    /// The severity of its findings where the settings name none.
+    fn severity(_settings: &Self::Settings) -> Severity {
+        Self::INFO.severity
+    }
 }
 
 /// A rule about one image use, from the spec alone.
@@ -212,6 +216,10 @@ pub trait PodRule: Rule {
 pub trait ReferenceRule: Rule {
     /// Judges one reference.
     fn check(&self, subject: &ReferenceFacts, note: &mut Note<'_>) -> Verdict;
+    /// The graces it gives to several contents under one reference.
+    fn graces(&self) -> &[Duration] {
+        &[]
+    }
 }
 
 /// A silent or listening check of one image use.

@@ -73,7 +73,7 @@ fn prepared<R: Rule>(
     if read.enabled() == Some(false) {
         return Ok(None);
     }
-    let severity = read.severity().unwrap_or(R::INFO.severity);
+    let severity = read.severity().unwrap_or_else(|| R::severity(&read));
     let (check, graces) = check(R::prepare(&read)?);
     Ok(Some(PreparedRule {
         id: RuleId(index),
@@ -107,7 +107,8 @@ fn namespace_rule<R: NamespaceRule>(rule: R) -> (Check, Box<[std::time::Duration
 }
 
 fn reference_rule<R: ReferenceRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
-    (Check::Reference(Box::new(move |subject, note| rule.check(subject, note))), Box::default())
+    let graces = rule.graces().into();
+    (Check::Reference(Box::new(move |subject, note| rule.check(subject, note))), graces)
 }
 
 macro_rules! catalogue {
@@ -160,35 +161,36 @@ catalogue! {
     21 Pod pod_rule "noHostNamespaces" pod::no_host_namespaces::NoHostNamespaces;
     22 Pod pod_rule "noHostPath" pod::no_host_path::NoHostPath;
     23 Pod pod_rule "noRuntimeAccess" pod::no_runtime_access::NoRuntimeAccess;
-    24 Namespace namespace_rule "admissionCoverage" namespace::admission_coverage::AdmissionCoverage;
-    25 Namespace namespace_rule "danglingNetworkPolicy" namespace::dangling_network_policy::DanglingNetworkPolicy;
-    26 Namespace namespace_rule "defaultDenyEgress" namespace::default_deny_egress::DefaultDenyEgress;
-    27 Namespace namespace_rule "defaultDenyIngress" namespace::default_deny_ingress::DefaultDenyIngress;
-    28 Namespace namespace_rule "defaultServiceAccountTokenOff" namespace::default_service_account_token_off::DefaultServiceAccountTokenOff;
-    29 Namespace namespace_rule "defaultServiceAccountUnbound" namespace::default_service_account_unbound::DefaultServiceAccountUnbound;
-    30 Namespace namespace_rule "externalExposure" namespace::external_exposure::ExternalExposure;
-    31 Namespace namespace_rule "limitRangePresent" namespace::limit_range_present::LimitRangePresent;
-    32 Namespace namespace_rule "namespaceOptedOut" namespace::namespace_opted_out::NamespaceOptedOut;
-    33 Namespace namespace_rule "networkPolicyCoversPods" namespace::network_policy_covers_pods::NetworkPolicyCoversPods;
-    34 Namespace namespace_rule "noBindingsToAllServiceAccounts" namespace::no_bindings_to_all_service_accounts::NoBindingsToAllServiceAccounts;
-    35 Namespace namespace_rule "noBindingsToAnonymous" namespace::no_bindings_to_anonymous::NoBindingsToAnonymous;
-    36 Namespace namespace_rule "noBindingsToAuthenticated" namespace::no_bindings_to_authenticated::NoBindingsToAuthenticated;
-    37 Namespace namespace_rule "noClusterAdminRoleBinding" namespace::no_cluster_admin_role_binding::NoClusterAdminRoleBinding;
-    38 Namespace namespace_rule "noEscalatingRole" namespace::no_escalating_role::NoEscalatingRole;
-    39 Namespace namespace_rule "noUserWorkloadsInSystemNamespace" namespace::no_user_workloads_in_system_namespace::NoUserWorkloadsInSystemNamespace;
-    40 Namespace namespace_rule "noWildcardRole" namespace::no_wildcard_role::NoWildcardRole;
-    41 Namespace namespace_rule "noWorkloadsInDefaultNamespace" namespace::no_workloads_in_default_namespace::NoWorkloadsInDefaultNamespace;
-    42 Namespace namespace_rule "nonExistentServiceAccount" namespace::non_existent_service_account::NonExistentServiceAccount;
-    43 Namespace namespace_rule "podSecurityAuditWarnSet" namespace::pod_security_audit_warn_set::PodSecurityAuditWarnSet;
-    44 Namespace namespace_rule "podSecurityEnforced" namespace::pod_security_enforced::PodSecurityEnforced;
-    45 Namespace namespace_rule "podSecurityLabelsValid" namespace::pod_security_labels_valid::PodSecurityLabelsValid;
-    46 Namespace namespace_rule "podSecurityVersionPinned" namespace::pod_security_version_pinned::PodSecurityVersionPinned;
-    47 Namespace namespace_rule "policyCoverage" namespace::policy_coverage::PolicyCoverage;
-    48 Namespace namespace_rule "requiredLabels" namespace::required_labels::RequiredLabels;
-    49 Namespace namespace_rule "resourceQuotaPresent" namespace::resource_quota_present::ResourceQuotaPresent;
-    50 Namespace namespace_rule "stuckTerminating" namespace::stuck_terminating::StuckTerminating;
-    51 Namespace namespace_rule "tokenMountedFromDefaultServiceAccount" namespace::token_mounted_from_default_service_account::TokenMountedFromDefaultServiceAccount;
-    52 Reference reference_rule "digestSkew" reference::digest_skew::DigestSkew;
+    24 Pod pod_rule "podMeetsLevel" pod::pod_meets_level::PodMeetsLevel;
+    25 Namespace namespace_rule "admissionCoverage" namespace::admission_coverage::AdmissionCoverage;
+    26 Namespace namespace_rule "danglingNetworkPolicy" namespace::dangling_network_policy::DanglingNetworkPolicy;
+    27 Namespace namespace_rule "defaultDenyEgress" namespace::default_deny_egress::DefaultDenyEgress;
+    28 Namespace namespace_rule "defaultDenyIngress" namespace::default_deny_ingress::DefaultDenyIngress;
+    29 Namespace namespace_rule "defaultServiceAccountTokenOff" namespace::default_service_account_token_off::DefaultServiceAccountTokenOff;
+    30 Namespace namespace_rule "defaultServiceAccountUnbound" namespace::default_service_account_unbound::DefaultServiceAccountUnbound;
+    31 Namespace namespace_rule "externalExposure" namespace::external_exposure::ExternalExposure;
+    32 Namespace namespace_rule "limitRangePresent" namespace::limit_range_present::LimitRangePresent;
+    33 Namespace namespace_rule "namespaceOptedOut" namespace::namespace_opted_out::NamespaceOptedOut;
+    34 Namespace namespace_rule "networkPolicyCoversPods" namespace::network_policy_covers_pods::NetworkPolicyCoversPods;
+    35 Namespace namespace_rule "noBindingsToAllServiceAccounts" namespace::no_bindings_to_all_service_accounts::NoBindingsToAllServiceAccounts;
+    36 Namespace namespace_rule "noBindingsToAnonymous" namespace::no_bindings_to_anonymous::NoBindingsToAnonymous;
+    37 Namespace namespace_rule "noBindingsToAuthenticated" namespace::no_bindings_to_authenticated::NoBindingsToAuthenticated;
+    38 Namespace namespace_rule "noClusterAdminRoleBinding" namespace::no_cluster_admin_role_binding::NoClusterAdminRoleBinding;
+    39 Namespace namespace_rule "noEscalatingRole" namespace::no_escalating_role::NoEscalatingRole;
+    40 Namespace namespace_rule "noUserWorkloadsInSystemNamespace" namespace::no_user_workloads_in_system_namespace::NoUserWorkloadsInSystemNamespace;
+    41 Namespace namespace_rule "noWildcardRole" namespace::no_wildcard_role::NoWildcardRole;
+    42 Namespace namespace_rule "noWorkloadsInDefaultNamespace" namespace::no_workloads_in_default_namespace::NoWorkloadsInDefaultNamespace;
+    43 Namespace namespace_rule "nonExistentServiceAccount" namespace::non_existent_service_account::NonExistentServiceAccount;
+    44 Namespace namespace_rule "podSecurityAuditWarnSet" namespace::pod_security_audit_warn_set::PodSecurityAuditWarnSet;
+    45 Namespace namespace_rule "podSecurityEnforced" namespace::pod_security_enforced::PodSecurityEnforced;
+    46 Namespace namespace_rule "podSecurityLabelsValid" namespace::pod_security_labels_valid::PodSecurityLabelsValid;
+    47 Namespace namespace_rule "podSecurityVersionPinned" namespace::pod_security_version_pinned::PodSecurityVersionPinned;
+    48 Namespace namespace_rule "policyCoverage" namespace::policy_coverage::PolicyCoverage;
+    49 Namespace namespace_rule "requiredLabels" namespace::required_labels::RequiredLabels;
+    50 Namespace namespace_rule "resourceQuotaPresent" namespace::resource_quota_present::ResourceQuotaPresent;
+    51 Namespace namespace_rule "stuckTerminating" namespace::stuck_terminating::StuckTerminating;
+    52 Namespace namespace_rule "tokenMountedFromDefaultServiceAccount" namespace::token_mounted_from_default_service_account::TokenMountedFromDefaultServiceAccount;
+    53 Reference reference_rule "digestSkew" reference::digest_skew::DigestSkew;
 }
 
 #[cfg(test)]

@@ -5,3 +5,4 @@ mod host_path;
 pub mod no_host_namespaces;
 pub mod no_host_path;
 pub mod no_runtime_access;
+pub mod pod_meets_level;

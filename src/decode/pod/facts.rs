@@ -28,13 +28,15 @@ pub(super) enum Node {
     User(Fact),
     /// An object, told by its `name`, which may be missing.
     Named(Fact),
+    /// The same by its `type`.
+    Typed(Fact),
     /// A list that is not empty.
     Some(Fact),
     /// `volumeMounts`.
     Mounts,
 }
 
-use Node::{Flag, List, Mounts, Named, NotEmpty, Object, Port, Some as NotNone, Text as Word, User};
+use Node::{Flag, List, Mounts, Named, NotEmpty, Object, Port, Some as NotNone, Text as Word, Typed, User};
 
 /// `securityContext` of a container and of a pod.
 const SECURITY: &[(&str, Node)] = &[
@@ -61,9 +63,13 @@ const SECURITY: &[(&str, Node)] = &[
     ("allowPrivilegeEscalation", Flag(Fact::AllowPrivilegeEscalation)),
     ("procMount", NotEmpty(Fact::ProcMount)),
     ("sysctls", List(&Named(Fact::Sysctl))),
-    ("seccompProfile", Object(&[("type", Word(Fact::Seccomp))])),
-    ("appArmorProfile", Object(&[("type", Word(Fact::AppArmor))])),
+    ("seccompProfile", Typed(Fact::Seccomp)),
+    ("appArmorProfile", Typed(Fact::AppArmor)),
 ];
+
+/// By what an object is told; only the key counts.
+const NAME: &[(&str, Node)] = &[("name", Mounts)];
+const TYPE: &[(&str, Node)] = &[("type", Mounts)];
 
 const PROBE: Node = Object(&[
     ("httpGet", Object(&[("host", NotEmpty(Fact::ProbeHost))])),
@@ -238,9 +244,10 @@ impl<'de> Visitor<'de> for Walk<'_> {
                 }
                 Ok(())
             }
-            Named(fact) => {
+            Named(fact) | Typed(fact) => {
+                let by = if matches!(self.node, Named(_)) { NAME } else { TYPE };
                 let (fact, mut named, mut wrong) = (*fact, false, false);
-                while let Some(is_name) = map.next_key_seed(PlaceIn(&[("name", Word(Fact::Sysctl))]))? {
+                while let Some(is_name) = map.next_key_seed(PlaceIn(by))? {
                     if is_name.is_none() {
                         map.next_value::<IgnoredAny>()?;
                         continue;

@@ -1,6 +1,6 @@
 //! The spec of a pod: every slot that names an image, and the facts beside them.
 
-use serde::de::{MapAccess, SeqAccess};
+use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 
 use super::account::{self, AccountFields};
 use super::entry::{Entered, EntryWriter, sort_entries};
@@ -165,8 +165,8 @@ impl<'de> Items<'de> for VolumeItems<'_, '_> {
             writer.finish(self.0.bytes);
             self.0.sorted &= self.0.last_slot == 0;
         } else {
-            if more && !source.is_some_and(|source| ALLOWED.contains(&source)) {
-                let (name, source) = (writer.name_text(self.0.bytes), source.unwrap_or("unknown"));
+            if let Some(source) = source.filter(|source| more && !ALLOWED.contains(source)) {
+                let name = writer.name_text(self.0.bytes);
                 self.1.put(Fact::Volume, &format!("{source}={name}"));
                 if source == HOST_PATH {
                     self.1.host_path(name, path.as_deref().unwrap_or_default());
@@ -233,6 +233,12 @@ const OTHERS: [&str; 21] = [
     "storageos",
 ];
 
+/// One of a newer Kubernetes. Without any, the API server makes the volume an emptyDir.
+const UNKNOWN: &str = "unknown";
+
+/// The number of [`UNKNOWN`]'s keys.
+const UNKNOWN_KEY: u8 = 3;
+
 /// The source whose key has this number.
 fn source(key: u8) -> Option<&'static str> {
     let at = usize::from(key.checked_sub(FACTS)?);
@@ -246,7 +252,7 @@ impl<'de> Fields<'de> for VolumeFields<'_> {
             "image" => 2,
             _ => {
                 let at = ALLOWED.iter().chain(&OTHERS).position(|source| *source == name);
-                at.and_then(|at| u8::try_from(at).ok()).map_or(0, |at| FACTS + at)
+                at.and_then(|at| u8::try_from(at).ok()).map_or(UNKNOWN_KEY, |at| FACTS + at)
             }
         }
     }
@@ -257,6 +263,12 @@ impl<'de> Fields<'de> for VolumeFields<'_> {
             let mut fields = ImageVolumeFields { bytes, writer, wrong };
             if map.next_value_seed(Present(Object(&mut fields)))? {
                 *kind = Some(IMAGE);
+            }
+            return Ok(());
+        }
+        if key == UNKNOWN_KEY {
+            if map.next_value::<Option<IgnoredAny>>()?.is_some() {
+                kind.get_or_insert(UNKNOWN);
             }
             return Ok(());
         }

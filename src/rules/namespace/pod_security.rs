@@ -1,5 +1,6 @@
 //! Not a rule: how Kubernetes reads the labels of pod security admission (`api/helpers.go` of
-//! `k8s.io/pod-security-admission`), for the three rules that judge them.
+//! `k8s.io/pod-security-admission`), for the three rules that judge them and the one that judges pods by the
+//! levels themselves.
 
 use std::fmt;
 
@@ -66,18 +67,18 @@ impl fmt::Display for Level {
 
 /// The value of a version label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
+pub(in crate::rules) enum Version {
     /// `latest`: the definition changes with every upgrade of the cluster.
     Latest,
-    /// `v1.32`, of a past or future release.
-    Pinned,
+    /// `v1.32`, of a past or future release: its minor version.
+    Pinned(u64),
     /// Admission cannot read it and takes it for `latest`.
     Invalid,
 }
 
 impl Version {
     /// Reads a label's value: `latest`, or `v1.` and a number without leading zeros.
-    pub(super) fn read(value: &str) -> Self {
+    pub(in crate::rules) fn read(value: &str) -> Self {
         if value == "latest" {
             return Self::Latest;
         }
@@ -85,7 +86,10 @@ impl Version {
         let digits = minor.bytes().all(|byte| byte.is_ascii_digit());
         let zeros = minor.len() > 1 && minor.starts_with('0');
         // Go's int holds no more either.
-        if digits && !zeros && minor.parse::<i64>().is_ok() { Self::Pinned } else { Self::Invalid }
+        match minor.parse::<i64>() {
+            Ok(minor) if digits && !zeros => Self::Pinned(minor.unsigned_abs()),
+            _ => Self::Invalid,
+        }
     }
 }
 
@@ -113,8 +117,8 @@ mod tests {
 
     #[test]
     fn a_version_is_latest_or_v1_and_a_number() {
-        for pinned in ["v1.0", "v1.9", "v1.32", "v1.999"] {
-            assert_eq!(Version::read(pinned), Version::Pinned, "{pinned}");
+        for (pinned, minor) in [("v1.0", 0), ("v1.9", 9), ("v1.32", 32), ("v1.999", 999)] {
+            assert_eq!(Version::read(pinned), Version::Pinned(minor), "{pinned}");
         }
         for invalid in [
             "",

@@ -66,7 +66,7 @@ impl NamespaceRule for PodSecurityVersionPinned {
             Some(Level::Baseline | Level::Restricted) => {}
         }
         match subject.label(ENFORCE_VERSION).map(|value| (value, Version::read(value))) {
-            Some((_, Version::Pinned)) => Verdict::Pass,
+            Some((_, Version::Pinned(_))) => Verdict::Pass,
             Some((_, Version::Latest)) => note.fail("NotPinned", format_args!("{ENFORCE_VERSION} is latest")),
             Some((value, Version::Invalid)) => {
                 let value = Cut(value);
