@@ -21,6 +21,7 @@ mod install;
 mod isolation;
 mod latency;
 mod outages;
+mod pod_security;
 mod policies;
 mod refusals;
 mod rights;
