@@ -9,6 +9,7 @@ mod crd;
 mod progress;
 mod rules;
 mod run;
+mod test;
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ enum Command {
     Run(run::Args),
     Audit(Box<audit::Args>),
     Rules(rules::Args),
+    Test(test::Args),
     Crd(crd::Args),
     Completions(completions::Args),
 }
@@ -153,6 +155,7 @@ pub fn main() -> Exit {
         Command::Run(args) => run::run(args),
         Command::Audit(args) => audit::run(*args, &mut streams),
         Command::Rules(args) => rules::run(args, &mut streams),
+        Command::Test(args) => test::run(args, &mut streams),
         Command::Crd(args) => crd::run(args, &mut streams),
         Command::Completions(args) => completions::run(args, &mut streams),
     };

@@ -94,6 +94,7 @@ fn namespace_change(index: u8, variant: u8) -> Change {
     let level = ["privileged", "baseline", "Restricted", "restricted"][usize::from(variant % 4)];
     let labels = json!({"pod-security.kubernetes.io/enforce": level, "tier": format!("{}", variant % 2)});
     let (name, object) = namespace::read(&json!({"metadata": {
+        "deletionTimestamp": (variant % 5 == 4).then_some("2026-01-01T12:05:00Z"),
         "name": format!("team-{index}"), "labels": labels, "creationTimestamp": "2026-01-01T12:10:00Z",
     }}))
     .unwrap();
@@ -102,9 +103,13 @@ fn namespace_change(index: u8, variant: u8) -> Change {
 
 fn network_policy_change(index: u8, variant: u8) -> Change {
     let rules = if variant.is_multiple_of(2) { json!([]) } else { json!([{}]) };
+    let selector = match variant % 3 {
+        0 => json!({}),
+        label => json!({"matchLabels": {"app": format!("app-{}", label % 2)}}),
+    };
     let object = json!({
         "metadata": {"name": format!("np-{}", index % 2), "namespace": format!("team-{}", index % 3)},
-        "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": rules},
+        "spec": {"podSelector": selector, "policyTypes": ["Ingress"], "ingress": rules},
     });
     let (namespace, facts) = network_policy::read(&object).unwrap();
     Change::NetworkPolicy(namespace, facts)
@@ -193,6 +198,12 @@ fn policy_change(index: u8, variant: u8) -> Change {
         ("noWildcardRole", bit(1) != bit(2)),
         ("resourceQuotaPresent", bit(2) != bit(3)),
         ("limitRangePresent", bit(3) != bit(4)),
+        ("danglingNetworkPolicy", bit(0) != bit(4)),
+        ("networkPolicyCoversPods", bit(1) && bit(4)),
+        ("stuckTerminating", bit(2) != bit(4)),
+        ("externalExposure", bit(0)),
+        ("admissionCoverage", bit(1) != bit(3)),
+        ("policyCoverage", bit(4)),
     ] {
         rules[rule] = json!({"enabled": enabled});
     }

@@ -149,8 +149,10 @@ impl<'a> Rolling<'a> {
                 // What is wrong by being there is wrong whatever the namespace's own object says.
                 let nothing = NamespaceObject::default();
                 let subject = NamespaceSubject { facts, object: object.unwrap_or(&nothing) };
-                // Of a namespace that is only named by bindings, what they grant is else nobody's.
-                let is_absent = object.is_none() && self.whole_input;
+                // In a namespace that does not exist, only what a binding of the cluster grants is worth telling, which
+                // is else nobody's: a tenant could name any number of them in bindings of its own.
+                let is_absent =
+                    object.is_none() && !self.cluster.partial && !self.denied.contains(&Resource::Namespaces);
                 let asks = judge.asks();
                 if asks.without_object
                     && (asks.cluster || !is_absent)

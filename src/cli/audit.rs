@@ -2,9 +2,9 @@
 
 mod by_control;
 mod cluster;
-mod files;
+pub(super) mod files;
 mod output;
-mod policies;
+pub(super) mod policies;
 mod report;
 
 use std::io::{self, IsTerminal as _};

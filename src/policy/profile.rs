@@ -94,7 +94,10 @@ pub static ON_REQUEST: &[(&str, &str)] = &[
     ("NodeImageUntrusted", "which registries you trust"),
     ("ImagePullSecretsPresent", "which registries ask for credentials that the nodes do not have"),
     ("RequiredLabels", "which labels you ask for"),
-    ("AdmissionCoverage", "which webhooks or admission policies must reach every namespace"),
+    (
+        "AdmissionCoverage",
+        "which webhooks or admission policies must reach every namespace, beside Pod Security",
+    ),
 ];
 
 impl Profile {

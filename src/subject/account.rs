@@ -26,8 +26,8 @@ const HOST_NETWORK: u8 = 4;
 /// Appends the canonical form; nothing for a pod that says nothing.
 pub fn put(bytes: &mut Vec<u8>, name: &str, automount: Option<bool>, host_network: bool) {
     let name = if name == DEFAULT { "" } else { name };
-    let automount = automount.map_or(0, |automount| AUTOMOUNT_WRITTEN | u8::from(automount) * AUTOMOUNT);
-    let flags = automount | u8::from(host_network) * HOST_NETWORK;
+    let automount = automount.map_or(0, |automount| AUTOMOUNT_WRITTEN | (u8::from(automount) * AUTOMOUNT));
+    let flags = automount | (u8::from(host_network) * HOST_NETWORK);
     if flags != 0 || !name.is_empty() {
         bytes.push(flags);
         put_text(bytes, name);

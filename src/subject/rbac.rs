@@ -106,19 +106,30 @@ pub const MASTERS: &str = "system:masters";
 
 const ACCOUNT_USER: &str = "system:serviceaccount:";
 
+/// Of the namespace of this name. The API server takes any text in a subject, and one that can be no namespace's name
+/// must not become a subject of ours.
+fn in_namespace(name: &str) -> Reach<'_> {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_name = (1..=63).contains(&name.len())
+        && name.bytes().all(is_inner)
+        && !name.starts_with('-')
+        && !name.ends_with('-');
+    if is_name { Reach::Namespace(name) } else { Reach::Nobody }
+}
+
 impl Grantee {
     /// Whose service accounts it is.
     pub fn reach(&self) -> Reach<'_> {
         match self {
-            Self::Account(namespace, _) => Reach::Namespace(namespace),
+            Self::Account(namespace, _) => in_namespace(namespace),
             Self::User(name) => match name.strip_prefix(ACCOUNT_USER).and_then(|rest| rest.split_once(':')) {
-                Some((namespace, _)) => Reach::Namespace(namespace),
+                Some((namespace, _)) => in_namespace(namespace),
                 None => Reach::Nobody,
             },
             Self::Group(name) if **name == *AUTHENTICATED || **name == *SERVICE_ACCOUNTS => Reach::Everyone,
             Self::Group(name) => {
                 match name.strip_prefix(SERVICE_ACCOUNTS).and_then(|it| it.strip_prefix(':')) {
-                    Some(namespace) => Reach::Namespace(namespace),
+                    Some(namespace) => in_namespace(namespace),
                     None => Reach::Nobody,
                 }
             }
@@ -169,6 +180,20 @@ mod tests {
         assert!(rule(&[""], &["*/exec"]).covers("", "pods/exec"));
         assert!(!rule(&[""], &["pods"]).covers("", "pods/exec"), "a subresource is its own resource");
         assert!(!rule(&[""], &["pods/*"]).covers("", "pods/exec"), "no such wildcard");
+    }
+
+    #[test]
+    fn what_can_be_no_name_of_a_namespace_is_nobodys() {
+        for namespace in ["", "..", "../team-a", "Team-a", "-a", "a-", "a b", &"a".repeat(64)] {
+            for grantee in [
+                Grantee::Account(namespace.into(), "web".into()),
+                Grantee::User(format!("system:serviceaccount:{namespace}:web").into()),
+                Grantee::Group(format!("system:serviceaccounts:{namespace}").into()),
+            ] {
+                assert_eq!(grantee.reach(), Reach::Nobody, "{grantee:?}");
+            }
+        }
+        assert_eq!(Grantee::Account("0-a".into(), "web".into()).reach(), Reach::Namespace("0-a"));
     }
 
     #[test]

@@ -64,6 +64,17 @@ fn a_cluster_role_binding_is_found_in_the_namespace_of_its_subject_until_it_is_g
 }
 
 #[test]
+fn a_tenant_cannot_make_findings_in_namespaces_that_do_not_exist() {
+    let rules = json!({"noClusterAdminRoleBinding": {}, "defaultServiceAccountUnbound": {}});
+    let mut cluster = with_rules(&rules);
+    cluster.tell(binding("team-a", "own", account("no-such-place")));
+    assert_eq!(cluster.found(), [ADMIN], "the binding itself is its namespace's");
+    cluster.tell(namespace("no-such-place", json!({})));
+    let unbound = "DefaultServiceAccountUnbound fail Namespace/no-such-place";
+    assert_eq!(cluster.found(), [unbound, ADMIN], "now there is such a service account");
+}
+
+#[test]
 fn what_is_not_told_again_in_a_list_of_its_kind_is_gone_and_other_kinds_stay() {
     let mut cluster = with_rules(&json!({"noClusterAdminRoleBinding": {}}));
     let all = [

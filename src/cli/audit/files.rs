@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 
 /// The files of an input, in a fixed order, and what is said of the rest.
 #[derive(Debug, Default)]
-pub(super) struct Files {
+pub(in crate::cli) struct Files {
     /// Files to read; `-` is standard input.
-    pub(super) files: VecDeque<PathBuf>,
+    pub(in crate::cli) files: VecDeque<PathBuf>,
     /// What could not be looked at.
-    pub(super) errors: Vec<String>,
+    pub(in crate::cli) errors: Vec<String>,
     /// What to do about charts and kustomizations.
-    pub(super) hints: Vec<String>,
+    pub(in crate::cli) hints: Vec<String>,
     /// How many hidden files and folders, and links that lead elsewhere, were passed over.
-    pub(super) passed_over: usize,
+    pub(in crate::cli) passed_over: usize,
     /// Where each file really is, so that none is read twice.
     known: BTreeSet<PathBuf>,
 }
@@ -25,7 +25,7 @@ const MAX_DEPTH: usize = 64;
 
 impl Files {
     /// Finds the files of every path.
-    pub(super) fn find(paths: &[PathBuf]) -> Self {
+    pub(in crate::cli) fn find(paths: &[PathBuf]) -> Self {
         let mut found = Self::default();
         for path in paths {
             if path.as_os_str() == "-" {
@@ -110,7 +110,7 @@ fn recipe(folder: &Path, name: &str) -> Option<String> {
 }
 
 /// The text of a file, or why it has none.
-pub(super) fn read(path: &Path) -> Result<String, String> {
+pub(in crate::cli) fn read(path: &Path) -> Result<String, String> {
     let bytes = if path.as_os_str() == "-" {
         let mut bytes = Vec::new();
         io::Read::read_to_end(&mut io::stdin().lock(), &mut bytes).map(|_| bytes)

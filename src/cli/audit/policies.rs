@@ -12,19 +12,19 @@ use crate::rules::PreparedRule;
 use crate::subject::Resource;
 
 /// The profile that judges where no policy is given.
-pub(super) const DEFAULT_PROFILE: &str = "Baseline";
+pub(in crate::cli) const DEFAULT_PROFILE: &str = "Baseline";
 
 /// Policies as they are found.
 #[derive(Debug, Default)]
-pub(super) struct Policies {
+pub(in crate::cli) struct Policies {
     records: Vec<PolicyRecord>,
     /// What is wrong with them.
-    pub(super) errors: Vec<String>,
+    pub(in crate::cli) errors: Vec<String>,
 }
 
 impl Policies {
     /// Reads the files of `--policy`, which hold policies and nothing else.
-    pub(super) fn read(&mut self, paths: &[PathBuf]) {
+    pub(in crate::cli) fn read(&mut self, paths: &[PathBuf]) {
         for path in paths {
             let file: Arc<str> = path.display().to_string().into();
             let text = match files::read(path) {
@@ -56,7 +56,7 @@ impl Policies {
     }
 
     /// Takes a policy. A second one of the same name that says the same is no second one.
-    pub(super) fn add(&mut self, record: PolicyRecord) {
+    pub(in crate::cli) fn add(&mut self, record: PolicyRecord) {
         match self.records.iter().find(|known| known.name == record.name) {
             None => self.records.push(record),
             Some(known) if known.spec == record.spec => {}
@@ -69,7 +69,7 @@ impl Policies {
     }
 
     /// Whether there is none.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::cli) fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
@@ -83,12 +83,12 @@ impl Policies {
     }
 
     /// Takes the default one.
-    pub(super) fn add_default(&mut self) {
+    pub(in crate::cli) fn add_default(&mut self) {
         self.add(builtin(DEFAULT_PROFILE));
     }
 
     /// Every policy, with what in them cannot be used added to the errors.
-    pub(super) fn finish(self) -> (Vec<PolicyRecord>, Vec<String>) {
+    pub(in crate::cli) fn finish(self) -> (Vec<PolicyRecord>, Vec<String>) {
         let Self { records, mut errors } = self;
         for record in &records {
             for problem in &CompiledPolicy::compile(record).problems {

@@ -93,13 +93,13 @@ impl Places {
     }
 
     /// Takes the parts of a document, whose lines are counted from the one after `above`. `items` are the lines of
-    /// the List's items that were told, by their place in it.
+    /// the List's items that were told, in the order of their place in it.
     pub(super) fn add(&mut self, document: Source, above: u32, items: &[(usize, u32)], parts: Vec<Part>) {
         for mut part in parts {
             let lines = part.fields.iter_mut().map(|(_, line)| line).chain([&mut part.line]);
             lines.filter(|line| **line > 0).for_each(|line| *line += above);
-            let of_item = |index| items.iter().find(|(item, _)| *item == index).map(|(_, line)| *line);
-            let line = part.item.and_then(of_item).unwrap_or(document.line);
+            let of_item = |index| items.binary_search_by_key(&index, |(item, _)| *item).ok();
+            let line = part.item.and_then(of_item).map_or(document.line, |item| items[item].1);
             self.objects.entry(Source { line, ..document.clone() }).or_default().push(part);
         }
     }

@@ -34,9 +34,9 @@ impl Rule for PolicyCoverage {
                  kind: ImagePolicy\n  \
                  metadata: {name: rest}\n  \
                  spec:\n    \
-                 profile: Essential\n    \
+                 profile: {name: Essential, version: v1}\n    \
                  scope: {includeNamespaces: [NAMESPACE]}\n\n\
-                 See the scopes there are: kubectl get imagepolicies -o yaml",
+                 See the scopes there are: kubectl get imagepolicies.revisor.dev -o yaml",
         severity: Severity::Medium,
         controls: &[Control::bsi("SYS.1.6.A10"), Control::bsi("APP.4.4.A13")],
         reads: &[Resource::ImagePolicies],
