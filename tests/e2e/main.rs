@@ -22,6 +22,7 @@ mod install;
 mod isolation;
 mod latency;
 mod outages;
+mod pod_security;
 mod policies;
 mod refusals;
 mod rights;
