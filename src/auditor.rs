@@ -46,6 +46,7 @@ use namespaces::Namespaces;
 use objects::ClusterObjects;
 use plan::{Plan, Told};
 use rollup::{Rolling, Space};
+use skew::Skews;
 use snapshot::{NamespaceSnapshot, Snapshot};
 use transitions::{FirstAudit, Transition, WantedOwner};
 
@@ -70,6 +71,7 @@ pub struct Auditor {
     unsupported: Vec<UnsupportedObject>,
     unusable: u64,
     reference_marks: Marks,
+    skews: Skews,
     reference_deadline: Option<Timestamp>,
     cluster_marks: Marks,
     cluster_deadline: Option<Timestamp>,
@@ -117,6 +119,7 @@ impl Auditor {
             unsupported: Vec::new(),
             unusable: 0,
             reference_marks: Marks::default(),
+            skews: Skews::default(),
             reference_deadline: None,
             cluster_marks: Marks::default(),
             cluster_deadline: None,
@@ -338,7 +341,7 @@ impl Auditor {
         }
         let first = !std::mem::replace(&mut self.was_complete, true);
         let quiet = replanned || first || self.feed != Feed::Live;
-        let references = self.judge_references(quiet, renumbered.as_deref(), now);
+        let references = self.judge_references((quiet, first), renumbered.as_deref(), now);
         self.roll_up(quiet, renumbered.as_deref(), now);
         let cluster = self.judge_cluster(quiet, renumbered.as_deref(), now);
         self.snapshot = Arc::new(self.assemble(references, cluster, now));

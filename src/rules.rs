@@ -216,6 +216,10 @@ pub trait PodRule: Rule {
 pub trait ReferenceRule: Rule {
     /// Judges one reference.
     fn check(&self, subject: &ReferenceFacts, note: &mut Note<'_>) -> Verdict;
+    /// The graces it gives to several contents under one reference.
+    fn graces(&self) -> &[Duration] {
+        &[]
+    }
 }
 
 /// A silent or listening check of one image use.

@@ -183,7 +183,7 @@ fn policy_change(index: u8, variant: u8) -> Change {
     let mut rules = json!({
         "noMutableTag": {"enabled": bit(0) || bit(1)}, "validReference": {}, "runningDigestMatches": {},
         "imagePullFailing": {"for": if bit(2) && bit(3) { "1m" } else { "2m" }},
-        "digestSkew": {}, "defaultDenyIngress": {}, "podSecurityLabelsValid": {},
+        "digestSkew": {"grace": "0s"}, "defaultDenyIngress": {}, "podSecurityLabelsValid": {},
         "podSecurityEnforced": {"minLevel": if bit(1) { "baseline" } else { "restricted" }},
         "trustedRegistry": {"allow": [if bit(4) { "docker.io/**" } else { "docker.io/library/*" }]},
     });

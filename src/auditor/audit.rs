@@ -199,7 +199,7 @@ impl Auditor {
 
     fn audit_references(&self, now: Timestamp, tell: &mut dyn FnMut(&Judgement<'_>)) {
         let (inventory, namespaces, policies) = (&self.inventory, &self.namespaces, &self.plan.policies);
-        let spreading = Spreading { inventory, namespaces, policies, now };
+        let spreading = Spreading { inventory, namespaces, policies, skews: &self.skews, now };
         let mut text = String::new();
         for name in self.inventory.references.names() {
             let Some(running) = self.inventory.references.get(name) else { continue };

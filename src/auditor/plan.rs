@@ -32,9 +32,10 @@ pub(super) struct Plan {
     stale: bool,
 }
 
-/// All graces that some rule of these policies gives, sorted, each once.
+/// All graces that some rule of these policies gives to pods, sorted, each once.
 pub(super) fn graces(policies: &[Arc<CompiledPolicy>]) -> Vec<Duration> {
     let rules = policies.iter().flat_map(|policy| policy.rules.iter());
+    let rules = rules.filter(|rule| rule.id.entry().subject.is_of_pods());
     let graces: BTreeSet<Duration> = rules.flat_map(|rule| rule.graces.iter().copied()).collect();
     graces.into_iter().collect()
 }

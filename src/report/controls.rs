@@ -7,6 +7,8 @@
 //! [`crate::rules::bsi`].
 
 mod csv;
+mod html;
+mod markdown;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +27,8 @@ use crate::verdict::Severity;
 use super::result::{AppliedPolicy, AuditReport, AuditResult, Permission, Shown, SubjectName, Summary, Tool};
 
 pub use csv::controls_csv;
+pub use html::controls_html;
+pub use markdown::controls_markdown;
 pub use text::controls_text;
 
 /// What was looked at.

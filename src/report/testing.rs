@@ -226,6 +226,7 @@ impl World {
                     (RunningContent::Manifest("sha256:a".into()), 1),
                     (RunningContent::Manifest("sha256:b".into()), 1),
                 ]),
+                several_for: Lasted::FOREVER,
             },
             namespaces: namespaces.iter().map(|(name, pods)| ((*name).into(), *pods)).collect(),
         };

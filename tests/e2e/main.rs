@@ -17,6 +17,7 @@ mod admission;
 mod agreement;
 mod cronjobs;
 mod findings;
+mod fresh;
 mod install;
 mod isolation;
 mod latency;
