@@ -29,10 +29,14 @@ pub(super) fn catalogues(controls: &[ControlPart]) -> impl Iterator<Item = (Stri
         .map(|((framework, version), parts)| (format!("{framework} {version}"), parts))
 }
 
-/// `deploy/ (not a whole cluster): 7 image uses, 3 namespaces`
+/// `https://10.0.0.1:6443, all namespaces (the whole cluster): 7 image uses, 3 namespaces`
 pub(super) fn looked_at(report: &ControlReport) -> String {
     let input: Vec<_> = report.looked_at.input.iter().map(|it| visible_within(it, IMAGE_LIMIT)).collect();
-    let whole = if report.looked_at.whole_cluster { "the whole cluster" } else { "not a whole cluster" };
+    let whole = if report.looked_at.whole_cluster {
+        "the whole cluster"
+    } else {
+        "not a whole cluster, so that only what is there was judged"
+    };
     format!(
         "{} ({whole}): {}, {}",
         input.join(", "),
