@@ -102,8 +102,7 @@ fn with_todays_exemptions_in_the_policy_nothing_is_left_until_they_end() {
     assert_eq!((printed.code, &*printed.err), (0, ""), "{}", printed.out);
     assert!(printed.out.contains("expiresAt: \"2026-12-26T00:00:00Z\"\n"), "{}", printed.out);
     assert!(
-        printed.out.contains("workloads: [Pod/bare]")
-            && printed.out.contains("# Any workload with these images")
+        printed.out.contains("\n  - Pod/bare\n") && printed.out.contains("# Any workload with these images")
     );
     fs::write(folder.join("after.yaml"), with_exemptions(POLICY, &printed.out)).unwrap();
     let after = audit("after.yaml", &["-o", "json"]);
@@ -196,4 +195,54 @@ fn only_what_is_not_in_the_baseline_fails() {
         2,
         "there is nothing to be new beside"
     );
+}
+
+#[test]
+fn a_draft_is_compared_with_what_is_in_force_before_anyone_applies_it() {
+    let draft = POLICY
+        .replace("registry.example.com/**", "docker.io/**")
+        .replace("noMutableTag: {}", "digestPinned: {}");
+    let input = format!("{}---\n{}", pod("hub", "nginx"), pod("ours", "registry.example.com/a:1.0.0"));
+    let folder = folder(
+        "against",
+        &[("a.yaml", &input), ("live.yaml", POLICY), ("draft.yaml", &draft), ("odd.yaml", "{}")],
+    );
+    let against =
+        |more: &[&str]| run(&folder, &[&["audit", "--policy", "draft.yaml", "--against"], more].concat());
+    for args in [
+        &["live.yaml", "a.yaml"][..],
+        &["mine", "a.yaml", "live.yaml"],
+        &["mine", "a.yaml", "live.yaml", "draft.yaml"],
+    ] {
+        let json = against(&[args, &["-o", "json"]].concat());
+        assert_eq!(json.code, 1, "{}", json.err);
+        let read = json.json();
+        // Docker Hub is trusted now and ours is not; the tag does not matter and two digests are missing.
+        assert_eq!(
+            (&read["summary"]["opens"], &read["summary"]["resolves"]),
+            (&3.into(), &2.into()),
+            "{read:#}"
+        );
+        let groups = read["groups"].as_array().unwrap();
+        let rules: Vec<_> = groups.iter().map(|group| group["rule"].as_str().unwrap()).collect();
+        assert_eq!(rules, ["DigestPinned", "NoMutableTag", "TrustedRegistry"]);
+        assert_eq!(groups[2]["namespace"], "team-a");
+    }
+    let table = against(&["live.yaml", "a.yaml"]);
+    assert!(table.out.contains("The draft mine beside mine: opens 3, resolves 2"), "{}", table.out);
+    assert!(
+        against(&["live.yaml", "a.yaml", "-o", "markdown"]).out.starts_with("## Revisor: the draft opens 3")
+    );
+    let same = run(&folder, &["audit", "a.yaml", "--policy", "live.yaml", "--against", "live.yaml"]);
+    assert!(same.code == 0 && same.out.contains("opens 0, resolves 0"), "{}", same.out);
+    for (args, words) in [
+        (&["other", "a.yaml", "live.yaml"][..], "there is no policy \"other\""),
+        (&["missing.yaml", "a.yaml"], "no such file"),
+        (&["odd.yaml", "a.yaml"], "expected nothing but ImagePolicies"),
+        (&["live.yaml", "a.yaml", "-o", "csv"], "table, json or markdown"),
+    ] {
+        let ran = against(args);
+        assert!(ran.code == 2 && ran.out.is_empty() && ran.err.contains(words), "{args:?}: {}", ran.err);
+    }
+    assert_eq!(run(&folder, &["audit", "a.yaml", "--against", "live.yaml"]).code, 2, "there is no draft");
 }

@@ -1,6 +1,7 @@
 //! `revisor audit`: the operator's engine over files, or once over a live cluster.
 
 mod adoption;
+mod against;
 mod by_control;
 mod cluster;
 pub(super) mod files;
@@ -23,6 +24,7 @@ use crate::decode::Change;
 use crate::decode::manifest::Reader;
 use crate::decode::manifest::places::Places;
 use crate::verdict::Severity;
+use against::Against;
 use by_control::ByControl;
 use files::Files;
 use output::Output;
@@ -87,6 +89,10 @@ pub(super) struct Args {
     /// The instant at which graces and exemptions are judged, RFC 3339 [default: now].
     #[arg(long, value_name = "TIME")]
     now: Option<Timestamp>,
+    /// What the draft of --policy would open and resolve beside this policy: its name in the cluster or among the
+    /// files, or a file. Exit code 1 if it opens something at or above --fail-on.
+    #[arg(long, value_name = "POLICY|FILE", requires = "policies", conflicts_with_all = ["by", "baseline"])]
+    against: Option<String>,
     #[command(flatten)]
     adoption: adoption::Adoption,
     /// Say what was left out, and why.
@@ -107,6 +113,7 @@ Examples:
   revisor audit --cluster -A --by control --catalogue BSI --output csv    evidence for an auditor
   revisor audit --policy policy.yaml --cluster -A -o exemptions --days 90
                                                     what is found today, permitted for a time
+  revisor audit --cluster -A --policy draft.yaml --against baseline    what a draft would change
   revisor audit deploy/ --baseline main.json --fail-on-new    only what is not in a former report";
 
 /// What results are grouped by.
@@ -147,6 +154,10 @@ pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure
         by_control::check(&args.outputs)?;
     }
     args.adoption.check(&args.outputs)?;
+    let against = args.against.as_deref().map(Against::of);
+    if against.is_some() {
+        against::check(&args.outputs)?;
+    }
     streams.quiet = args.quiet;
     let baseline = args.adoption.baseline(streams)?;
     let mut progress = Progress::new(Instant::now(), !args.quiet && io::stderr().is_terminal());
@@ -161,6 +172,7 @@ pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure
     let whole = args.complete || (args.all_namespaces && args.selector.is_none());
     let mut auditor = Auditor::over_input(whole);
     let mut tell = |change, policies: &mut Policies| match change {
+        Change::Policy(record) if args.against.is_some() => policies.beside.push(record),
         Change::Policy(record) => policies.add(record),
         change => auditor.apply(change, now),
     };
@@ -176,8 +188,14 @@ pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure
         }
         policies.add_default();
     }
+    let beside = std::mem::take(&mut policies.beside);
     let (records, problems) = policies.finish();
     problems.iter().for_each(|problem| streams.error(problem));
+    if let Some(against) = against {
+        let sides = (&*records, &*against::find(&against, &records, beside, streams)?);
+        let asked = (now, args.fail_on, input.all_read && problems.is_empty());
+        return Ok(against::write(&mut auditor, sides, &args.outputs, asked, streams)?);
+    }
     for record in &records {
         auditor.apply(Change::Policy(record.clone()), now);
     }
