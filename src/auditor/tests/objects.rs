@@ -75,6 +75,21 @@ fn a_tenant_cannot_make_findings_in_namespaces_that_do_not_exist() {
 }
 
 #[test]
+fn a_namespace_of_which_nothing_is_left_has_no_findings_either() {
+    let mut cluster = with_rules(&json!({"defaultServiceAccountUnbound": {}}));
+    cluster.tell(binding("team-a", "all", json!({"kind": "Group", "name": "system:authenticated"})));
+    let stray = with(web(1, "nginx:1.27"), "/metadata/namespace", json!("team-b"));
+    cluster.put(&stray);
+    let found = [
+        "DefaultServiceAccountUnbound fail Namespace/team-a",
+        "DefaultServiceAccountUnbound fail Namespace/team-b",
+    ];
+    assert_eq!(cluster.found(), found);
+    cluster.gone(&stray);
+    assert_eq!(cluster.found(), found[..1]);
+}
+
+#[test]
 fn what_is_not_told_again_in_a_list_of_its_kind_is_gone_and_other_kinds_stay() {
     let mut cluster = with_rules(&json!({"noClusterAdminRoleBinding": {}}));
     let all = [
