@@ -2,6 +2,8 @@
 
 #[path = "operator/findings.rs"]
 mod findings;
+#[path = "operator/kinds.rs"]
+mod kinds;
 #[path = "operator/needs.rs"]
 mod needs;
 #[path = "operator/outages.rs"]

@@ -94,12 +94,13 @@ impl Namespace {
             && self.objects.is_empty()
     }
 
+    /// Whether nothing of it is known at all, but what was found in it: that must not keep itself alive.
+    pub(super) fn is_gone(&self) -> bool {
+        self.is_only_named() && self.granted.is_empty()
+    }
+
     fn is_over(&self) -> bool {
-        self.is_only_named()
-            && self.granted.is_empty()
-            && self.marks.is_empty()
-            && self.part.findings.is_empty()
-            && !self.dirty
+        self.is_gone() && self.marks.is_empty() && self.part.findings.is_empty() && !self.dirty
     }
 }
 

@@ -97,6 +97,9 @@ impl<'a> Rolling<'a> {
         findings: &mut Vec<Finding>,
     ) -> Option<Timestamp> {
         let (mut shared, mut deadline) = (None, None);
+        if namespace.is_gone() {
+            return None;
+        }
         for rule in policy.rules.iter().filter(|rule| !out || rule.asks().any_scope) {
             let Some(verdict) = self.namespace_verdict(rule, facts, &mut Note::silent()) else { continue };
             deadline = deadline.into_iter().chain(self.due(rule, facts)).min();

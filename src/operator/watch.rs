@@ -47,6 +47,8 @@ pub(crate) struct Received {
 /// So many refusals in a row are believed of a kind that was read before: an API server that comes up refuses
 /// everybody and serves no CustomResourceDefinition until it has read its roles and its definitions.
 const REFUSALS_BELIEVED: u32 = 5;
+/// So long the audit of everything waits for the first answer about a kind of somebody else.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
 /// The pause after the first refusal. It doubles from one to the next.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -105,17 +107,8 @@ pub(crate) async fn watch<K: Told>(context: Context) {
     let mut stop = context.stop.clone();
     let start = Start::new(context.manner.streaming);
     let (resource, phase) = (K::RESOURCE, Phase::Idle);
-    let mut watch = Watch {
-        context,
-        start,
-        resource,
-        phase,
-        known: false,
-        refusals: 0,
-        failures: 0,
-        shut: false,
-        absent: false,
-    };
+    let mut watch =
+        Watch { context, start, resource, phase, known: false, refusals: 0, shut: false, absent: false };
     while stop.unless(need.begins()).await.is_some() {
         tokio::select! {
             biased;
@@ -137,8 +130,6 @@ struct Watch {
     known: bool,
     /// Refused so often since the last answer.
     refusals: u32,
-    /// Not answered so often since the last answer.
-    failures: u32,
     /// The engine was told, and the log says, that this kind cannot be read.
     shut: bool,
     /// The engine was told, and the log says, that there are no such objects: nobody has installed the kind.
@@ -173,7 +164,7 @@ impl Watch {
     async fn give_up(&mut self) -> Result<(), End> {
         tracing::info!(resource = %self.resource, "no policy needs this kind any more; it is not watched");
         self.context.health.set_state(self.resource, WatchState::Unneeded);
-        (self.known, self.refusals, self.failures, self.absent) = (false, 0, 0, false);
+        (self.known, self.refusals, self.absent) = (false, 0, false);
         if self.shut {
             self.send(Change::Access(self.resource, true), None).await?;
             self.shut = false;
@@ -240,21 +231,28 @@ impl Watch {
         Ok(())
     }
 
-    /// A kind of somebody else may be served by somebody else's server. Where that one is away, only the rules that
-    /// read the kind wait for it, not the audit of everything.
-    async fn unavailable(&mut self) -> Result<(), End> {
+    /// Whether the audit of everything still waits for the first answer about a kind of somebody else, which may be
+    /// served by somebody else's server.
+    fn is_awaited(&self) -> bool {
         // An API server that is away says nothing of a kind that nobody had installed.
-        if !self.resource.is_custom() || self.known || self.absent || self.shut {
-            return Ok(());
-        }
-        self.failures = self.failures.saturating_add(1);
-        if self.failures < REFUSALS_BELIEVED {
-            return Ok(());
-        }
+        self.resource.is_custom() && !self.known && !self.absent && !self.shut
+    }
+
+    /// That server is away: from now on only the rules that read the kind wait for it.
+    async fn unavailable(&mut self) -> Result<(), End> {
         let (resource, cost) = (self.resource, access::cost(self.resource));
         tracing::warn!(%resource, cost, "whoever serves this kind does not answer; it is tried again by itself");
         self.shut = true;
         self.send(Change::Access(resource, false), None).await
+    }
+
+    /// The kind can be read after all.
+    async fn open(&mut self) -> Result<(), End> {
+        if std::mem::take(&mut self.shut) {
+            tracing::info!(resource = %self.resource, "can be read now");
+            self.send(Change::Access(self.resource, true), None).await?;
+        }
+        Ok(())
     }
 
     /// A refused request names one verb; a review names all that is missing.
@@ -296,15 +294,18 @@ impl Watch {
         let mut events = std::pin::pin!(watcher::watcher(api, config).default_backoff());
         loop {
             let limited = self.start.streaming() && self.phase != Phase::Synced;
-            let limit = if limited { self.context.manner.streaming_limit } else { Duration::MAX };
+            let awaited = self.is_awaited();
+            let limit = match (awaited, limited) {
+                (true, _) => FIRST_ANSWER,
+                (false, true) => self.context.manner.streaming_limit,
+                (false, false) => Duration::MAX,
+            };
             let next = tokio::time::timeout(limit, events.next());
             match self.context.stop.unless(next).await {
                 None | Some(Ok(None)) => return Err(End::Stopped),
                 Some(Ok(Some(Ok(event)))) => self.take(event).await?,
-                Some(Ok(Some(Err(error)))) => {
-                    self.trouble(&error)?;
-                    self.unavailable().await?;
-                }
+                Some(Ok(Some(Err(error)))) => self.trouble(&error)?,
+                Some(Err(_)) if awaited => self.unavailable().await?,
                 Some(Err(_)) => {
                     self.start.silent();
                     return Err(End::Pages("the list did not come to its end in time"));
@@ -326,6 +327,7 @@ impl Watch {
                 self.phase = Phase::Synced;
                 self.known = true;
                 self.start.succeeded();
+                self.open().await?;
                 self.send(Change::RelistFinished(self.resource), None).await?;
                 self.context.health.set_state(self.resource, WatchState::Synced);
                 Ok(())
@@ -365,13 +367,9 @@ impl Watch {
             return Ok(());
         }
         self.phase = Phase::Telling;
-        (self.refusals, self.failures, self.absent) = (0, 0, false);
+        (self.refusals, self.absent) = (0, false);
         let resource = self.resource;
-        if self.shut {
-            tracing::info!(%resource, "can be read now");
-            self.send(Change::Access(resource, true), None).await?;
-            self.shut = false;
-        }
+        self.open().await?;
         self.send(Change::RelistStarted(resource), None).await
     }
 

@@ -75,6 +75,17 @@ fn a_tenant_cannot_make_findings_in_namespaces_that_do_not_exist() {
 }
 
 #[test]
+fn a_namespace_of_which_nothing_is_left_has_no_findings_either() {
+    let mut cluster = with_rules(&json!({"namespaceOptedOut": {}}));
+    cluster.tell(Change::Access(Resource::Namespaces, false));
+    let stray = with(web(1, "nginx:1.27"), "/metadata/namespace", json!("team-b"));
+    cluster.put(&stray);
+    assert_eq!(cluster.found(), ["NamespaceOptedOut unknown Namespace/team-b"]);
+    cluster.gone(&stray);
+    assert!(cluster.found().is_empty(), "what was found does not keep itself alive");
+}
+
+#[test]
 fn what_is_not_told_again_in_a_list_of_its_kind_is_gone_and_other_kinds_stay() {
     let mut cluster = with_rules(&json!({"noClusterAdminRoleBinding": {}}));
     let all = [
