@@ -1,5 +1,6 @@
 //! What is shown: pure renderings of a Snapshot and of transitions. No clock, no client.
 
+pub mod baseline;
 pub mod cases;
 pub mod columns;
 mod conditions;
@@ -7,6 +8,7 @@ pub mod controls;
 pub mod csv;
 pub mod escape;
 pub mod event;
+pub mod exemptions;
 mod exposition;
 pub mod gather;
 pub mod html;

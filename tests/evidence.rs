@@ -112,21 +112,6 @@ fn a_catalogue_is_chosen_and_every_requirement_has_a_line() {
 }
 
 #[test]
-fn a_page_goes_to_several_files_at_once() {
-    let outputs = ["--output", "html=page.html", "--output", "markdown=page.md", "--output", "csv=page.csv"];
-    let ran = by_control("files", &outputs);
-    assert_eq!((ran.code, &*ran.out), (Some(1), ""), "{}", ran.err);
-    let read = |file: &str| fs::read_to_string(folder("files").join(file)).unwrap();
-    assert!(read("page.html").starts_with("<!DOCTYPE html>") && read("page.html").contains("SYS.1.6.A26"));
-    assert!(
-        read("page.md").contains("\n## BSI IT-Grundschutz 2023\n") && read("page.csv").starts_with("record,")
-    );
-    let sarif = by_control("files", &["--output", "sarif"]);
-    assert_eq!((sarif.code, &*sarif.out), (Some(2), ""));
-    assert!(sarif.err.contains("table, json, csv, markdown or html"), "{}", sarif.err);
-}
-
-#[test]
 fn misuse_says_what_to_do() {
     let alone = run("misuse", &["audit", "--catalogue", "bsi", "shop.yaml"]);
     assert_eq!((alone.code, &*alone.out), (Some(2), ""));

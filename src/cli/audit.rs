@@ -65,8 +65,7 @@ pub(super) struct Args {
     /// Nothing on standard output and no notes: the exit code tells. Errors are still told, files still written.
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,
-    /// Group by the requirements that rules serve, as evidence for an auditor: table, json, csv, markdown
-    /// or html.
+    /// Group by the requirements that rules serve, as evidence for an auditor: table, json or csv.
     #[arg(long, value_name = "WHAT")]
     by: Option<By>,
     /// With --by control: only catalogues whose names contain this, such as BSI.

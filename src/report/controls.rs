@@ -10,7 +10,6 @@ mod csv;
 mod html;
 mod markdown;
 mod text;
-mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -143,9 +142,6 @@ pub struct ControlPart {
     /// Its title, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<&'static str>,
-    /// What it is about, in our words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub about: Option<&'static str>,
     /// For whom it is meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub level: Option<Level>,
@@ -333,7 +329,6 @@ impl World<'_> {
         ControlPart {
             control,
             title: requirement.map(|it| it.title),
-            about: requirement.map(|it| it.about),
             level: requirement.map(|it| it.level),
             means: requirement.map(|it| it.means),
             limits: requirement.map(|it| it.limits),

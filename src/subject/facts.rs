@@ -78,6 +78,10 @@ pub enum Fact {
     Os = 31,
     /// `hostUsers`
     HostUsers = 32,
+    /// A container that `kubectl apply` was given with an `imagePullPolicy`; `volume/<name>` for an image volume
+    AppliedWithPolicy = 33,
+    /// One that it was given without
+    AppliedWithoutPolicy = 34,
 }
 
 /// The facts of one pod or one container, sorted by [`Fact`].

@@ -27,7 +27,7 @@ pub(super) fn check(outputs: &[Output]) -> Result<(), Failure> {
     let written = |format| !matches!(format, Format::Sarif | Format::Junit);
     match outputs.iter().all(|output| written(output.format)) {
         true => Ok(()),
-        false => Err(Failure::new("--by control is written as table, json, csv, markdown or html")
+        false => Err(Failure::new("--by control is written as table, json, markdown, html or csv")
             .help("Leave --by out for the other outputs; each of their rows names its controls.")),
     }
 }

@@ -74,7 +74,7 @@ impl Policies {
     }
 
     /// The kinds that their rules read; those of the default one where there is none.
-    pub(super) fn needs(&self) -> BTreeSet<Resource> {
+    pub(in crate::cli) fn needs(&self) -> BTreeSet<Resource> {
         let default = self.is_empty().then(|| builtin(DEFAULT_PROFILE));
         let compiled = self.records.iter().chain(&default).map(CompiledPolicy::compile);
         compiled

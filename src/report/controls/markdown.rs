@@ -1,86 +1,90 @@
-//! The report by control as a page of Markdown, to be kept beside documents. Nothing is cut: it is no comment.
+//! The report by control as Markdown: for a wiki, a ticket or a file beside the evidence.
 
+use super::super::escape::{IMAGE_LIMIT, MESSAGE_LIMIT, NAME_LIMIT, visible_within};
 use super::super::markdown::{code, inline};
-use super::super::rules::cell;
-use super::words::{self, COUNTS};
-use super::{ControlPart, ControlReport};
+use super::super::result::Shown;
+use super::text::{by_catalogue, cells, exemption_line, looked_at_line, policy_line};
+use super::{ControlPart, ControlReport, FindingPart};
+
+/// Most findings that are written out under one control; JSON, CSV and HTML have all.
+const FINDINGS: usize = 50;
 
 /// The whole report.
 pub fn controls_markdown(report: &ControlReport) -> String {
-    let mut text = format!(
-        "# Audit by control\n\nJudged as of {} by Revisor {}.\n\nLooked at: {}\n\n",
-        report.observed_at,
-        report.tool.version,
-        inline(&words::looked_at(report)),
-    );
+    let at = report.observed_at.strftime("%Y-%m-%d %H:%M:%S UTC");
+    let mut text = format!("# Audit by control, as of {at}\n\n");
+    text.push_str(&format!("- Written by Revisor {}\n", report.tool.version));
+    text.push_str(&format!("- Looked at: {}\n", inline(&looked_at_line(report))));
     for policy in &report.policies {
-        text.push_str(&format!("- Policy {}\n", inline(&words::policy(policy))));
+        text.push_str(&format!("- Policy: {}\n", inline(&policy_line(policy))));
     }
     if report.summary.incomplete {
-        text.push_str("\n**Part of the input could not be read, so this is not all.**\n");
+        text.push_str("\n**Part of the input could not be read: this is not all.**\n");
     }
-    for (catalogue, controls) in words::catalogues(&report.controls) {
-        text.push_str(&format!("\n## {}\n\n", cell(&catalogue)));
-        text.push_str(&row(["Control", "Title"].into_iter().chain(COUNTS).map(str::to_owned)));
-        text.push_str("|---|---|---|---|---|---|---|\n");
-        for part in controls {
-            let title = cell(words::title(part).trim_start());
-            let cells = [part.control.id.to_owned(), title].into_iter().chain(words::counts(part));
-            text.push_str(&row(cells));
+    for of_catalogue in by_catalogue(report) {
+        let control = of_catalogue[0].control;
+        text.push_str(&format!("\n## {} {}\n\n", inline(control.framework), inline(control.version)));
+        text.push_str("| Control | Judged | Pass | Fail | Unknown | Exempt | Rules |\n");
+        text.push_str("|---|---:|---:|---:|---:|---:|---|\n");
+        for part in of_catalogue {
+            let mut row = cells(part);
+            row[0] = code(&row[0]);
+            text.push_str(&format!("| {} |\n", row.join(" | ")));
         }
-        controls.iter().filter(|part| words::has_details(part)).for_each(|part| details(&mut text, part));
+        of_catalogue.iter().for_each(|part| details(&mut text, part));
     }
     text
 }
 
-/// One row of a table.
-fn row(cells: impl Iterator<Item = String>) -> String {
-    format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
+fn details(text: &mut String, part: &ControlPart) {
+    let open: Vec<_> = part.findings.iter().filter(|finding| finding.verdict.is_finding()).collect();
+    if open.is_empty() && part.exemptions.is_empty() && part.limits.is_none() {
+        return;
+    }
+    text.push_str(&format!("\n### {}", part.control.id));
+    if let (Some(title), Some(level)) = (part.title, part.level) {
+        text.push_str(&format!(" {} ({})", inline(title), level.as_str()));
+    }
+    text.push('\n');
+    if let Some(limits) = part.limits {
+        text.push_str(&format!("\nChecked: {}. {}\n", part.checked(), inline(limits)));
+    }
+    if !part.rules_not_in_force.is_empty() {
+        text.push_str(&format!("\nNot asked for by any policy: {}.\n", part.rules_not_in_force.join(", ")));
+    }
+    if !open.is_empty() || !part.exemptions.is_empty() {
+        text.push('\n');
+    }
+    for finding in open.iter().take(FINDINGS) {
+        text.push_str(&format!("- {}\n", line(finding)));
+    }
+    if open.len() > FINDINGS {
+        let more = open.len() - FINDINGS;
+        text.push_str(&format!("- and {more} more: the outputs json, csv and html have all\n"));
+    }
+    for exemption in &part.exemptions {
+        text.push_str(&format!("- {}\n", inline(&exemption_line(exemption))));
+    }
 }
 
-fn details(text: &mut String, part: &ControlPart) {
-    text.push_str(&format!("\n### {}{}\n\n", part.control.id, cell(&words::title(part))));
-    if let Some(about) = part.about {
-        text.push_str(&format!("{}\n\n", cell(about)));
-    }
-    for remark in words::remarks(part) {
-        text.push_str(&format!("- {}\n", cell(&remark)));
-    }
-    if !part.rules.is_empty() {
-        let header = ["Rule", "Severity"].into_iter().chain(COUNTS);
-        text.push_str(&format!("\n{}|---|---|---|---|---|---|---|\n", row(header.map(str::to_owned))));
-        for rule in &part.rules {
-            let cells = [rule.rule.to_owned(), rule.severity.to_string()].into_iter();
-            text.push_str(&row(cells.chain(words::numbers(rule.counts))));
-        }
-    }
-    if !part.findings.is_empty() {
-        text.push_str("\n| Finding | Rule | Object | Container and image | Why |\n|---|---|---|---|---|\n");
-        for finding in &part.findings {
-            let container = words::name(finding.container.as_deref().unwrap_or_default());
-            let image = words::sentence(finding.image.as_deref().unwrap_or_default());
-            let place = format!("{} {}", inline(&container), code(&image));
-            let cells = [
-                words::word(finding).to_owned(),
-                finding.rule.to_owned(),
-                inline(&words::subject(finding)),
-                place.trim().to_owned(),
-                inline(&words::why(finding)),
-            ];
-            text.push_str(&row(cells.into_iter()));
-        }
-    }
-    if !part.exemptions.is_empty() {
-        text.push_str("\n| Exemption | Policy | End | Reason | Permits |\n|---|---|---|---|---|\n");
-        for exemption in &part.exemptions {
-            let cells = [
-                inline(&words::name(&exemption.permission.name)),
-                inline(&words::name(&exemption.policy)),
-                words::end(exemption),
-                inline(&words::reason(exemption)),
-                words::permits(exemption),
-            ];
-            text.push_str(&row(cells.into_iter()));
-        }
+fn line(finding: &FindingPart) -> String {
+    let word = match finding.verdict {
+        Shown::Fail => finding.severity.as_str(),
+        verdict => verdict.as_str(),
+    };
+    let container = finding.container.as_deref().map(|name| format!(", container {name}"));
+    let message = visible_within(finding.message.as_deref().unwrap_or_default(), MESSAGE_LIMIT);
+    let subject =
+        format!("{}{}", subject(finding), visible_within(&container.unwrap_or_default(), NAME_LIMIT));
+    format!("**{word}** {}: {}: {}", finding.rule, inline(&subject), inline(&message))
+}
+
+/// `Deployment team-a/web`
+pub(super) fn subject(finding: &FindingPart) -> String {
+    let kind = visible_within(&finding.subject.kind, NAME_LIMIT);
+    let name = visible_within(&finding.subject.name, IMAGE_LIMIT);
+    match finding.namespace.as_deref().filter(|_| finding.subject.kind != "Namespace") {
+        Some(namespace) => format!("{kind} {}/{name}", visible_within(namespace, NAME_LIMIT)),
+        None => format!("{kind} {name}"),
     }
 }
