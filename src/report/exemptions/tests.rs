@@ -1,3 +1,5 @@
+//! Findings written as exemptions.
+
 use serde_json::Value;
 
 use super::super::gather::Listed;
