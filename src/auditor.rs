@@ -25,6 +25,7 @@ mod shared;
 mod skew;
 pub mod snapshot;
 mod surroundings;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -48,6 +49,7 @@ use plan::{Plan, Told};
 use rollup::{Rolling, Space};
 use skew::Skews;
 use snapshot::{NamespaceSnapshot, Snapshot};
+use templates::Templates;
 use transitions::{FirstAudit, Transition, WantedOwner};
 
 /// What the changes come from.
@@ -70,6 +72,7 @@ pub struct Auditor {
     kinds: Kinds,
     unsupported: Vec<UnsupportedObject>,
     unusable: u64,
+    templates: Templates,
     reference_marks: Marks,
     skews: Skews,
     reference_deadline: Option<Timestamp>,
@@ -118,6 +121,7 @@ impl Auditor {
             kinds: Kinds::default(),
             unsupported: Vec::new(),
             unusable: 0,
+            templates: Templates::default(),
             reference_marks: Marks::default(),
             skews: Skews::default(),
             reference_deadline: None,
@@ -191,7 +195,13 @@ impl Auditor {
             Change::NetworkPolicyGone(namespace, name) => self.namespaces.remove_policy(&namespace, &name),
             Change::Object(facts) => {
                 self.unusable += u64::from(facts.is_malformed());
-                self.objects.apply(facts, &mut self.namespaces);
+                match facts.kind.is_template() {
+                    true => self.templates.apply(facts, &mut self.namespaces),
+                    false => self.objects.apply(facts, &mut self.namespaces),
+                }
+            }
+            Change::ObjectGone(kind, namespace, name) if kind.is_template() => {
+                self.templates.remove(kind, &namespace, &name, &mut self.namespaces);
             }
             Change::ObjectGone(kind, namespace, name) => {
                 self.objects.remove(kind, &namespace, &name, &mut self.namespaces);
@@ -214,6 +224,7 @@ impl Auditor {
             Change::Access(kind, granted) => {
                 if self.kinds.access(kind, granted) {
                     self.objects.deny(&self.kinds.denied);
+                    self.templates.deny(self.kinds.denied.iter().copied());
                     self.namespaces.mark_all();
                 }
             }
@@ -257,6 +268,7 @@ impl Auditor {
             Resource::NetworkPolicies => self.namespaces.policies_relist_started(),
             Resource::Jobs => self.inventory.jobs_relist_started(),
             Resource::ImagePolicies => self.plan.relist_started(),
+            kind if kind.is_template() => self.templates.relist_started(kind),
             _ => self.objects.relist_started(kind, &self.namespaces),
         }
     }
@@ -279,6 +291,7 @@ impl Auditor {
             Resource::ImagePolicies => {
                 self.plan.not_told().iter().for_each(|name| self.policy_gone(name, now));
             }
+            kind if kind.is_template() => self.templates.relist_finished(kind, &mut self.namespaces),
             _ => self.objects.relist_finished(kind, &mut self.namespaces),
         }
     }
@@ -388,6 +401,7 @@ impl Auditor {
             let rolling = Rolling {
                 inventory: &self.inventory,
                 plan: &self.plan,
+                templates: &self.templates,
                 denied: &self.kinds.denied,
                 whole_input: self.feed == Feed::Input(true),
                 now,

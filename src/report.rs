@@ -6,6 +6,7 @@ pub mod columns;
 mod conditions;
 pub mod controls;
 pub mod csv;
+pub mod difference;
 pub mod escape;
 pub mod event;
 pub mod exemptions;

@@ -77,6 +77,7 @@ impl Auditor {
         Rolling {
             inventory: &self.inventory,
             plan: &self.plan,
+            templates: &self.templates,
             denied: &self.kinds.denied,
             whole_input: self.feed == super::Feed::Input(true),
             now,
@@ -88,11 +89,13 @@ impl Auditor {
 
     fn audit_uses(&self, now: Timestamp, tell: &mut dyn FnMut(&Judgement<'_>)) {
         let mut text = String::new();
+        let rolling = self.rolling(now);
         for (group, source) in self.inventory.each_row() {
             let namespace = self.namespaces.get(group.key.namespace);
             let judged = self.inventory.judged(group);
             let Some(workload) = self.inventory.workload(group) else { continue };
             let labels = namespace.labels();
+            let owner = rolling.owner(namespace, workload, judged);
             let malformed = judged.shape.malformed;
             // A malformed pod has no use that can be read; it is told once a rule.
             let uses = if malformed { 0..1 } else { 0..judged.shape.uses.len() };
@@ -116,6 +119,7 @@ impl Auditor {
                             workload: workload.clone(),
                             judged: judged.clone(),
                             image_use,
+                            owner: owner.clone().filter(|_| rule.id.compares_owners()),
                         });
                         text.clear();
                         let verdict = match (membership, ended, malformed) {
@@ -243,10 +247,10 @@ fn unsupported_subject(object: &UnsupportedObject) -> Subject {
             name: object.name.clone(),
             api_version: "".into(),
             through: None,
-            uid: "".into(),
             verified: true,
             hash: workload_hash(&object.kind, &object.name),
-            account: None,
+            identity: Box::default(),
+            has_own_account: false,
         }),
         judged: Arc::new(Judged {
             shape: Arc::new(shape),
@@ -255,6 +259,7 @@ fn unsupported_subject(object: &UnsupportedObject) -> Subject {
             spec_changed: Lasted::FOREVER,
         }),
         image_use: 0,
+        owner: None,
     })
 }
 

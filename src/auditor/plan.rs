@@ -28,6 +28,8 @@ pub(super) struct Plan {
     /// All graces that some rule gives, sorted, each once.
     pub(super) graces: Vec<Duration>,
     /// What rules about namespaces ask, all together.
+    /// Some rule compares pods with their controllers' templates.
+    pub(super) compares_owners: bool,
     pub(super) asks: Asks,
     stale: bool,
 }
@@ -121,6 +123,8 @@ impl Plan {
         let before = std::mem::replace(&mut self.policies, policies);
         self.graces = graces(&self.policies);
         self.asks = asks(&self.policies);
+        let mut rules = self.policies.iter().flat_map(|policy| policy.rules.iter());
+        self.compares_owners = rules.any(|rule| rule.id.compares_owners());
         Some(before)
     }
 

@@ -34,7 +34,7 @@ pub enum Section {
     Labels,
     /// The controlling ownerReference: apiVersion, kind, name, uid
     Owner,
-    /// What [`crate::subject::account::Account`] reads; empty for a pod that says nothing of it
+    /// The service account's name; empty for a pod under the one that is called default
     Account,
     /// What [`PodShape`] reads
     Shape,

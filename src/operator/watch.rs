@@ -214,11 +214,16 @@ impl Watch {
     /// Nobody has installed the kind, so there are no such objects: that is an answer like an empty list.
     async fn none_installed(&mut self) -> Result<(), End> {
         let resource = self.resource;
-        if !std::mem::replace(&mut self.absent, true) {
+        let was_absent = std::mem::replace(&mut self.absent, true);
+        if !was_absent {
             tracing::info!(%resource, "the API server does not serve this kind, so there are no such objects");
-            if std::mem::take(&mut self.shut) {
-                self.send(Change::Access(resource, true), None).await?;
-            }
+        }
+        // It may have been taken for one whose server is away, while nothing answered.
+        let was_shut = std::mem::take(&mut self.shut);
+        if was_shut {
+            self.send(Change::Access(resource, true), None).await?;
+        }
+        if was_shut || !was_absent {
             self.send(Change::RelistStarted(resource), None).await?;
             self.send(Change::RelistFinished(resource), None).await?;
         }
@@ -227,9 +232,10 @@ impl Watch {
     }
 
     /// Whether the audit of everything still waits for the first answer about a kind of somebody else, which may be
-    /// served by somebody else's server.
+    /// served by somebody else's server. One that nobody had installed is known: an API server that is away says
+    /// nothing of it.
     fn is_awaited(&self) -> bool {
-        self.resource.is_custom() && !self.known && !self.shut
+        self.resource.is_custom() && !self.known && !self.absent && !self.shut
     }
 
     /// That server is away: from now on only the rules that read the kind wait for it.

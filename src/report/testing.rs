@@ -85,9 +85,9 @@ pub(super) fn image_subject(namespace: &str, workload: &str, container: &str, im
             name: name.into(),
             api_version: "apps/v1".into(),
             through: None,
-            uid: "".into(),
             hash: text_hash(workload),
-            account: None,
+            identity: Box::default(),
+            has_own_account: false,
         }),
         judged: Arc::new(Judged {
             shape: Arc::new(shape),
@@ -96,6 +96,7 @@ pub(super) fn image_subject(namespace: &str, workload: &str, container: &str, im
             spec_changed: Lasted::FOREVER,
         }),
         image_use: 0,
+        owner: None,
     })
 }
 

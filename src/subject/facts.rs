@@ -27,7 +27,7 @@ pub enum Fact {
     ServiceAccount = 6,
     /// `automountServiceAccountToken`
     AutomountToken = 7,
-    /// `hostNetwork`, where it is true
+    /// `hostNetwork`
     HostNetwork = 8,
     /// `hostPID`
     HostPid = 9,

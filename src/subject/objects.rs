@@ -7,6 +7,7 @@ use super::Resource;
 use super::admission::{AdmissionBinding, AdmissionPolicy, Webhook};
 use super::namespace::TextPairs;
 use super::network::AdminPolicy;
+use super::owner::TemplateFacts;
 use super::rbac::{BindingFacts, RoleFacts};
 
 /// One object.
@@ -62,6 +63,8 @@ pub enum Content {
     AdmissionBinding(AdmissionBinding),
     /// A network policy of the whole cluster.
     AdminPolicy(AdminPolicy),
+    /// The template of a controller of pods.
+    Template(Arc<TemplateFacts>),
 }
 
 /// A ResourceQuota.

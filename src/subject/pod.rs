@@ -6,6 +6,9 @@ use super::canonical::{Reader, combine, text_hash};
 use super::facts::{Fact, Facts};
 use crate::reference::{PullPolicy, Reference, ReferenceError};
 
+/// The service account that a pod runs under when it names none.
+pub const DEFAULT_SERVICE_ACCOUNT: &str = "default";
+
 /// The kind of place in a pod that names an image. The order is that of the canonical form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]

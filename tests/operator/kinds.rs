@@ -108,7 +108,10 @@ spec: {rules: {noBindingsToAnonymous: {}}}
     };
     eventually("an Event", async || told().is_some()).await;
     let event = told().expect("it is there");
-    assert_eq!((&event["type"], &event["involvedObject"]["kind"]), (&json!("Warning"), &json!("ImagePolicy")));
+    assert_eq!(
+        (&event["type"], &event["involvedObject"]["kind"]),
+        (&json!("Warning"), &json!("ImagePolicy"))
+    );
     let series = r#"revisor_findings{policy="baseline",rule="NoBindingsToAnonymous",severity="critical",subject_kind="namespace",state="fail"}"#;
     eventually("the metric", async || operator.metric(series).await == Some(1.0)).await;
     assert!(server.list("NamespaceAudit", "default").is_empty());

@@ -13,6 +13,7 @@ use crate::decode::pod::{LAST_APPLIED, PodRecord, TemplateOwner, parse_uid};
 use crate::decode::{
     Change, JobRecord, PolicyRecord, Source, UnsupportedObject, namespace, network_policy, object,
 };
+use crate::subject::Resource;
 use crate::subject::pod::PodShape;
 
 /// Where an object stands.
@@ -79,6 +80,11 @@ impl Telling<'_> {
             }
             Err(error) => return Err(error),
         };
+        if let Some(resource) = Resource::of_controller(group_of(api_version), kind)
+            && let Some(facts) = object::read_in(resource, &value, self.namespace(&object))
+        {
+            (self.sink)(Change::Object(facts));
+        }
         match role {
             Role::Pod => self.pod(&object),
             Role::Workload(path) => self.workload(&object, path, None)?,

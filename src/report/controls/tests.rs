@@ -116,7 +116,7 @@ fn a_page_reads_as_evidence() {
         text.replace(env!("CARGO_PKG_VERSION"), "VERSION"),
         "\
 Audit by control, as of 2026-11-18T12:06:40Z (revisor VERSION)
-Looked at: deploy/ (not a whole cluster): 7 image uses, 3 namespaces
+Looked at: deploy/ (not a whole cluster, so that only what is there was judged): 7 image uses, 3 namespaces
 Policy: baseline, generation 4, profile Baseline v1, scope the whole cluster, sha256 c0ffee
 
 CIS Kubernetes v1.12

@@ -50,7 +50,11 @@ fn head(report: &ControlReport, colour: Colour) -> String {
 /// What was looked at, in one line.
 pub(super) fn looked_at_line(report: &ControlReport) -> String {
     let input: Vec<_> = report.looked_at.input.iter().map(|it| visible_within(it, IMAGE_LIMIT)).collect();
-    let whole = if report.looked_at.whole_cluster { "the whole cluster" } else { "not a whole cluster" };
+    let whole = if report.looked_at.whole_cluster {
+        "the whole cluster"
+    } else {
+        "not a whole cluster, so that only what is there was judged"
+    };
     format!(
         "{} ({whole}): {}, {}",
         input.join(", "),
