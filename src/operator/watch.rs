@@ -232,9 +232,9 @@ impl Watch {
     }
 
     /// Whether the audit of everything still waits for the first answer about a kind of somebody else, which may be
-    /// served by somebody else's server.
+    /// served by somebody else's server. One that nobody had installed is known: an API server that is away says
+    /// nothing of it.
     fn is_awaited(&self) -> bool {
-        // An API server that is away says nothing of a kind that nobody had installed.
         self.resource.is_custom() && !self.known && !self.absent && !self.shut
     }
 
