@@ -219,3 +219,22 @@ async fn a_page_by_control_says_which_cluster_and_which_generation_of_which_poli
     assert_eq!((&input[1], &input[2]), (&"namespace team-a".into(), &"pods with app=web".into()), "{narrow}");
     assert_eq!(narrow["lookedAt"]["wholeCluster"], false);
 }
+
+#[tokio::test]
+async fn a_draft_is_compared_with_a_policy_of_the_cluster() {
+    let server = cluster().await;
+    server.apply(POLICY);
+    let draft = POLICY
+        .replace("registries", "draft")
+        .replace("    defaultDenyIngress: {}\n", "    noMutableTag: {}\n");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cluster").join("against");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("draft.yaml"), draft).unwrap();
+    let ran = audit(&server, "against", &["-A", "--policy", "draft.yaml", "--against", "registries"]);
+    assert_eq!((ran.code, &*ran.err), (Some(0), ""), "it opens nothing");
+    assert_eq!(server.count("list", "imagepolicies"), 1);
+    // The draft has no rule about them, what it is compared with has one.
+    assert!(server.count("list", "networkpolicies") > 0);
+    let ran = audit(&server, "against", &["-A", "--policy", "draft.yaml", "--against", "registry"]);
+    assert!(ran.code == Some(2) && ran.err.contains("found registries"), "{}", ran.err);
+}

@@ -143,21 +143,8 @@ fn namespace_name(text: &str) -> Result<String, String> {
 
 /// Audits.
 pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
-    if args.paths.is_empty() && !args.cluster {
-        return Err(Failure::new(
-            "nothing to audit: name files or folders, `-` for standard input, or --cluster",
-        )
-        .help(EXAMPLES));
-    }
-    output::check(&args.outputs)?;
-    if args.by.is_some() {
-        by_control::check(&args.outputs)?;
-    }
-    args.adoption.check(&args.outputs)?;
+    check(&args)?;
     let against = args.against.as_deref().map(Against::of);
-    if against.is_some() {
-        against::check(&args.outputs)?;
-    }
     streams.quiet = args.quiet;
     let baseline = args.adoption.baseline(streams)?;
     let mut progress = Progress::new(Instant::now(), !args.quiet && io::stderr().is_terminal());
@@ -168,6 +155,9 @@ pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure
         // Not the default one in its place: the user wants to know about his own.
         policies.errors.iter().for_each(|error| streams.error(error));
         return Ok(Exit::Failed);
+    }
+    if let Some(Against::File(path)) = &against {
+        policies.read_beside(path);
     }
     let whole = args.complete || (args.all_namespaces && args.selector.is_none());
     let mut auditor = Auditor::over_input(whole);
@@ -214,11 +204,33 @@ pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure
         fail_on_new: args.adoption.fail_on_new,
     };
     let outcome = report::write(&mut auditor, &ask, &input, &mut progress, streams)?;
-    Ok(match (input.all_read, outcome) {
+    Ok(exit(input.all_read, outcome))
+}
+
+fn exit(all_read: bool, outcome: Outcome) -> Exit {
+    match (all_read, outcome) {
         (false, _) | (true, Outcome::NotWritten) => Exit::Failed,
         (true, Outcome::Findings) => Exit::Findings,
         (true, Outcome::Clean) => Exit::Clean,
-    })
+    }
+}
+
+/// Says what is asked amiss before anything is read.
+fn check(args: &Args) -> Result<(), Failure> {
+    if args.paths.is_empty() && !args.cluster {
+        return Err(Failure::new(
+            "nothing to audit: name files or folders, `-` for standard input, or --cluster",
+        )
+        .help(EXAMPLES));
+    }
+    output::check(&args.outputs)?;
+    if args.by.is_some() {
+        by_control::check(&args.outputs)?;
+    }
+    if args.against.is_some() {
+        against::check(&args.outputs)?;
+    }
+    args.adoption.check(&args.outputs)
 }
 
 /// What was read.

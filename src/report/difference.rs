@@ -230,20 +230,18 @@ fn names(policies: &[AppliedPolicy]) -> String {
     policies.iter().map(name).collect::<Vec<_>>().join(" and ")
 }
 
-/// `opens 3, resolves 1, leaves 12 as they are`
+/// `opens 3, resolves 1, unchanged 12`
 fn sentence(difference: &Difference) -> String {
     let Changes { opens, resolves, undecided, settles, severity } = difference.summary;
     let mut text = format!("opens {opens}, resolves {resolves}");
-    for (count, words) in [
-        (undecided, "cannot be decided any more"),
-        (settles, "undecided ones go"),
-        (severity, "change their severity"),
-    ] {
+    for (count, words) in
+        [(undecided, "undecided"), (settles, "settles"), (severity, "changes the severity of")]
+    {
         if count > 0 {
-            text.push_str(&format!(", {count} {words}"));
+            text.push_str(&format!(", {words} {count}"));
         }
     }
-    format!("{text}, {} violations stay", difference.unchanged)
+    format!("{text}, unchanged {}", difference.unchanged)
 }
 
 fn cells(group: &ChangedGroup) -> [String; 7] {
@@ -419,8 +417,7 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with(
-            "\nThe draft mine, generation 4 beside mine, generation 4: opens 1, resolves 2, 1 cannot be decided any \
-             more, 1 undecided ones go, 1 violations stay\n"
+            "\nThe draft mine, generation 4 beside mine, generation 4: opens 1, resolves 2, undecided 1, settles 1, unchanged 1\n"
         ), "{text}");
         let page = difference_markdown(&difference());
         assert!(page.contains("| TrustedRegistry |") && page.contains("| opens high |"), "{page}");

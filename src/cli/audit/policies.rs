@@ -1,7 +1,7 @@
 //! The policies of an audit: from the input, from `--policy`, from the cluster, or the profile Baseline.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::files;
@@ -55,6 +55,13 @@ impl Policies {
                     .push(format!("{file}: expected an ImagePolicy (revisor.dev/v1alpha1), found nothing"));
             }
         }
+    }
+
+    /// Reads what a draft is compared with, so that whatever its rules read is looked at too.
+    pub(in crate::cli) fn read_beside(&mut self, path: &Path) {
+        let mut other = Self::default();
+        other.read(&[path.to_owned()]);
+        self.beside.append(&mut other.records);
     }
 
     /// Takes a policy. A second one of the same name that says the same is no second one.

@@ -67,16 +67,7 @@ pub(super) fn write(
         None => output.format.lists(ask.verdicts),
     };
     let most = ask.outputs.iter().map(lists).max().unwrap_or(Lists::Findings);
-    let mut gathering = Gathering::new(listed(most));
-    let mut judged = 0_u64;
-    auditor.audit(ask.now, &mut |judgement| {
-        judged += 1;
-        progress.tell(streams.err, || format!("{judged} verdicts"));
-        gathering.tell(judgement);
-    });
-    progress.clear(streams.err);
-    let seen = auditor.snapshot(ask.now).seen;
-    let mut report = gathering.report(ask.now, auditor.policies(), &seen);
+    let mut report = audit(auditor, ask.now, listed(most), progress, streams);
     report.summary.incomplete = !input.all_read;
     if report.summary.incomplete && report.is_about_nothing() {
         // The errors are told; a report of nothing would look clean.
@@ -120,6 +111,25 @@ pub(super) fn write(
         (true, Some(permitted)) => outcome(ask, &permitted.left, false),
         (true, None) => outcome(ask, &report, ask.fail_on_new),
     })
+}
+
+fn audit(
+    auditor: &mut Auditor,
+    now: Timestamp,
+    listed: Listed,
+    progress: &mut Progress,
+    streams: &mut Streams<'_>,
+) -> AuditReport {
+    let mut gathering = Gathering::new(listed);
+    let mut judged = 0_u64;
+    auditor.audit(now, &mut |judgement| {
+        judged += 1;
+        progress.tell(streams.err, || format!("{judged} verdicts"));
+        gathering.tell(judgement);
+    });
+    progress.clear(streams.err);
+    let seen = auditor.snapshot(now).seen;
+    gathering.report(now, auditor.policies(), &seen)
 }
 
 fn outcome(ask: &Ask<'_>, report: &AuditReport, only_new: bool) -> Outcome {
