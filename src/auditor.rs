@@ -39,7 +39,6 @@ use jiff::Timestamp;
 
 use crate::decode::{Change, UnsupportedObject};
 use crate::subject::Resource;
-use crate::subject::namespace::Beyond;
 use inventory::{Applied, Inventory};
 use kinds::Kinds;
 use marks::{Marks, Telling};
@@ -49,6 +48,7 @@ use plan::{Plan, Told};
 use rollup::{Rolling, Space};
 use skew::Skews;
 use snapshot::{NamespaceSnapshot, Snapshot};
+use surroundings::Plain;
 use templates::Templates;
 use transitions::{FirstAudit, Transition, WantedOwner};
 
@@ -89,7 +89,7 @@ pub struct Auditor {
     was_complete: bool,
     block_sums: totals::BlockSums,
     /// What stands around a namespace while no rule reads it.
-    nothing: Arc<Beyond>,
+    plain: Plain,
     snapshot: Arc<Snapshot>,
 }
 
@@ -136,7 +136,7 @@ impl Auditor {
             changed: true,
             was_complete: matches!(feed, Feed::Input(_)),
             block_sums: totals::BlockSums::default(),
-            nothing: Arc::default(),
+            plain: Plain::default(),
             snapshot: Arc::new(Snapshot::empty()),
         }
     }
@@ -397,6 +397,7 @@ impl Auditor {
 
     fn roll_up(&mut self, quiet: bool, renumbered: Option<&[Option<u16>]>, now: Timestamp) {
         let mut space = Space::default();
+        self.plain.renew(self.objects.facts(), now);
         for id in self.namespaces.take_dirty() {
             let rolling = Rolling {
                 inventory: &self.inventory,
@@ -407,7 +408,7 @@ impl Auditor {
                 now,
                 renumbered,
                 cluster: self.objects.facts(),
-                nothing: &self.nothing,
+                plain: &self.plain,
             };
             let mut rolled = rolling.roll(self.namespaces.get(id), &mut space);
             let namespace = self.namespaces.get_mut(id);

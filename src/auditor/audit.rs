@@ -83,7 +83,7 @@ impl Auditor {
             now,
             renumbered: None,
             cluster: self.objects.facts(),
-            nothing: &self.nothing,
+            plain: &self.plain,
         }
     }
 

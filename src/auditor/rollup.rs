@@ -15,6 +15,7 @@ use super::namespaces::Namespace;
 use super::pairs::Outline;
 use super::plan::Plan;
 use super::snapshot::{Count, NamespaceSnapshot, Parts, RuleCount};
+use super::surroundings::Plain;
 use super::templates::Templates;
 use super::transitions::WantedOwner;
 use crate::policy::compile::CompiledPolicy;
@@ -23,7 +24,7 @@ use crate::policy::scope::Membership;
 use crate::rules::{Check, RuleId};
 use crate::subject::Resource;
 use crate::subject::cluster::ClusterFacts;
-use crate::subject::namespace::{Beyond, NamespaceFacts, NamespaceObject};
+use crate::subject::namespace::{NamespaceFacts, NamespaceObject};
 use crate::subject::owner::Owner;
 use crate::subject::pod::ImageSubject;
 use crate::verdict::{Note, Reason, Verdict, reason};
@@ -42,8 +43,8 @@ pub(super) struct Rolling<'a> {
     pub(super) renumbered: Option<&'a [Option<u16>]>,
     /// What namespaces share.
     pub(super) cluster: &'a Arc<ClusterFacts>,
-    /// What stands around a namespace while no rule reads it.
-    pub(super) nothing: &'a Arc<Beyond>,
+    /// What stands around namespaces in which there is nothing special.
+    pub(super) plain: &'a Plain,
 }
 
 /// What was found, and what follows from it.

@@ -11,6 +11,7 @@ use crate::policy::compile::CompiledPolicy;
 use crate::policy::scope::Membership;
 use crate::rules::{Check, PodsRead, PreparedRule};
 use crate::subject::Resource;
+use crate::subject::cluster::ClusterFacts;
 use crate::subject::facts::Fact;
 use crate::subject::namespace::{
     Beyond, NamespaceFacts, NamespaceObject, NamespaceSubject, PodFacts, TextPairs,
@@ -18,20 +19,47 @@ use crate::subject::namespace::{
 use crate::subject::pod::DEFAULT_SERVICE_ACCOUNT;
 use crate::verdict::{Note, Verdict, reason};
 
+/// What stands around namespaces in which there is nothing special, which is most of them: they share it.
+#[derive(Debug, Default)]
+pub(super) struct Plain {
+    nothing: Arc<Beyond>,
+    reached: Arc<Beyond>,
+    missed: Arc<Beyond>,
+}
+
+impl Plain {
+    /// For all that is rolled up at `now`.
+    pub(super) fn renew(&mut self, cluster: &Arc<ClusterFacts>, now: Timestamp) {
+        let plain = |reached| {
+            let cluster = cluster.clone();
+            Arc::new(Beyond { cluster, reached: Some(reached), judged_at: now, ..Beyond::default() })
+        };
+        (self.reached, self.missed) = (plain(true), plain(false));
+    }
+}
+
 impl<'a> Rolling<'a> {
     /// What stands around a namespace; nothing while no rule reads it.
     pub(super) fn beyond(&self, namespace: &'a Namespace) -> Arc<Beyond> {
         if !self.plan.asks.beyond {
-            return self.nothing.clone();
+            return self.plain.nothing.clone();
         }
-        Arc::new(Beyond {
+        let beyond = Beyond {
             objects: namespace.objects.clone(),
             granted: namespace.granted.clone(),
             cluster: self.cluster.clone(),
             pods: self.pods_of(namespace),
             reached: self.is_reached(namespace),
             judged_at: self.now,
-        })
+        };
+        let plain = match beyond.reached {
+            Some(true) => &self.plain.reached,
+            _ => &self.plain.missed,
+        };
+        let is_plain = beyond.objects.is_empty() && beyond.granted.is_empty() && beyond.pods.is_empty();
+        let is_same = (beyond.reached, beyond.judged_at) == (plain.reached, plain.judged_at)
+            && Arc::ptr_eq(&beyond.cluster, &plain.cluster);
+        if is_plain && is_same { plain.clone() } else { Arc::new(beyond) }
     }
 
     /// The pods of a namespace by workload.
