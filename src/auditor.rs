@@ -88,7 +88,6 @@ pub struct Auditor {
     changed: bool,
     was_complete: bool,
     block_sums: totals::BlockSums,
-    /// What stands around a namespace while no rule reads it.
     plain: Plain,
     snapshot: Arc<Snapshot>,
 }

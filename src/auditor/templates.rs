@@ -19,7 +19,8 @@ type Key = (Resource, Box<str>, Box<str>);
 pub(super) struct Templates {
     /// None for a template that could not be decoded.
     by_name: HashMap<Key, Option<Arc<TemplateFacts>>>,
-    by_uid: HashMap<u128, Arc<TemplateFacts>>,
+    /// With the namespace: a pod's controller lies in its own.
+    by_uid: HashMap<u128, (Box<str>, Arc<TemplateFacts>)>,
     untold: HashMap<Resource, HashSet<Key>>,
     denied: Vec<Resource>,
 }
@@ -40,7 +41,7 @@ impl Templates {
         }
         self.forget(&key, namespaces);
         if let Some(template) = template.as_ref().filter(|template| template.uid != 0) {
-            self.by_uid.insert(template.uid, template.clone());
+            self.by_uid.insert(template.uid, (key.1.clone(), template.clone()));
         }
         namespaces.mark_named(&key.1);
         self.by_name.insert(key, template);
@@ -95,7 +96,7 @@ impl Templates {
             return Owner::Denied;
         }
         let uid = parse_uid(uid);
-        if let Some(template) = self.by_uid.get(&uid) {
+        if let Some((_, template)) = self.by_uid.get(&uid).filter(|(lies_in, _)| **lies_in == *namespace) {
             return Owner::Template(template.clone());
         }
         match self.by_name.get(&(resource, namespace.into(), name.into())) {
