@@ -25,6 +25,7 @@ mod shared;
 mod skew;
 pub mod snapshot;
 mod surroundings;
+pub mod suspicion;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -47,6 +48,7 @@ use objects::ClusterObjects;
 use plan::{Plan, Told};
 use rollup::{Rolling, Space};
 use snapshot::{NamespaceSnapshot, Snapshot};
+use suspicion::Suspicion;
 use transitions::{FirstAudit, Transition, WantedOwner};
 
 /// What the changes come from.
@@ -83,6 +85,7 @@ pub struct Auditor {
     changed: bool,
     was_complete: bool,
     block_sums: totals::BlockSums,
+    suspicion: Suspicion,
     /// What stands around a namespace while no rule reads it.
     nothing: Arc<Beyond>,
     snapshot: Arc<Snapshot>,
@@ -129,6 +132,7 @@ impl Auditor {
             changed: true,
             was_complete: matches!(feed, Feed::Input(_)),
             block_sums: totals::BlockSums::default(),
+            suspicion: Suspicion::default(),
             nothing: Arc::default(),
             snapshot: Arc::new(Snapshot::empty()),
         }
@@ -154,12 +158,21 @@ impl Auditor {
         if let Change::Pod(record) = &change {
             // Nearly every change is a pod's, and nearly every one of those changes nothing that is read.
             let Self { inventory, namespaces, plan, .. } = self;
-            if inventory.apply(record, namespaces, &plan.policies, &plan.graces, now) == Applied::Changed {
+            let applied = inventory.apply(record, namespaces, &plan.policies, &plan.graces, now);
+            if let Applied::Changed(group, before) = applied {
+                self.compare_pod(record, group, before.as_deref(), now);
                 self.changed_at(now);
             }
             return;
         }
+        if self.feed == Feed::Live && !self.kinds.count(&change) {
+            self.changed_at(now);
+            return;
+        }
+        let before = self.before(&change);
         self.apply_rare(change, now);
+        self.compare(before, now);
+        self.watch_once_complete();
         // After it: a change of the plan first settles what was before, which leaves nothing changed.
         self.changed_at(now);
     }
@@ -170,9 +183,6 @@ impl Auditor {
     }
 
     fn apply_rare(&mut self, change: Change, now: Timestamp) {
-        if self.feed == Feed::Live && !self.kinds.count(&change) {
-            return;
-        }
         match change {
             Change::Pod(_) => {}
             Change::PodGone(uid) => self.inventory.remove(uid, &mut self.namespaces),
@@ -292,6 +302,7 @@ impl Auditor {
         let Self { inventory, namespaces, plan, .. } = self;
         inventory.tick(namespaces, &plan.policies, &plan.graces, now);
         namespaces.tick(now);
+        self.suspicion.tick(now);
         self.end_exemptions(now);
         let mut deadlines = [self.reference_deadline, self.cluster_deadline].into_iter().flatten();
         if self.namespaces.any_dirty() || deadlines.any(|deadline| deadline <= now) {
@@ -316,8 +327,8 @@ impl Auditor {
         }
         let clocks =
             self.inventory.clocks.next_deadline().and_then(|second| Timestamp::from_second(second).ok());
-        let namespaces = self.namespaces.next_deadline();
-        [clocks, namespaces, self.reference_deadline, self.cluster_deadline, self.next_expiry]
+        let (namespaces, held) = (self.namespaces.next_deadline(), self.suspicion.next_deadline());
+        [clocks, namespaces, held, self.reference_deadline, self.cluster_deadline, self.next_expiry]
             .into_iter()
             .flatten()
             .min()
