@@ -84,7 +84,7 @@ impl Signal {
                 "Apply the network policy again, and find in the API server's audit log who removed it"
             }
             Self::RegistryFirstUsed => {
-                "Find out whether the registry is meant; TrustedRegistry finds what it should not be"
+                "Find out whether the registry is meant, and name in a policy those that are"
             }
             Self::TagMovedBack => {
                 "Compare the two digests in the registry's history, and pin the one that is meant"
