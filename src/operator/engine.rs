@@ -282,7 +282,7 @@ fn log_transition(transition: &Transition) {
 
 fn log_activity(activity: &Activity) {
     let ActivityRecord { signal, namespace, subject, message, at } = ActivityRecord::from(activity);
-    tracing::warn!(signal, namespace, subject, detail = message, at, "suspicious activity");
+    tracing::info!(signal, namespace, subject, detail = message, at, "suspicious activity");
 }
 
 fn log_first_audit(first: &FirstAudit) {

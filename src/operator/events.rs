@@ -53,11 +53,9 @@ impl Due {
                 plan: Plan::of(&transition.subject, &transition.policies),
                 at: transition.at,
             },
-            Notice::Activity(activity) => Self {
-                text: activity_event(activity),
-                plan: Plan::about(&activity.about),
-                at: activity.at,
-            },
+            Notice::Activity(activity) => {
+                Self { text: activity_event(activity), plan: Plan::about(&activity.about), at: activity.at }
+            }
             Notice::FirstAudit(first) => Self {
                 text: first_audit_event(first),
                 plan: Plan::policy(&first.policy, &first.uid),

@@ -270,7 +270,10 @@ mod tests {
         let nothing: Vec<String> = Vec::new();
         assert_eq!(left_out(json!({}), json!({})), nothing);
         assert_eq!(left_out(json!({"includeNamespaces": ["team-a"]}), json!({})), nothing, "wider");
-        assert_eq!(left_out(json!({"includeNamespaces": ["a", "b"]}), json!({"includeNamespaces": ["*"]})), nothing);
+        assert_eq!(
+            left_out(json!({"includeNamespaces": ["a", "b"]}), json!({"includeNamespaces": ["*"]})),
+            nothing
+        );
         let to_some = ["includeNamespaces limits it to some namespaces"];
         assert_eq!(left_out(json!({}), json!({"includeNamespaces": ["team-a", "b"]})), to_some);
         let gone = ["includeNamespaces has no team-* any more"];
@@ -282,10 +285,7 @@ mod tests {
         assert_eq!(left_out(json!({}), excluded(&["team-a"])), ["excludeNamespaces has team-a"]);
         assert_eq!(left_out(excluded(&["team-*"]), excluded(&["team-a"])), nothing, "fewer are excluded");
         let selector = json!({"namespaceSelector": {"matchLabels": {"tier": "prod"}}});
-        assert_eq!(
-            left_out(json!({}), selector),
-            ["namespaceSelector asks for more, or for something else"]
-        );
+        assert_eq!(left_out(json!({}), selector), ["namespaceSelector asks for more, or for something else"]);
         let ended = ["pods that have ended are not judged any more"];
         assert_eq!(left_out(json!({"includeTerminated": true}), json!({})), ended);
         let whole = Scope::default();

@@ -114,7 +114,9 @@ impl Requirement {
         self.key == other.key
             && match (&self.test, &other.test) {
                 (Test::In(some), Test::In(all)) | (Test::NotIn(all), Test::NotIn(some)) => within(some, all),
-                (Test::In(values), Test::NotIn(refused)) => !values.iter().any(|value| refused.contains(value)),
+                (Test::In(values), Test::NotIn(refused)) => {
+                    !values.iter().any(|value| refused.contains(value))
+                }
                 (Test::In(_) | Test::Exists, Test::Exists)
                 | (Test::DoesNotExist, Test::DoesNotExist | Test::NotIn(_)) => true,
                 _ => false,
@@ -239,9 +241,7 @@ mod tests {
             let selector = |value| Selector::compile(&value, "s", &mut Vec::new()).unwrap();
             selector(wide).covers(&selector(narrow))
         };
-        let is = |operator: &str, values: &[&str]| {
-            json!({"matchExpressions": [{"key": "tier", "operator": operator, "values": values}]})
-        };
+        let is = |operator: &str, values: &[&str]| json!({"matchExpressions": [{"key": "tier", "operator": operator, "values": values}]});
         let prod = || json!({"matchLabels": {"tier": "prod"}});
         assert!(covers(json!({}), prod()) && !covers(prod(), json!({})));
         assert!(covers(is("In", &["prod", "dev"]), prod()) && !covers(prod(), is("In", &["prod", "dev"])));

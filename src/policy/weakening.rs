@@ -122,9 +122,9 @@ fn compare(before: &PreparedRule, now: &PreparedRule, weaker: &mut Vec<String>) 
 fn is_covered(item: &Value, list: &[Value]) -> bool {
     let pattern = |item: &Value| item.as_str().and_then(|text| Pattern::parse(text).ok());
     let covered = |pattern: &Pattern| {
-        list.iter().filter_map(|other| other.as_str()).any(|other| {
-            Pattern::parse(other).is_ok_and(|other| other.covers(pattern))
-        })
+        list.iter()
+            .filter_map(|other| other.as_str())
+            .any(|other| Pattern::parse(other).is_ok_and(|other| other.covers(pattern)))
     };
     list.contains(item) || pattern(item).is_some_and(|pattern| covered(&pattern))
 }
@@ -235,7 +235,11 @@ mod tests {
         assert_eq!(added.exemptions, ["e, from NoMutableTag, until 2026-06-01T00:00:00Z: old"]);
         assert!(added.weaker.is_empty());
         assert_eq!(between(of(&["team-a"], early), none()), Weakening::default());
-        assert_eq!(between(none(), of(&["team-a"], "2025-01-01T00:00:00Z")), Weakening::default(), "it is over");
+        assert_eq!(
+            between(none(), of(&["team-a"], "2025-01-01T00:00:00Z")),
+            Weakening::default(),
+            "it is over"
+        );
         let more = ["exemption e permits more, or longer"];
         assert_eq!(weaker(of(&["team-a"], early), of(&["team-a"], late)), more);
         assert_eq!(weaker(of(&["team-a"], early), of(&["team-a", "team-b"], early)), more);

@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn a_glob_covers_another_one_when_it_covers_all_its_names() {
-        let covers = |left: &str, right: &str| Glob::parse(left).unwrap().covers(&Glob::parse(right).unwrap());
+        let covers =
+            |left: &str, right: &str| Glob::parse(left).unwrap().covers(&Glob::parse(right).unwrap());
         for (left, right) in
             [("*", "team-*"), ("team-*", "team-a*"), ("team-*", "team-a"), ("a*c", "ab*c"), ("a", "a")]
         {

@@ -16,7 +16,8 @@ const SENTENCE: usize = 560;
 pub fn activity_event(activity: &Activity) -> EventText {
     let Activity { signal, about, message, at } = activity;
     let reason = signal.as_str();
-    let about_hash = combine(&[about.kind(), about.namespace().unwrap_or_default(), about.name()].map(text_hash));
+    let about_hash =
+        combine(&[about.kind(), about.namespace().unwrap_or_default(), about.name()].map(text_hash));
     let what_hash = combine(&[bytes_hash(&at.as_nanosecond().to_le_bytes()), text_hash(message)]);
     let mut note = format!(
         "Suspicious: {}/{}: {}. To do: {}",

@@ -81,7 +81,8 @@ pub fn deny_by_default(
     if policies.iter().any(|policy| policy.malformed) {
         return None;
     }
-    let mut of_every_pod = policies.iter().filter(|policy| policy.selects_all).filter_map(direction).peekable();
+    let mut of_every_pod =
+        policies.iter().filter(|policy| policy.selects_all).filter_map(direction).peekable();
     Some(of_every_pod.peek().is_some() && of_every_pod.all(|direction| !direction.allows_everything))
 }
 

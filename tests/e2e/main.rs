@@ -25,4 +25,5 @@ mod policies;
 mod refusals;
 mod rights;
 mod startup;
+mod suspicion;
 mod tenants;

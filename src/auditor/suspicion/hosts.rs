@@ -74,7 +74,9 @@ mod tests {
     fn one_host_in_two_spellings_is_one_and_an_invalid_reference_has_none() {
         let mut hosts = Hosts::default();
         hosts.watch();
-        for written in ["A.test/app:1", "a.test:443/other:1", "nginx", "index.docker.io/library/x:1", "No:Reference:"] {
+        for written in
+            ["A.test/app:1", "a.test:443/other:1", "nginx", "index.docker.io/library/x:1", "No:Reference:"]
+        {
             hosts.note(&Arc::new(Image::new(written)));
         }
         let fresh: Vec<_> = hosts.take_fresh().iter().map(|image| image.written().to_owned()).collect();

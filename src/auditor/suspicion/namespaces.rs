@@ -25,9 +25,7 @@ fn downgraded(before: &NamespaceObject, now: &NamespaceObject) -> Option<String>
         None => Some(format!(
             "the label pod-security.kubernetes.io/enforce is gone, which said {before}: the cluster's default holds"
         )),
-        Some(now) if now < before => {
-            Some(format!("Pod Security enforces {now} instead of {before}"))
-        }
+        Some(now) if now < before => Some(format!("Pod Security enforces {now} instead of {before}")),
         Some(_) => None,
     }
 }
@@ -77,12 +75,7 @@ impl Auditor {
         About::Namespace { name, uid: uid.unwrap_or_default() }
     }
 
-    pub(super) fn compare_namespace(
-        &mut self,
-        name: &str,
-        before: Option<&NamespaceObject>,
-        now: Timestamp,
-    ) {
+    pub(super) fn compare_namespace(&mut self, name: &str, before: Option<&NamespaceObject>, now: Timestamp) {
         let object = self.namespaces.find(name).and_then(|namespace| namespace.object.clone());
         let Some(object) = object else { return };
         if object.terminating {
@@ -141,12 +134,17 @@ impl Auditor {
         before: Option<&ObjectFacts>,
         now: Timestamp,
     ) {
-        let Some(object) = self.objects.find(kind, &namespace, &name, &self.namespaces).cloned() else { return };
+        let Some(object) = self.objects.find(kind, &namespace, &name, &self.namespaces).cloned() else {
+            return;
+        };
         if before.is_some_and(|before| std::ptr::eq(before, &*object)) {
             return;
         }
         for (signal, grants) in [
-            (Signal::ClusterAdminBound, no_cluster_admin_role_binding::grants as fn(&ObjectFacts) -> Vec<String>),
+            (
+                Signal::ClusterAdminBound,
+                no_cluster_admin_role_binding::grants as fn(&ObjectFacts) -> Vec<String>,
+            ),
             (Signal::AnonymousBound, no_bindings_to_anonymous::grants),
         ] {
             let was = before.map(grants).unwrap_or_default();

@@ -107,9 +107,9 @@ impl Auditor {
         let after = self.inventory.pairs.judged(key.pair).clone();
         let shape = &*after.shape;
         // Of an object that cannot be read in part, what is missing may only be unreadable.
-        let edited = before.map(|before| &*before.shape).filter(|before| {
-            !std::ptr::eq(*before, shape) && !before.malformed && !shape.malformed
-        });
+        let edited = before
+            .map(|before| &*before.shape)
+            .filter(|before| !std::ptr::eq(*before, shape) && !before.malformed && !shape.malformed);
         if edited.is_none() && fresh.is_empty() && back.is_empty() {
             return;
         }

@@ -26,7 +26,8 @@ impl Auditor {
         let (name, uid) = (before.name.clone(), before.uid.clone());
         let Some(policy) = self.plan.compiled(&name) else {
             let rules = before.rules.len();
-            let message = format!("policy {name} was deleted: its {rules} rules are not judged by it any more");
+            let message =
+                format!("policy {name} was deleted: its {rules} rules are not judged by it any more");
             self.suspicion.add(Signal::PolicyDeleted, About::Policy { name, uid }, message, now);
             return;
         };

@@ -175,7 +175,9 @@ impl Inventory {
             containers.find(|it| it.slot == slot && *it.name == *name).map(|it| it.image_id.clone())
         };
         for image_use in &shape.uses {
-            let Some((image, RunningContent::Manifest(digest))) = content(image_use, running) else { continue };
+            let Some((image, RunningContent::Manifest(digest))) = content(image_use, running) else {
+                continue;
+            };
             let (slot, name) = (image_use.slot, &*image_use.name);
             // An image that was changed in the spec, and still runs as before, is no start.
             let same = before.is_some_and(|it| was(&it.running, slot, name) == was(running, slot, name));

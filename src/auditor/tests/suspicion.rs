@@ -78,7 +78,10 @@ fn an_image_that_is_changed_in_a_pod_that_lives_is_told_once() {
          docker.io/library/nginx:1.27, while the pod lives"
     );
     let About::Pod { namespace, pod, workload } = &seen[0].about else { panic!("{:?}", seen[0]) };
-    assert_eq!((&**namespace, &**pod, &*workload.kind, &*workload.name), ("team-a", "web-6f7-1", "Deployment", "web"));
+    assert_eq!(
+        (&**namespace, &**pod, &*workload.kind, &*workload.name),
+        ("team-a", "web-6f7-1", "Deployment", "web")
+    );
     cluster.put(&web(1, "redis:7"));
     assert_eq!(cluster.signals(), nothing());
     cluster.put(&web(1, "docker.io/library/redis:7"));
@@ -217,7 +220,9 @@ fn a_lower_level_of_pod_security_and_no_level_at_all_are_told() {
     let warned = json!({"pod-security.kubernetes.io/warn": "restricted"});
     assert_eq!(
         told(namespace(warned)),
-        ["the label pod-security.kubernetes.io/enforce is gone, which said privileged: the cluster's default holds"]
+        [
+            "the label pod-security.kubernetes.io/enforce is gone, which said privileged: the cluster's default holds"
+        ]
     );
 }
 
@@ -246,7 +251,10 @@ fn a_label_that_opts_out_is_told_when_it_is_added() {
         seen[0].message,
         "label securesystemsengineering.connaisseur/webhook=\"ignore\" was added, which opts out of admission control"
     );
-    assert_eq!((seen.len(), seen[0].about.name(), seen[0].signal.as_str()), (1, "team-a", "OptOutLabelAdded"));
+    assert_eq!(
+        (seen.len(), seen[0].about.name(), seen[0].signal.as_str()),
+        (1, "team-a", "OptOutLabelAdded")
+    );
     cluster.tell(namespace(json!({connaisseur: "ignore", "other": "label"})));
     assert_eq!(cluster.signals(), nothing(), "it was there");
     cluster.tell(namespace(json!({connaisseur: "ignore", "admission.gatekeeper.sh/ignore": ""})));
@@ -301,7 +309,10 @@ fn network_policies_that_go_with_their_namespace_or_with_the_rule_are_no_activit
     }
     let mut cluster = Cluster::with_policies(&[policy("p", reading())]);
     cluster.tell(deny("a"));
-    cluster.tell(Change::Policy(policy("p", json!({"rules": {"noMutableTag": {}, "noClusterAdminRoleBinding": {}}}))));
+    cluster.tell(Change::Policy(policy(
+        "p",
+        json!({"rules": {"noMutableTag": {}, "noClusterAdminRoleBinding": {}}}),
+    )));
     cluster.pass(60);
     assert_eq!(cluster.signals(), ["PolicyWeakened ImagePolicy/p"], "nobody reads them any more");
     cluster.tell(Change::Policy(policy("p", reading())));
@@ -337,7 +348,12 @@ fn a_binding_to_cluster_admin_or_to_anonymous_is_told_when_it_is_made_or_widened
     assert_eq!((seen.len(), seen[0].about.namespace()), (1, None));
     cluster.tell(binding("", "wide", "cluster-admin", &[user("anna")]));
     assert_eq!(cluster.signals(), nothing());
-    cluster.tell(binding("", "wide", "cluster-admin", &[user("anna"), user("bert"), user("system:anonymous")]));
+    cluster.tell(binding(
+        "",
+        "wide",
+        "cluster-admin",
+        &[user("anna"), user("bert"), user("system:anonymous")],
+    ));
     let seen: Vec<_> = cluster.seen().into_iter().map(|it| (it.signal.as_str(), it.message)).collect();
     assert_eq!(seen.len(), 2);
     assert_eq!(seen[0].0, "ClusterAdminBound");

@@ -19,7 +19,9 @@ fn strict() -> Value {
 #[test]
 fn a_policy_that_asks_for_less_is_told_with_what_is_less() {
     let mut cluster = Cluster::with_policies(&[policy("p", strict())]);
-    cluster.tell(told(json!({"rules": {"noMutableTag": {"severity": "low"}}, "scope": {"excludeNamespaces": ["x"]}})));
+    cluster.tell(told(
+        json!({"rules": {"noMutableTag": {"severity": "low"}}, "scope": {"excludeNamespaces": ["x"]}}),
+    ));
     let seen = cluster.seen();
     assert_eq!(
         seen[0].message,
@@ -38,8 +40,7 @@ fn a_policy_that_asks_for_less_is_told_with_what_is_less() {
 fn an_exemption_is_told_when_it_is_added() {
     let mut cluster = Cluster::with_policies(&[policy("p", strict())]);
     let mut spec = strict();
-    spec["exemptions"] =
-        json!([{"name": "e", "rules": ["NoMutableTag"], "namespaces": ["x"], "reason": "old", "permanent": true}]);
+    spec["exemptions"] = json!([{"name": "e", "rules": ["NoMutableTag"], "namespaces": ["x"], "reason": "old", "permanent": true}]);
     cluster.tell(told(spec.clone()));
     let seen = cluster.seen();
     assert_eq!(seen[0].message, "policy p has a new exemption: e, from NoMutableTag, without an end: old");
