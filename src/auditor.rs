@@ -25,6 +25,7 @@ mod shared;
 mod skew;
 pub mod snapshot;
 mod surroundings;
+pub mod suspicion;
 mod templates;
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,7 @@ use rollup::{Rolling, Space};
 use skew::Skews;
 use snapshot::{NamespaceSnapshot, Snapshot};
 use surroundings::Plain;
+use suspicion::Suspicion;
 use templates::Templates;
 use transitions::{FirstAudit, Transition, WantedOwner};
 
@@ -89,6 +91,7 @@ pub struct Auditor {
     was_complete: bool,
     block_sums: totals::BlockSums,
     plain: Plain,
+    suspicion: Suspicion,
     snapshot: Arc<Snapshot>,
 }
 
@@ -136,6 +139,7 @@ impl Auditor {
             was_complete: matches!(feed, Feed::Input(_)),
             block_sums: totals::BlockSums::default(),
             plain: Plain::default(),
+            suspicion: Suspicion::default(),
             snapshot: Arc::new(Snapshot::empty()),
         }
     }
@@ -160,12 +164,21 @@ impl Auditor {
         if let Change::Pod(record) = &change {
             // Nearly every change is a pod's, and nearly every one of those changes nothing that is read.
             let Self { inventory, namespaces, plan, .. } = self;
-            if inventory.apply(record, namespaces, &plan.policies, &plan.graces, now) == Applied::Changed {
+            let applied = inventory.apply(record, namespaces, &plan.policies, &plan.graces, now);
+            if let Applied::Changed(group, before) = applied {
+                self.compare_pod(record, group, before.as_deref(), now);
                 self.changed_at(now);
             }
             return;
         }
+        if self.feed == Feed::Live && !self.kinds.count(&change) {
+            self.changed_at(now);
+            return;
+        }
+        let before = self.before(&change);
         self.apply_rare(change, now);
+        self.compare(before, now);
+        self.watch_once_complete();
         // After it: a change of the plan first settles what was before, which leaves nothing changed.
         self.changed_at(now);
     }
@@ -176,9 +189,6 @@ impl Auditor {
     }
 
     fn apply_rare(&mut self, change: Change, now: Timestamp) {
-        if self.feed == Feed::Live && !self.kinds.count(&change) {
-            return;
-        }
         match change {
             Change::Pod(_) => {}
             Change::PodGone(uid) => self.inventory.remove(uid, &mut self.namespaces),
@@ -307,6 +317,7 @@ impl Auditor {
         let Self { inventory, namespaces, plan, .. } = self;
         inventory.tick(namespaces, &plan.policies, &plan.graces, now);
         namespaces.tick(now);
+        self.suspicion.tick(now);
         self.end_exemptions(now);
         let mut deadlines = [self.reference_deadline, self.cluster_deadline].into_iter().flatten();
         if self.namespaces.any_dirty() || deadlines.any(|deadline| deadline <= now) {
@@ -331,8 +342,8 @@ impl Auditor {
         }
         let clocks =
             self.inventory.clocks.next_deadline().and_then(|second| Timestamp::from_second(second).ok());
-        let namespaces = self.namespaces.next_deadline();
-        [clocks, namespaces, self.reference_deadline, self.cluster_deadline, self.next_expiry]
+        let (namespaces, held) = (self.namespaces.next_deadline(), self.suspicion.next_deadline());
+        [clocks, namespaces, held, self.reference_deadline, self.cluster_deadline, self.next_expiry]
             .into_iter()
             .flatten()
             .min()

@@ -36,6 +36,7 @@ use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::auditor::Auditor;
 use crate::auditor::snapshot::Snapshot;
 use crate::auditor::transitions::WantedOwner;
 use admin::Admin;
@@ -98,6 +99,8 @@ pub struct Settings {
     pub shutdown_deadline: Duration,
     /// How many series `revisor_namespace_findings` has at most.
     pub namespace_series: usize,
+    /// Whether changes are told that are suspicious whatever the policies ask for.
+    pub suspicious_activity: bool,
     /// Who writes: the pod's name.
     pub instance: String,
 }
@@ -117,6 +120,7 @@ impl Default for Settings {
             retry_optional: Duration::from_secs(300),
             shutdown_deadline: Duration::from_secs(10),
             namespace_series: crate::report::metrics::NAMESPACE_SERIES_DEFAULT,
+            suspicious_activity: true,
             instance: "revisor".to_owned(),
         }
     }
@@ -172,7 +176,11 @@ pub async fn run_on(
     tasks.start(|stop| admin::serve(listener, admin, stop));
     let needs = Arc::new(Needs::default());
     let outlets = Outlets { snapshots, notices, owners, needs: Arc::clone(&needs) };
-    tasks.start(|stop| Engine::new(inbox, outlets, Arc::clone(&health)).run(stop));
+    let mut auditor = Auditor::new();
+    if !settings.suspicious_activity {
+        auditor.ignore_suspicious_activity();
+    }
+    tasks.start(|stop| Engine::new(auditor, inbox, outlets, Arc::clone(&health)).run(stop));
     let watches = (Arc::clone(&observed), Arc::clone(&health), needs);
     tasks.watches(clients.watches.clone(), &settings, changes.clone(), watches);
     tasks.writers(&clients, &settings, observed, &health, Inputs { newest, due, wanted, changes });

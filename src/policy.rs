@@ -2,7 +2,8 @@
 //!
 //! [`spec`], [`status`] and [`namespace_audit`] are the API as written down in the CRDs ([`crd`]); [`compile`]
 //! turns a policy as it stands in the cluster or in a file into the rules, the [`scope`] and the [`exemption`]s
-//! that the auditor works with. [`profile`] holds the presets.
+//! that the auditor works with. [`profile`] holds the presets, [`weakening`] what an
+//! edit takes away.
 
 pub mod compile;
 pub mod crd;
@@ -14,3 +15,4 @@ pub mod scope;
 pub mod selector;
 pub mod spec;
 pub mod status;
+pub mod weakening;

@@ -1,5 +1,6 @@
 //! What is shown: pure renderings of a Snapshot and of transitions. No clock, no client.
 
+pub mod activity;
 pub mod baseline;
 pub mod cases;
 pub mod columns;

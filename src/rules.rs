@@ -15,7 +15,7 @@ pub mod pod;
 pub mod reference;
 pub mod running;
 mod settings;
-mod shown;
+pub(crate) mod shown;
 mod span;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -12,3 +12,5 @@ mod outages;
 mod rights;
 #[path = "operator/support.rs"]
 mod support;
+#[path = "operator/suspicion.rs"]
+mod suspicion;

@@ -20,6 +20,8 @@ use super::namespaces::Namespaces;
 use super::pairs::{PairKey, Pairs};
 use super::references::References;
 use super::shared::Distinct;
+use super::suspicion::hosts::Hosts;
+use super::suspicion::tags::Tags;
 use super::workload::{put_key, workload};
 use crate::decode::pod::{PodRecord, Section, parse_uid};
 use crate::decode::{JobRecord, Source};
@@ -42,12 +44,13 @@ struct Row {
 type JobOwner = (u32, Box<[u8]>);
 
 /// What an applied pod meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Applied {
     /// Nothing that is read has changed.
     Unchanged,
-    /// A pod that was not there, or something of it changed.
-    Changed,
+    /// A pod that was not there, or something of it changed: the group it is in now, and what was judged of it before,
+    /// if somebody watches.
+    Changed(u32, Option<Arc<Judged>>),
 }
 
 /// Everything that is known of pods, and what they refer to.
@@ -77,6 +80,8 @@ pub(super) struct Inventory {
     pub(super) clocks: Clocks,
     sources: HashMap<u32, Source>,
     pub(super) references: References,
+    pub(super) hosts: Hosts,
+    pub(super) tags: Tags,
     /// Pods that could not be decoded.
     pub(super) malformed: u64,
 }
@@ -159,6 +164,10 @@ impl Inventory {
         }
         let shape = self.acquire_shape(record);
         let running = self.acquire_running(record);
+        let before = row.filter(|_| self.tags.is_watching()).map(|row| self.judged_row(row));
+        if self.tags.is_watching() {
+            self.note_starts(before.as_deref(), shape, running);
+        }
         let mut clock = Clock { unready_since: record.unready_since, changed_at: 0 };
         if let Some(row) = row {
             let before = *self.groups.get(self.rows[row as usize].group);
@@ -188,7 +197,11 @@ impl Inventory {
         if let Some(source) = &record.source {
             self.sources.insert(row, source.clone());
         }
-        Applied::Changed
+        Applied::Changed(group, before)
+    }
+
+    fn judged_row(&self, row: u32) -> Arc<Judged> {
+        self.judged(self.groups.get(self.rows[row as usize].group)).clone()
     }
 
     fn insert_row(&mut self, row: Row) -> u32 {
@@ -204,10 +217,10 @@ impl Inventory {
     }
 
     fn acquire_shape(&mut self, record: &PodRecord) -> u32 {
-        let Self { shapes, names, images, facts, .. } = self;
+        let Self { shapes, names, images, facts, hosts, .. } = self;
         shapes.acquire(record.section(Section::Shape), record.flags, || {
             let name = |text: &str| names.get(text, |text| text.into());
-            let image = |text: &str| images.get(text, |text| Arc::new(Image::new(text)));
+            let image = |text: &str| images.get(text, |text| hosts.noted(Arc::new(Image::new(text))));
             let facts = |bytes: &[u8]| facts.get(bytes, |bytes| Arc::new(Facts::new(bytes)));
             Arc::new(PodShape::read(record.section(Section::Shape), record.flags, name, image, facts))
         })
@@ -296,6 +309,7 @@ impl Inventory {
             namespaces.set_first_group(key.namespace, first);
         }
         self.references.remove(id, self.pairs.judged(key.pair));
+        self.tags.left(self.pairs.judged(key.pair), &self.references);
         if let Some(pair) = self.pairs.release(key.pair) {
             self.shapes.release(pair.shape);
             self.runnings.release(pair.running);
@@ -331,10 +345,12 @@ impl Inventory {
     /// From now on pods are told again.
     pub(super) fn relist_started(&mut self) {
         self.generation = self.generation.wrapping_add(1);
+        self.tags.list(true);
     }
 
     /// Pods that were not told again are gone.
     pub(super) fn relist_finished(&mut self, namespaces: &mut Namespaces) {
+        self.tags.list(false);
         for id in 0..self.rows.len() {
             let row = &self.rows[id];
             if row.group != NONE && row.generation != self.generation {

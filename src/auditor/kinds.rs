@@ -58,6 +58,11 @@ impl Kinds {
         told_by(change).is_none_or(|kind| self.begun.contains(&kind))
     }
 
+    /// Whether a kind was told to the end since it is needed.
+    pub(super) fn is_told(&self, kind: Resource) -> bool {
+        self.told.contains(&kind)
+    }
+
     /// A kind was told to the end.
     pub(super) fn finished(&mut self, kind: Resource) {
         self.told.insert(kind);

@@ -300,6 +300,12 @@ impl Namespaces {
         self.mark(id);
     }
 
+    /// The network policies of every namespace that has some.
+    pub(super) fn network_policies(&self) -> Vec<(Arc<str>, Arc<[NetworkPolicyFacts]>)> {
+        let all = self.slots.iter().flatten().filter(|namespace| !namespace.network_policies.is_empty());
+        all.map(|namespace| (namespace.name.clone(), namespace.network_policies.clone())).collect()
+    }
+
     /// Puts an object into its namespace.
     pub(super) fn put_object(&mut self, object: Arc<ObjectFacts>) {
         let id = self.named(&object.namespace);

@@ -90,7 +90,8 @@ impl ClusterObjects {
         }
     }
 
-    fn find<'a>(
+    /// The object of this kind, namespace (empty for none) and name.
+    pub(super) fn find<'a>(
         &'a self,
         kind: Resource,
         namespace: &str,

@@ -81,6 +81,16 @@ impl Plan {
         Told::New
     }
 
+    /// The policy of this name as it was told last.
+    pub(super) fn compiled(&self, name: &str) -> Option<&Arc<CompiledPolicy>> {
+        self.entries.get(name).map(|entry| &entry.compiled)
+    }
+
+    /// Every policy as it was told last.
+    pub(super) fn all_compiled(&self) -> impl Iterator<Item = &Arc<CompiledPolicy>> {
+        self.entries.values().map(|entry| &entry.compiled)
+    }
+
     /// Whether a policy of this name is there.
     pub(super) fn contains(&self, name: &str) -> bool {
         self.entries.contains_key(name)

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::findings::Judged;
 use crate::reference::ImageId;
-use crate::subject::pod::Image;
+use crate::subject::pod::{Image, ImageUse};
 use crate::subject::reference::RunningContent;
+use crate::subject::running::RunningState;
 
 /// What runs under one reference.
 #[derive(Debug, Default)]
@@ -61,21 +62,27 @@ pub(super) struct References {
     dirty: BTreeSet<Arc<str>>,
 }
 
-/// The image uses of a pair that take part: reference with a tag and no digest, and known content.
-fn contents(judged: &Judged) -> impl Iterator<Item = (&Image, RunningContent)> {
-    judged.shape.uses.iter().filter_map(|image_use| {
-        let reference = image_use.image.reference.as_ref().ok()?;
-        if reference.digest().is_some() {
-            return None;
-        }
-        let image_id = &*judged.running.of(image_use)?.image_id;
-        let content = match ImageId::parse(image_id) {
-            ImageId::NotStarted => return None,
-            ImageId::RepositoryDigest { digest, .. } => RunningContent::Manifest(digest.as_str().into()),
-            _ => RunningContent::Incomparable(image_id.into()),
-        };
-        Some((&*image_use.image, content))
-    })
+/// What an image use runs, if it takes part: reference with a tag and no digest, and known content.
+pub(super) fn content<'a>(
+    image_use: &'a ImageUse,
+    running: &RunningState,
+) -> Option<(&'a Image, RunningContent)> {
+    let reference = image_use.image.reference.as_ref().ok()?;
+    if reference.digest().is_some() {
+        return None;
+    }
+    let image_id = &*running.of(image_use)?.image_id;
+    let content = match ImageId::parse(image_id) {
+        ImageId::NotStarted => return None,
+        ImageId::RepositoryDigest { digest, .. } => RunningContent::Manifest(digest.as_str().into()),
+        _ => RunningContent::Incomparable(image_id.into()),
+    };
+    Some((&image_use.image, content))
+}
+
+/// The image uses of a pair that take part.
+pub(super) fn contents(judged: &Judged) -> impl Iterator<Item = (&Image, RunningContent)> {
+    judged.shape.uses.iter().filter_map(|image_use| content(image_use, &judged.running))
 }
 
 impl References {

@@ -23,12 +23,24 @@ pub(super) struct Args {
     /// [default: 15s for what nothing works without, 5m for what some rules read].
     #[arg(long, value_name = "DURATION", env = "REVISOR_RECHECK_INTERVAL", value_parser = interval)]
     recheck_interval: Option<Duration>,
+    /// Whether changes are told, as Events, log lines and a metric, that are worth a look whatever the policies ask
+    /// for: an image changed in a live pod, a policy weakened, and so on (docs/suspicious-activity.md).
+    #[arg(long, value_name = "SWITCH", env = "REVISOR_SUSPICIOUS_ACTIVITY", default_value = "on")]
+    suspicious_activity: Switch,
     /// How log lines are written.
     #[arg(long, value_name = "FORMAT", env = "REVISOR_LOG_FORMAT", default_value = "json")]
     log_format: LogFormat,
     /// What is logged: error, warn, info, debug, trace, or a filter such as `info,revisor=debug`.
     #[arg(long, value_name = "LEVEL", env = "REVISOR_LOG_LEVEL", default_value = "info")]
     log_level: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    /// They are told.
+    On,
+    /// They are not looked for.
+    Off,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -41,27 +53,28 @@ enum LogFormat {
 
 /// Runs until a signal comes.
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
-    let Args { context, admin_address, recheck_interval, log_format, log_level } = args;
+    let Args { context, admin_address, recheck_interval, suspicious_activity, log_format, log_level } = args;
     log(log_format, &log_level)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format!("no runtime: {error}")))?;
     runtime.block_on(async {
         let config = connect::config(context.as_deref()).await?;
-        operate(config, admin_address, recheck_interval).await
+        let instance = std::env::var("POD_NAME").unwrap_or_else(|_| "revisor".to_owned());
+        let mut settings = Settings {
+            listen: admin_address,
+            suspicious_activity: suspicious_activity == Switch::On,
+            instance,
+            ..Settings::default()
+        };
+        if let Some(interval) = recheck_interval {
+            (settings.retry_needed, settings.retry_optional) = (interval, interval);
+        }
+        operate(config, settings).await
     })
 }
 
 /// The one place that names the operator.
-async fn operate(
-    config: kube::Config,
-    listen: SocketAddr,
-    recheck: Option<Duration>,
-) -> Result<Exit, Failure> {
-    let instance = std::env::var("POD_NAME").unwrap_or_else(|_| "revisor".to_owned());
-    let mut settings = Settings { listen, instance, ..Settings::default() };
-    if let Some(interval) = recheck {
-        (settings.retry_needed, settings.retry_optional) = (interval, interval);
-    }
+async fn operate(config: kube::Config, settings: Settings) -> Result<Exit, Failure> {
     let stopped = stop_signal()?;
     operator::run(config, settings, stopped)
         .await

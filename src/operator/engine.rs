@@ -15,8 +15,10 @@ use super::stop::Stop;
 use super::watch::Received;
 use crate::auditor::Auditor;
 use crate::auditor::snapshot::Snapshot;
+use crate::auditor::suspicion::Activity;
 use crate::auditor::transitions::{FirstAudit, Transition, WantedOwner};
 use crate::decode::Change;
+use crate::report::activity::ActivityRecord;
 use crate::report::log::TransitionRecord;
 use crate::report::operational::EventResult;
 use crate::subject::Resource;
@@ -39,6 +41,8 @@ pub(crate) enum Notice {
     Transition(Transition),
     /// A policy was audited for the first time.
     FirstAudit(FirstAudit),
+    /// Something suspicious was seen.
+    Activity(Activity),
 }
 
 /// Where the engine's results go.
@@ -72,10 +76,15 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// An engine that has seen nothing.
-    pub(crate) fn new(changes: mpsc::Receiver<Received>, outlets: Outlets, health: Arc<Health>) -> Self {
+    /// An engine around an auditor that has seen nothing.
+    pub(crate) fn new(
+        auditor: Auditor,
+        changes: mpsc::Receiver<Received>,
+        outlets: Outlets,
+        health: Arc<Health>,
+    ) -> Self {
         Self {
-            auditor: Auditor::new(),
+            auditor,
             changes,
             outlets,
             health,
@@ -182,6 +191,11 @@ impl Engine {
             log_first_audit(&first_audit);
             self.notify(Notice::FirstAudit(first_audit));
         }
+        for activity in self.auditor.drain_suspicious_activity() {
+            log_activity(&activity);
+            self.health.operational.activity(activity.signal);
+            self.notify(Notice::Activity(activity));
+        }
         self.say_dropped();
         for owner in self.auditor.drain_wanted_owners() {
             // One that is left out is asked for again by the auditor.
@@ -203,7 +217,7 @@ impl Engine {
         {
             self.dropped_said = Some(now);
             let dropped = std::mem::take(&mut self.dropped);
-            tracing::warn!(dropped, "too many Events at once; the log has every transition");
+            tracing::warn!(dropped, "too many Events at once; the log has every transition and activity");
         }
     }
 }
@@ -264,6 +278,11 @@ fn log_transition(transition: &Transition) {
         at,
         "finding {kind}"
     );
+}
+
+fn log_activity(activity: &Activity) {
+    let ActivityRecord { signal, namespace, subject, message, at } = ActivityRecord::from(activity);
+    tracing::info!(signal, namespace, subject, detail = message, at, "suspicious activity");
 }
 
 fn log_first_audit(first: &FirstAudit) {

@@ -19,6 +19,7 @@ use super::pace::{Rate, TokenBucket};
 use super::regarding::{Plan, Regarding};
 use super::stop::Stop;
 use super::write::{Complaints, Failure, MANAGER, within};
+use crate::report::activity::activity_event;
 use crate::report::event::{EventText, first_audit_event, transition_event};
 use crate::report::operational::{EventResult, Operational};
 
@@ -52,6 +53,9 @@ impl Due {
                 plan: Plan::of(&transition.subject, &transition.policies),
                 at: transition.at,
             },
+            Notice::Activity(activity) => {
+                Self { text: activity_event(activity), plan: Plan::about(&activity.about), at: activity.at }
+            }
             Notice::FirstAudit(first) => Self {
                 text: first_audit_event(first),
                 plan: Plan::policy(&first.policy, &first.uid),

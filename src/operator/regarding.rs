@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 
 use super::lookup::{Found, ObjectKey, api_version_of};
-use crate::auditor::findings::{OwnerReference, Subject, WorkloadUse};
+use crate::auditor::findings::{OwnerReference, Subject, Workload};
+use crate::auditor::suspicion::About;
 
 /// Where Events about objects of the cluster live: the API server accepts no other place.
 const CLUSTER_EVENTS: &str = "default";
@@ -30,7 +31,7 @@ impl Plan {
     /// For a finding on `subject` under the first of `policies` (name and uid).
     pub(crate) fn of(subject: &Subject, policies: &[(impl AsRef<str>, impl AsRef<str>)]) -> Self {
         match subject {
-            Subject::ImageUse(image_use) => Self::workload(image_use),
+            Subject::ImageUse(image_use) => Self::workload(&image_use.namespace, &image_use.workload),
             Subject::Namespace(facts) => {
                 let name: &str = &facts.name;
                 let uid = facts.object.as_ref().map(|object| (*object.uid).into());
@@ -41,6 +42,19 @@ impl Plan {
                     policies.first().map_or(("", ""), |(name, uid)| (name.as_ref(), uid.as_ref()));
                 Self::policy(name, uid)
             }
+        }
+    }
+
+    /// For suspicious activity.
+    pub(crate) fn about(about: &About) -> Self {
+        match about {
+            About::Pod { namespace, workload, .. } => Self::workload(namespace, workload),
+            About::Namespace { name, uid } => Self::plain("v1", "Namespace", name, name, (**uid).into()),
+            About::ClusterRoleBinding(name) => {
+                let api_version = "rbac.authorization.k8s.io/v1";
+                Self::plain(api_version, "ClusterRoleBinding", "", name, Box::default())
+            }
+            About::Policy { name, uid } => Self::policy(name, uid),
         }
     }
 
@@ -56,10 +70,9 @@ impl Plan {
         Self { wanted: ObjectKey { api_version, kind, namespace, name }, uid, through: None }
     }
 
-    fn workload(image_use: &WorkloadUse) -> Self {
-        let workload = &image_use.workload;
+    fn workload(namespace: &str, workload: &Workload) -> Self {
         // The owner of a static pod is its Node, which lies in no namespace.
-        let namespace: &str = if &*workload.kind == "Node" { "" } else { &image_use.namespace };
+        let namespace = if &*workload.kind == "Node" { "" } else { namespace };
         let api_version = match &*workload.api_version {
             "" => api_version_of(&workload.kind),
             api_version => api_version,
@@ -177,6 +190,14 @@ mod tests {
         let regarding = Plan::of(&Subject::Namespace(Arc::new(facts)), NO_POLICIES).decide(Found::Unknown);
         let involved = json!({"kind": "Namespace", "name": "team-a", "apiVersion": "v1", "namespace": "team-a", "uid": "ns-uid"});
         assert_eq!((regarding.involved_object(), regarding.event_namespace()), (involved, "team-a"));
+    }
+
+    #[test]
+    fn a_cluster_role_binding_is_regarded_by_its_name_in_the_namespace_default() {
+        let plan = Plan::about(&About::ClusterRoleBinding("wide".into()));
+        let regarding = plan.decide(Found::Unknown);
+        let involved = json!({"kind": "ClusterRoleBinding", "name": "wide", "apiVersion": "rbac.authorization.k8s.io/v1"});
+        assert_eq!((regarding.involved_object(), regarding.event_namespace()), (involved, "default"));
     }
 
     #[test]

@@ -240,10 +240,33 @@ impl Exemption {
         self.expires_at.is_some_and(|end| now >= end)
     }
 
+    /// Whether it permits something that the same exemption did not permit before: more rules, more subjects, longer.
+    pub fn permits_more_than(&self, before: &Self) -> bool {
+        let longer = match (before.expires_at, self.expires_at) {
+            (Some(before), Some(now)) => now > before,
+            (before, now) => before.is_some() && now.is_none(),
+        };
+        let workload = |wide: &WorkloadGlob, narrow: &WorkloadGlob| {
+            wide.kind.covers(&narrow.kind) && wide.name.covers(&narrow.name)
+        };
+        longer
+            || self.rules.iter().any(|rule| !before.rules.contains(rule))
+            || lists_more(self.namespaces.as_deref(), before.namespaces.as_deref(), Glob::covers)
+            || lists_more(self.workloads.as_deref(), before.workloads.as_deref(), workload)
+            || lists_more(self.images.as_deref(), before.images.as_deref(), Pattern::covers)
+    }
+
     /// The rules that it permits not to keep.
     pub fn rules(&self) -> &[RuleId] {
         &self.rules
     }
+}
+
+/// Whether a list covers something that the one before did not; none covers everything.
+fn lists_more<T>(now: Option<&[T]>, before: Option<&[T]>, covers: impl Fn(&T, &T) -> bool) -> bool {
+    let Some(before) = before else { return false };
+    let is_new = |item: &T| !before.iter().any(|other| covers(other, item));
+    now.is_none_or(|now| now.iter().any(is_new))
 }
 
 #[cfg(test)]

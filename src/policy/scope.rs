@@ -134,6 +134,44 @@ impl Scope {
             && self.pods == other.pods
     }
 
+    /// What a later scope leaves out that this one covers, field by field; nothing where it covers at least as much.
+    pub fn left_out_by(&self, later: &Self) -> Vec<String> {
+        match (self.nothing, later.nothing) {
+            (true, _) => return Vec::new(),
+            (false, true) => return vec!["it cannot be read, and covers nothing".to_owned()],
+            (false, false) => {}
+        }
+        let missing = |globs: &[Glob], from: &[Glob]| -> Vec<String> {
+            let missing = globs.iter().filter(|glob| !from.iter().any(|other| other.covers(glob)));
+            missing.map(ToString::to_string).collect()
+        };
+        let mut left_out = Vec::new();
+        let everything = [Glob::everything()];
+        let included = |scope: &Self| scope.include.as_deref().unwrap_or(&everything).to_vec();
+        let (before, now) = (included(self), included(later));
+        for glob in missing(&before, &now) {
+            left_out.push(match self.include.is_none() {
+                true => "includeNamespaces limits it to some namespaces".to_owned(),
+                false => format!("includeNamespaces has no {glob} any more"),
+            });
+        }
+        for glob in missing(&later.exclude, &self.exclude) {
+            left_out.push(format!("excludeNamespaces has {glob}"));
+        }
+        for (field, before, now) in [
+            ("namespaceSelector", &self.namespaces, &later.namespaces),
+            ("podSelector", &self.pods, &later.pods),
+        ] {
+            if !now.covers(before) {
+                left_out.push(format!("{field} asks for more, or for something else"));
+            }
+        }
+        if self.include_terminated && !later.include_terminated {
+            left_out.push("pods that have ended are not judged any more".to_owned());
+        }
+        left_out
+    }
+
     /// Whether pods are selected by label.
     pub fn selects_pods(&self) -> bool {
         !self.pods.is_everything()
@@ -224,6 +262,35 @@ mod tests {
         assert!(scope.pod(&|key| (key == "app").then_some("web")));
         assert!(!scope.pod(&|_| None));
         assert_eq!(scope.namespace("team-a", None), Membership::In);
+    }
+
+    #[test]
+    fn what_a_later_scope_leaves_out_is_told_field_by_field() {
+        let left_out = |before: Value, now: Value| scope(before).left_out_by(&scope(now));
+        let nothing: Vec<String> = Vec::new();
+        assert_eq!(left_out(json!({}), json!({})), nothing);
+        assert_eq!(left_out(json!({"includeNamespaces": ["team-a"]}), json!({})), nothing, "wider");
+        assert_eq!(
+            left_out(json!({"includeNamespaces": ["a", "b"]}), json!({"includeNamespaces": ["*"]})),
+            nothing
+        );
+        let to_some = ["includeNamespaces limits it to some namespaces"];
+        assert_eq!(left_out(json!({}), json!({"includeNamespaces": ["team-a", "b"]})), to_some);
+        let gone = ["includeNamespaces has no team-* any more"];
+        assert_eq!(
+            left_out(json!({"includeNamespaces": ["team-*"]}), json!({"includeNamespaces": ["team-a"]})),
+            gone
+        );
+        let excluded = |globs: &[&str]| json!({"excludeNamespaces": globs});
+        assert_eq!(left_out(json!({}), excluded(&["team-a"])), ["excludeNamespaces has team-a"]);
+        assert_eq!(left_out(excluded(&["team-*"]), excluded(&["team-a"])), nothing, "fewer are excluded");
+        let selector = json!({"namespaceSelector": {"matchLabels": {"tier": "prod"}}});
+        assert_eq!(left_out(json!({}), selector), ["namespaceSelector asks for more, or for something else"]);
+        let ended = ["pods that have ended are not judged any more"];
+        assert_eq!(left_out(json!({"includeTerminated": true}), json!({})), ended);
+        let whole = Scope::default();
+        assert_eq!(whole.left_out_by(&Scope::nothing()), ["it cannot be read, and covers nothing"]);
+        assert_eq!(Scope::nothing().left_out_by(&whole), nothing);
     }
 
     #[test]

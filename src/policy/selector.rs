@@ -82,6 +82,12 @@ impl Selector {
         reader.is_clean().then(|| Self { requirements: requirements.into() })
     }
 
+    /// Whether everything that another one selects is selected, as far as it follows condition by condition.
+    pub fn covers(&self, other: &Self) -> bool {
+        let follows = |wanted: &Requirement| other.requirements.iter().any(|given| given.implies(wanted));
+        self.requirements.iter().all(follows)
+    }
+
     /// Whether everything is selected, whatever its labels.
     pub fn is_everything(&self) -> bool {
         self.requirements.is_empty()
@@ -102,6 +108,21 @@ impl Selector {
 }
 
 impl Requirement {
+    /// Whether the other condition holds wherever this one does.
+    fn implies(&self, other: &Self) -> bool {
+        let within = |some: &[Box<str>], all: &[Box<str>]| some.iter().all(|value| all.contains(value));
+        self.key == other.key
+            && match (&self.test, &other.test) {
+                (Test::In(some), Test::In(all)) | (Test::NotIn(all), Test::NotIn(some)) => within(some, all),
+                (Test::In(values), Test::NotIn(refused)) => {
+                    !values.iter().any(|value| refused.contains(value))
+                }
+                (Test::In(_) | Test::Exists, Test::Exists)
+                | (Test::DoesNotExist, Test::DoesNotExist | Test::NotIn(_)) => true,
+                _ => false,
+            }
+    }
+
     fn compile(value: &Value, path: String, problems: &mut Vec<Problem>) -> Option<Self> {
         let mut reader = Reader::new(value, path, &["key", "operator", "values"], problems)?;
         let key = reader.text("key");
@@ -212,6 +233,25 @@ mod tests {
         let mut problems = Vec::new();
         assert_eq!(Selector::compile(&value, "s", &mut problems), None);
         problems.into_iter().map(|problem| (problem.field, problem.message)).collect()
+    }
+
+    #[test]
+    fn a_selector_covers_another_one_whose_conditions_are_at_least_as_narrow() {
+        let covers = |wide: Value, narrow: Value| {
+            let selector = |value| Selector::compile(&value, "s", &mut Vec::new()).unwrap();
+            selector(wide).covers(&selector(narrow))
+        };
+        let is = |operator: &str, values: &[&str]| json!({"matchExpressions": [{"key": "tier", "operator": operator, "values": values}]});
+        let prod = || json!({"matchLabels": {"tier": "prod"}});
+        assert!(covers(json!({}), prod()) && !covers(prod(), json!({})));
+        assert!(covers(is("In", &["prod", "dev"]), prod()) && !covers(prod(), is("In", &["prod", "dev"])));
+        assert!(covers(is("NotIn", &["dev"]), prod()) && !covers(is("NotIn", &["prod"]), prod()));
+        assert!(covers(is("Exists", &[]), prod()) && !covers(is("DoesNotExist", &[]), prod()));
+        assert!(covers(is("NotIn", &["a"]), is("NotIn", &["a", "b"])));
+        assert!(!covers(is("NotIn", &["a", "b"]), is("NotIn", &["a"])));
+        assert!(covers(is("NotIn", &["a"]), is("DoesNotExist", &[])));
+        let both = json!({"matchLabels": {"tier": "prod", "team": "a"}});
+        assert!(covers(prod(), both.clone()) && !covers(both, prod()));
     }
 
     #[test]

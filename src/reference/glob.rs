@@ -34,9 +34,20 @@ impl Glob {
         Ok(Self { text: text.into() })
     }
 
+    /// The glob that covers every name.
+    pub fn everything() -> Self {
+        Self { text: "*".into() }
+    }
+
     /// Whether the glob covers the whole name. Allocates nothing.
     pub fn matches(&self, name: &str) -> bool {
         parts_match(&self.text, name, '/')
+    }
+
+    /// Whether it covers every name that another one covers.
+    pub fn covers(&self, other: &Self) -> bool {
+        // No name has a star, so that a star of the other one is matched by one of ours or not at all.
+        self.matches(&other.text)
     }
 
     /// The glob as it was written.
@@ -100,6 +111,20 @@ mod tests {
 
     fn matches(glob: &str, name: &str) -> bool {
         Glob::parse(glob).is_ok_and(|glob| glob.matches(name))
+    }
+
+    #[test]
+    fn a_glob_covers_another_one_when_it_covers_all_its_names() {
+        let covers =
+            |left: &str, right: &str| Glob::parse(left).unwrap().covers(&Glob::parse(right).unwrap());
+        for (left, right) in
+            [("*", "team-*"), ("team-*", "team-a*"), ("team-*", "team-a"), ("a*c", "ab*c"), ("a", "a")]
+        {
+            assert!(covers(left, right), "{left} covers {right}");
+        }
+        for (left, right) in [("team-a*", "team-*"), ("team-a", "team-*"), ("a*c", "a*"), ("*", "a/*")] {
+            assert!(!covers(left, right), "{left} covers {right}");
+        }
     }
 
     #[test]

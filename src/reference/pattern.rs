@@ -95,6 +95,15 @@ impl Pattern {
         same_host && path_matches(&self.text[self.path_start..], reference.matching_repository())
     }
 
+    /// Whether it matches every reference that another one matches.
+    pub fn covers(&self, other: &Self) -> bool {
+        let (host, wanted) = (&other.text[..other.host_end], &self.text[..self.host_end]);
+        let (path, below) = (&other.text[other.path_start..], &self.text[self.path_start..]);
+        let same_host = wanted == host || (self.wild_host && parts_match(wanted, host, '.'));
+        // A star of the other one is matched by a star only, and any depth by any depth only.
+        same_host && (!path.ends_with("**") || below.ends_with("**")) && path_matches(below, path)
+    }
+
     /// The canonical pattern. Parsing it gives the same pattern again.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -296,6 +305,36 @@ mod tests {
     fn matches(pattern: &str, image: &str) -> bool {
         let pattern = Pattern::parse(pattern).unwrap_or_else(|error| panic!("{error}"));
         pattern.matches(&Reference::parse(image).unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    #[test]
+    fn a_pattern_covers_another_one_when_it_matches_all_that_the_other_matches() {
+        let covers = |left: &str, right: &str| {
+            let pattern = |text| Pattern::parse(text).unwrap_or_else(|error| panic!("{error}"));
+            pattern(left).covers(&pattern(right))
+        };
+        for (left, right) in [
+            ("a.test", "a.test/team/**"),
+            ("a.test/**", "a.test"),
+            ("a.test/team/**", "a.test/team/*"),
+            ("a.test/team/*", "a.test/team/app"),
+            ("*.a.test", "b.a.test/x"),
+            ("*.a.test/**", "*.a.test/x/*"),
+            ("docker.io/library/*", "nginx"),
+        ] {
+            assert!(covers(left, right), "{left} covers {right}");
+        }
+        for (left, right) in [
+            ("a.test/team/**", "a.test"),
+            ("a.test/team/*", "a.test/team/**"),
+            ("a.test/*/**", "a.test/**"),
+            ("a.test/team/app", "a.test/team/*"),
+            ("a.test", "*.a.test"),
+            ("b.a.test", "*.a.test"),
+            ("a.test", "a.test.evil.test"),
+        ] {
+            assert!(!covers(left, right), "{left} covers {right}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::escape::{NAME_LIMIT, cut, visible_within};
 use super::words::{Counted, first_step, list};
 
 /// The API server refuses a longer note.
-const NOTE_LIMIT: usize = 1_024;
+pub(super) const NOTE_LIMIT: usize = 1_024;
 /// How many policies a note names.
 const POLICIES_NAMED: usize = 4;
 

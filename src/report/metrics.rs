@@ -241,6 +241,7 @@ mod tests {
     use super::super::testing::{World, at, image_subject, policy};
     use super::*;
     use crate::auditor::findings::State;
+    use crate::auditor::suspicion::Signal;
     use crate::auditor::transitions::TransitionKind;
     use crate::subject::Resource;
     use crate::verdict::Severity;
@@ -377,9 +378,15 @@ revisor_metrics_series_dropped{metric="revisor_namespace_findings"} 0
         operational.event(EventResult::Exists);
         operational.status_write(WriteResult::Conflict);
         operational.transition(TransitionKind::Resolved);
+        operational.activity(Signal::PolicyDeleted);
         let body = scrape.render(Format::OpenMetrics).unwrap();
         let told: Vec<_> =
             body.lines().filter(|line| !line.starts_with('#') && !line.contains("build")).collect();
+        let (told, activities) = told.split_at(told.len() - Signal::ALL.len());
+        for (signal, line) in Signal::ALL.into_iter().zip(activities) {
+            let (name, count) = (signal.as_str(), u8::from(signal == Signal::PolicyDeleted));
+            assert_eq!(*line, format!("revisor_suspicious_activity_total{{signal=\"{name}\"}} {count}"));
+        }
         assert_eq!(
             told.join("\n"),
             r#"revisor_snapshot_complete 0

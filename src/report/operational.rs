@@ -12,6 +12,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 
+use crate::auditor::suspicion::Signal;
 use crate::auditor::transitions::TransitionKind;
 use crate::subject::Resource;
 
@@ -95,6 +96,7 @@ pub struct Operational {
     events: [AtomicU64; EventResult::ALL.len()],
     status_writes: [AtomicU64; WriteResult::ALL.len()],
     transitions: [AtomicU64; TRANSITIONS.len()],
+    activities: [AtomicU64; Signal::ALL.len()],
 }
 
 const TRANSITIONS: [TransitionKind; 3] =
@@ -114,6 +116,7 @@ impl Default for Operational {
             events: Default::default(),
             status_writes: Default::default(),
             transitions: Default::default(),
+            activities: Default::default(),
         }
     }
 }
@@ -175,6 +178,11 @@ impl Operational {
         }
     }
 
+    /// Something suspicious was seen.
+    pub fn activity(&self, signal: Signal) {
+        self.activities[signal as usize].fetch_add(1, Relaxed);
+    }
+
     fn watch(&self, resource: Resource) -> &Watch {
         &self.watches[Resource::ALL.iter().position(|known| *known == resource).unwrap_or_default()]
     }
@@ -212,6 +220,15 @@ impl Operational {
             "Findings that opened, resolved or became exempt.",
             "kind",
             transitions,
+        )?;
+        // No namespace: most of them would have no series before their first one, which no rate would count.
+        let activities = Signal::ALL.iter().map(|signal| signal.as_str()).zip(&self.activities);
+        counters(
+            encoder,
+            "revisor_suspicious_activity",
+            "Changes that are worth a look whatever the policies ask for, by signal.",
+            "signal",
+            activities,
         )
     }
 

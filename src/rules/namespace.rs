@@ -23,7 +23,7 @@ pub mod no_workloads_in_default_namespace;
 pub mod non_existent_service_account;
 mod offenders;
 mod other_policies;
-pub(super) mod pod_security;
+pub mod pod_security;
 pub mod pod_security_audit_warn_set;
 pub mod pod_security_enforced;
 pub mod pod_security_labels_valid;

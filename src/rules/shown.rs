@@ -13,7 +13,7 @@ fn first_chars(text: &str, count: usize) -> &str {
 }
 
 /// The first 120 characters.
-pub(super) struct Cut<'a>(pub(super) &'a str);
+pub(crate) struct Cut<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Cut<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -24,7 +24,7 @@ impl fmt::Display for Cut<'_> {
 }
 
 /// The start of a digest, or of whatever a runtime says in its place: `sha256:abcdef123456`.
-pub(super) struct ShortDigest<'a>(pub(super) &'a str);
+pub(crate) struct ShortDigest<'a>(pub(crate) &'a str);
 
 impl fmt::Display for ShortDigest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

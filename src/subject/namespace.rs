@@ -72,6 +72,20 @@ pub struct NetworkPolicyFacts {
     pub malformed: bool,
 }
 
+/// Whether network policies of one namespace isolate every pod for a direction, and none of them allows everything
+/// again; none where one of them cannot be read.
+pub fn deny_by_default(
+    policies: &[NetworkPolicyFacts],
+    direction: fn(&NetworkPolicyFacts) -> Option<Direction>,
+) -> Option<bool> {
+    if policies.iter().any(|policy| policy.malformed) {
+        return None;
+    }
+    let mut of_every_pod =
+        policies.iter().filter(|policy| policy.selects_all).filter_map(direction).peekable();
+    Some(of_every_pod.peek().is_some() && of_every_pod.all(|direction| !direction.allows_everything))
+}
+
 /// The label that every namespace has, with its own name as value.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 

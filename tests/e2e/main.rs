@@ -27,4 +27,5 @@ mod policies;
 mod refusals;
 mod rights;
 mod startup;
+mod suspicion;
 mod tenants;

@@ -143,8 +143,17 @@ pub(crate) fn await_findings(cluster: &ControlPlane, namespace: &str, expected: 
     })
 }
 
-/// The Events of a namespace that the operator wrote.
+/// The Events of a namespace that the operator wrote of findings and audits.
 pub(crate) fn events(cluster: &ControlPlane, namespace: &str) -> Vec<Value> {
+    own_events(cluster, namespace).into_iter().filter(|event| event["action"] != "Noticed").collect()
+}
+
+/// Those of suspicious activity: other tests cause them by the way.
+pub(crate) fn noticed(cluster: &ControlPlane, namespace: &str) -> Vec<Value> {
+    own_events(cluster, namespace).into_iter().filter(|event| event["action"] == "Noticed").collect()
+}
+
+fn own_events(cluster: &ControlPlane, namespace: &str) -> Vec<Value> {
     let list = cluster.kubectl_json(&["get", "events", "-n", namespace]);
     let items = list["items"].as_array().cloned().unwrap_or_default();
     items.into_iter().filter(is_ours).collect()

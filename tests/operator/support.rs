@@ -39,6 +39,8 @@ pub(crate) fn settings() -> Settings {
         retry_needed: Duration::from_millis(100),
         retry_optional: Duration::from_millis(100),
         shutdown_deadline: Duration::from_secs(2),
+        // These tests make and change what they like; those of suspicious activity switch it on.
+        suspicious_activity: false,
         ..Settings::default()
     }
 }

@@ -130,6 +130,18 @@ fn grants(object: &ObjectFacts) -> impl Iterator<Item = Grant<'_>> {
     })
 }
 
+/// Every grant of a binding for which `is_wrong` says so, in words; those of bindings that Kubernetes makes by itself
+/// are left out.
+pub(super) fn wrong_grants(
+    object: &ObjectFacts,
+    known: &'static [Known],
+    is_wrong: impl Fn(&Grant<'_>) -> bool,
+) -> Vec<String> {
+    let exempt = Exempt { known, own: Vec::new() };
+    let wrong = grants(object).filter(|grant| is_wrong(grant) && !exempt.covers(grant.object, grant.binding));
+    wrong.map(|grant| grant.to_string()).collect()
+}
+
 /// The bindings that belong to a namespace, and those that reach its service accounts from elsewhere.
 fn of_namespace<'a>(
     subject: &NamespaceSubject<'a>,

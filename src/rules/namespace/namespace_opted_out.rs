@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::rules::settings::check_key;
 use crate::rules::shown::Cut;
 use crate::rules::{Control, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
-use crate::subject::namespace::NamespaceSubject;
+use crate::subject::namespace::{NamespaceSubject, TextPairs};
 use crate::verdict::{Note, Severity, Verdict};
 
 rule_settings! {
@@ -47,6 +47,14 @@ const KNOWN: [(&str, Option<&str>); 3] = [
     ("securesystemsengineering.connaisseur/webhook", Some("ignore")),
     ("securityenforcement.admission.cloud.ibm.com/namespace", Some("skip")),
 ];
+
+/// The known labels that opt out, of a namespace with these labels.
+pub fn known_opt_outs(labels: &TextPairs) -> impl Iterator<Item = &'static str> {
+    let opts_out = |(key, value): &(&'static str, Option<&'static str>)| {
+        labels.get(key).is_some_and(|found| value.is_none_or(|value| value == found))
+    };
+    KNOWN.into_iter().filter(opts_out).map(|(key, _)| key)
+}
 
 /// The rule, tables joined.
 #[derive(Debug)]

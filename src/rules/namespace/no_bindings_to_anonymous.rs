@@ -1,10 +1,11 @@
 //! NoBindingsToAnonymous: nobody may do anything without saying who they are.
 
-use super::bindings::{BindingExemption, Exempt, Grant, JOINING, judge, judge_cluster};
+use super::bindings::{BindingExemption, Exempt, Grant, JOINING, judge, judge_cluster, wrong_grants};
 use crate::rules::{Asks, Control, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
 use crate::subject::Resource;
 use crate::subject::cluster::ClusterSubject;
 use crate::subject::namespace::NamespaceSubject;
+use crate::subject::objects::ObjectFacts;
 use crate::verdict::{Note, Severity, Verdict};
 
 rule_settings! {
@@ -61,6 +62,11 @@ const WHAT: (&str, &str) = ("BoundToAnonymous", "requests without credentials ar
 
 fn is_wrong(grant: &Grant<'_>) -> bool {
     grant.grantee.is_anonymous()
+}
+
+/// The grants of a binding that give something to requests without credentials, in words.
+pub fn grants(binding: &ObjectFacts) -> Vec<String> {
+    wrong_grants(binding, JOINING, is_wrong)
 }
 
 impl NamespaceRule for NoBindingsToAnonymous {

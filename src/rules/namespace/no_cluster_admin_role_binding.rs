@@ -1,10 +1,11 @@
 //! NoClusterAdminRoleBinding: nobody is given the role that may do everything.
 
-use super::bindings::{BindingExemption, Exempt, Grant, judge, judge_cluster};
+use super::bindings::{BindingExemption, Exempt, Grant, judge, judge_cluster, wrong_grants};
 use crate::rules::{Asks, Control, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
 use crate::subject::Resource;
 use crate::subject::cluster::ClusterSubject;
 use crate::subject::namespace::NamespaceSubject;
+use crate::subject::objects::ObjectFacts;
 use crate::subject::rbac::MASTERS;
 use crate::verdict::{Note, Severity, Verdict};
 
@@ -68,6 +69,11 @@ fn is_wrong(grant: &Grant<'_>) -> bool {
     let is_known =
         || grant.grantee.is_group(MASTERS) || grant.name() == KUBEADM && grant.grantee.is_group(KUBEADM);
     grant.binding.of_cluster_role && *grant.binding.role == *ROLE && !(grant.everywhere() && is_known())
+}
+
+/// The grants of a binding that give cluster-admin away, in words.
+pub fn grants(binding: &ObjectFacts) -> Vec<String> {
+    wrong_grants(binding, &[], is_wrong)
 }
 
 impl NamespaceRule for NoClusterAdminRoleBinding {

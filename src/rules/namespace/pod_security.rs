@@ -7,7 +7,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::subject::namespace::NamespaceSubject;
+use crate::subject::namespace::{NamespaceSubject, TextPairs};
 
 /// The label that enforces a level.
 pub(super) const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
@@ -91,6 +91,11 @@ impl Version {
             _ => Self::Invalid,
         }
     }
+}
+
+/// The level that a namespace with these labels is kept at; none where the cluster's default decides.
+pub fn enforced(labels: &TextPairs) -> Option<Level> {
+    labels.get(ENFORCE).map(Level::enforced_by)
 }
 
 /// Whether audit or warn is set, which many take for enforcement.

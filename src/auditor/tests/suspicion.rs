@@ -1,0 +1,402 @@
+//! Suspicious activity, as changes and what is told of them.
+
+use serde_json::{Value, json};
+
+use super::{Cluster, baseline, policy, web, with};
+use crate::auditor::Auditor;
+use crate::auditor::suspicion::{About, Activity};
+use crate::decode::pod::PodRecord;
+use crate::decode::{Change, network_policy, object};
+use crate::subject::Resource;
+
+mod policies;
+mod tags;
+
+/// A policy that reads network policies and bindings.
+fn reading() -> Value {
+    json!({"rules": {"defaultDenyIngress": {}, "noClusterAdminRoleBinding": {}, "noMutableTag": {}}})
+}
+
+impl Cluster {
+    fn seen(&mut self) -> Vec<Activity> {
+        self.auditor.drain_suspicious_activity()
+    }
+
+    /// What was seen since the last time, in short: `Signal Kind/name`.
+    fn signals(&mut self) -> Vec<String> {
+        let show = |it: Activity| format!("{} {}/{}", it.signal.as_str(), it.about.kind(), it.about.name());
+        self.seen().into_iter().map(show).collect()
+    }
+}
+
+fn nothing() -> Vec<String> {
+    Vec::new()
+}
+
+fn namespace(labels: Value) -> Change {
+    super::namespace("team-a", labels)
+}
+
+fn network_policy(name: &str, spec: Value) -> Change {
+    let object = json!({"metadata": {"name": name, "namespace": "team-a"}, "spec": spec});
+    let (namespace, facts) = network_policy::read(&object).unwrap();
+    Change::NetworkPolicy(namespace, facts)
+}
+
+fn deny(name: &str) -> Change {
+    network_policy(name, json!({"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}))
+}
+
+fn no_network_policy(name: &str) -> Change {
+    Change::NetworkPolicyGone("team-a".into(), name.into())
+}
+
+fn binding(namespace: &str, name: &str, role: &str, subjects: &[Value]) -> Change {
+    let kind = if namespace.is_empty() { Resource::ClusterRoleBindings } else { Resource::RoleBindings };
+    let object = json!({
+        "metadata": {"name": name, "namespace": namespace}, "subjects": subjects,
+        "roleRef": {"kind": "ClusterRole", "name": role},
+    });
+    Change::Object(object::read(kind, &object).unwrap())
+}
+
+fn user(name: &str) -> Value {
+    json!({"kind": "User", "name": name})
+}
+
+#[test]
+fn an_image_that_is_changed_in_a_pod_that_lives_is_told_once() {
+    let mut cluster = Cluster::with_policies(&[baseline()]);
+    cluster.put(&web(1, "nginx:1.27"));
+    cluster.seen();
+    cluster.put(&web(1, "redis:7"));
+    let seen = cluster.seen();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(
+        seen[0].message,
+        "container app of pod web-6f7-1 has image docker.io/library/redis:7 instead of \
+         docker.io/library/nginx:1.27, while the pod lives"
+    );
+    let About::Pod { namespace, pod, workload } = &seen[0].about else { panic!("{:?}", seen[0]) };
+    assert_eq!(
+        (&**namespace, &**pod, &*workload.kind, &*workload.name),
+        ("team-a", "web-6f7-1", "Deployment", "web")
+    );
+    cluster.put(&web(1, "redis:7"));
+    assert_eq!(cluster.signals(), nothing());
+    cluster.put(&web(1, "docker.io/library/redis:7"));
+    assert_eq!(cluster.signals(), nothing(), "the same image in other words");
+    cluster.put(&web(2, "nginx:1.28"));
+    assert_eq!(cluster.signals(), nothing(), "another pod of a rollout");
+}
+
+#[test]
+fn taking_the_owner_away_in_the_same_edit_does_not_hide_another_image() {
+    let mut cluster = Cluster::with_policies(&[baseline()]);
+    cluster.put(&web(1, "nginx:1.27"));
+    cluster.seen();
+    cluster.put(&with(web(1, "redis:7"), "/metadata/ownerReferences", json!([])));
+    assert_eq!(cluster.signals(), ["PodImageChanged Pod/web-6f7-1"]);
+}
+
+#[test]
+fn what_has_ended_or_cannot_be_read_has_no_other_image() {
+    let mut cluster = Cluster::with_policies(&[baseline()]);
+    cluster.put(&web(1, "nginx:1.27"));
+    cluster.seen();
+    cluster.put(&with(web(1, "redis:7"), "/status", json!({"phase": "Succeeded"})));
+    cluster.put(&with(web(1, "redis:7"), "/spec/containers", json!("none")));
+    cluster.put(&web(1, "nginx:1.27"));
+    assert_eq!(cluster.signals(), nothing());
+}
+
+#[test]
+fn several_images_of_one_edit_are_one_signal() {
+    let two = |image: &str| {
+        let containers = json!([{"name": "a", "image": image}, {"name": "b", "image": image}]);
+        with(web(1, "x"), "/spec/containers", containers)
+    };
+    let mut cluster = Cluster::with_policies(&[baseline()]);
+    cluster.put(&two("nginx:1.27"));
+    cluster.seen();
+    cluster.put(&two("nginx:1.28"));
+    let seen = cluster.seen();
+    assert!(seen.len() == 1 && seen[0].message.ends_with("while the pod lives; 1 more likewise"), "{seen:?}");
+}
+
+#[test]
+fn an_ephemeral_container_is_told_when_it_is_added_and_not_again() {
+    let mut cluster = Cluster::with_policies(&[baseline()]);
+    let debugged = |names: &[&str]| {
+        let mut pod = web(1, "nginx:1.27");
+        let containers = names.iter().map(|name| json!({"name": name, "image": "nginx:debug"}));
+        pod["spec"]["ephemeralContainers"] = containers.collect();
+        pod
+    };
+    cluster.put(&web(1, "nginx:1.27"));
+    cluster.seen();
+    cluster.put(&debugged(&["dbg"]));
+    let seen = cluster.seen();
+    assert_eq!(
+        seen[0].message,
+        "pod web-6f7-1 has a new ephemeral container dbg with image docker.io/library/nginx:debug"
+    );
+    assert_eq!((seen.len(), seen[0].signal.as_str()), (1, "EphemeralContainerAdded"));
+    cluster.put(&with(debugged(&["dbg"]), "/metadata/labels/app", json!("other")));
+    assert_eq!(cluster.signals(), nothing());
+    cluster.put(&debugged(&["dbg", "more"]));
+    assert_eq!(cluster.signals(), ["EphemeralContainerAdded Deployment/web"]);
+}
+
+#[test]
+fn a_registry_is_told_at_its_first_use_in_the_cluster_and_never_again() {
+    let mut cluster = Cluster::with_policies(&[baseline()]);
+    cluster.put(&web(1, "a.test/app:1"));
+    let seen = cluster.seen();
+    assert_eq!(
+        seen[0].message,
+        "registry a.test was not used in the cluster before: container app of pod web-6f7-1 names a.test/app:1"
+    );
+    assert_eq!((seen.len(), seen[0].signal.as_str()), (1, "RegistryFirstUsed"));
+    cluster.put(&web(2, "a.test/other:2"));
+    cluster.gone(&web(1, "a.test/app:1"));
+    cluster.gone(&web(2, "a.test/other:2"));
+    cluster.snapshot();
+    cluster.put(&web(3, "a.test/app:1"));
+    assert_eq!(cluster.signals(), nothing());
+    cluster.put(&web(4, "No Image"));
+    assert_eq!(cluster.signals(), nothing());
+}
+
+#[test]
+fn registries_of_the_first_list_and_of_a_list_told_again_are_no_news() {
+    let mut cluster = Cluster::with_policies(&[baseline()]);
+    cluster.put(&web(1, "a.test/app:1"));
+    cluster.seen();
+    let again = [Change::Pod(PodRecord::from_value(&web(1, "a.test/app:1")))];
+    cluster.list(Resource::Pods, again);
+    assert_eq!(cluster.signals(), nothing());
+
+    let mut restarted = Cluster { auditor: Auditor::new(), now: cluster.now };
+    restarted.list(Resource::ImagePolicies, [Change::Policy(baseline())]);
+    restarted.list(Resource::Pods, [Change::Pod(PodRecord::from_value(&web(1, "a.test/app:1")))]);
+    restarted.put(&web(1, "b.test/app:1"));
+    restarted.list_others(&[Resource::ImagePolicies, Resource::Pods]);
+    assert_eq!(restarted.signals(), nothing(), "before everything was told once");
+    restarted.put(&web(2, "b.test/app:1"));
+    assert_eq!(restarted.signals(), nothing());
+    restarted.put(&web(2, "c.test/app:1"));
+    assert_eq!(restarted.signals(), ["PodImageChanged Deployment/web", "RegistryFirstUsed Deployment/web"]);
+}
+
+#[test]
+fn what_changed_while_the_watch_was_away_is_told_by_the_next_list() {
+    let mut cluster = Cluster::with_policies(&[policy("p", reading())]);
+    cluster.put(&web(1, "nginx:1.27"));
+    cluster.tell(deny("deny"));
+    cluster.seen();
+    cluster.list(Resource::Pods, [Change::Pod(PodRecord::from_value(&web(1, "redis:7")))]);
+    assert_eq!(cluster.signals(), ["PodImageChanged Deployment/web"]);
+    cluster.list(Resource::NetworkPolicies, []);
+    cluster.pass(5);
+    assert_eq!(cluster.signals(), ["DefaultDenyRemoved Namespace/team-a"]);
+    cluster.list(Resource::ClusterRoleBindings, [binding("", "wide", "cluster-admin", &[user("anna")])]);
+    assert_eq!(cluster.signals(), ["ClusterAdminBound ClusterRoleBinding/wide"]);
+}
+
+#[test]
+fn a_lower_level_of_pod_security_and_no_level_at_all_are_told() {
+    let enforce = |level: &str| namespace(json!({"pod-security.kubernetes.io/enforce": level}));
+    let mut cluster = Cluster::with_policies(&[baseline()]);
+    let mut told = |change: Change| {
+        cluster.tell(change);
+        cluster.seen().into_iter().map(|it| it.message).collect::<Vec<_>>()
+    };
+    assert_eq!(told(enforce("baseline")), nothing(), "the cluster's default is not known");
+    assert_eq!(told(enforce("restricted")), nothing());
+    assert_eq!(told(enforce("baseline")), ["Pod Security enforces baseline instead of restricted"]);
+    assert_eq!(told(enforce("Baseline")), nothing(), "what cannot be read is enforced as restricted");
+    assert_eq!(told(enforce("privileged")), ["Pod Security enforces privileged instead of restricted"]);
+    let warned = json!({"pod-security.kubernetes.io/warn": "restricted"});
+    assert_eq!(
+        told(namespace(warned)),
+        [
+            "the label pod-security.kubernetes.io/enforce is gone, which said privileged: the cluster's default holds"
+        ]
+    );
+}
+
+#[test]
+fn a_namespace_that_is_made_anew_under_the_same_name_is_another_one() {
+    let of = |uid: &str, labels: Value| {
+        let object = json!({"metadata": {"name": "team-a", "uid": uid, "labels": labels}});
+        let (name, object) = crate::decode::namespace::read(&object).unwrap();
+        Change::Namespace(name, object)
+    };
+    let mut cluster = Cluster::with_policies(&[baseline()]);
+    cluster.tell(of("1", json!({"pod-security.kubernetes.io/enforce": "restricted"})));
+    cluster.tell(of("2", json!({"admission.gatekeeper.sh/ignore": "x"})));
+    assert_eq!(cluster.signals(), nothing());
+}
+
+#[test]
+fn a_label_that_opts_out_is_told_when_it_is_added() {
+    let mut cluster = Cluster::with_policies(&[baseline()]);
+    let connaisseur = "securesystemsengineering.connaisseur/webhook";
+    cluster.tell(namespace(json!({connaisseur: "validate"})));
+    assert_eq!(cluster.signals(), nothing());
+    cluster.tell(namespace(json!({connaisseur: "ignore"})));
+    let seen = cluster.seen();
+    assert_eq!(
+        seen[0].message,
+        "label securesystemsengineering.connaisseur/webhook=\"ignore\" was added, which opts out of admission control"
+    );
+    assert_eq!(
+        (seen.len(), seen[0].about.name(), seen[0].signal.as_str()),
+        (1, "team-a", "OptOutLabelAdded")
+    );
+    cluster.tell(namespace(json!({connaisseur: "ignore", "other": "label"})));
+    assert_eq!(cluster.signals(), nothing(), "it was there");
+    cluster.tell(namespace(json!({connaisseur: "ignore", "admission.gatekeeper.sh/ignore": ""})));
+    assert_eq!(cluster.signals(), ["OptOutLabelAdded Namespace/team-a"]);
+}
+
+#[test]
+fn the_last_default_deny_is_told_when_it_is_deleted_narrowed_or_undone() {
+    let mut cluster = Cluster::with_policies(&[policy("p", reading())]);
+    [deny("a"), deny("b")].into_iter().for_each(|change| cluster.tell(change));
+    let mut told = |change: Change| {
+        cluster.tell(change);
+        cluster.pass(5);
+        cluster.seen().into_iter().map(|it| it.message).collect::<Vec<_>>()
+    };
+    assert_eq!(told(no_network_policy("b")), nothing(), "one is left");
+    let both = "no network policy denies ingress and egress by default any more: ";
+    assert_eq!(told(no_network_policy("a")), [format!("{both}network policy a was deleted")]);
+    assert_eq!(told(deny("a")), nothing());
+    let narrow = json!({"podSelector": {"matchLabels": {"app": "x"}}, "policyTypes": ["Ingress", "Egress"]});
+    assert_eq!(told(network_policy("a", narrow)), [format!("{both}network policy a was changed")]);
+    assert_eq!(told(deny("a")), nothing());
+    let all = json!({"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{}]});
+    assert_eq!(
+        told(network_policy("open", all)),
+        ["no network policy denies ingress by default any more: network policy open allows everything"]
+    );
+}
+
+#[test]
+fn network_policies_that_go_with_their_namespace_or_with_the_rule_are_no_activity() {
+    let object = |deleted: bool| {
+        let mut object = json!({"metadata": {"name": "team-a", "uid": "team-a"}});
+        if deleted {
+            object["metadata"]["deletionTimestamp"] = json!("2026-01-01T12:00:00Z");
+            object["status"] = json!({"phase": "Terminating"});
+        }
+        let (name, object) = crate::decode::namespace::read(&object).unwrap();
+        Change::Namespace(name, object)
+    };
+    let orders: [fn(&dyn Fn(bool) -> Change) -> Vec<Change>; 3] = [
+        |object| vec![object(true), no_network_policy("a"), Change::NamespaceGone("team-a".into())],
+        |object| vec![no_network_policy("a"), object(true), Change::NamespaceGone("team-a".into())],
+        |_| vec![no_network_policy("a"), Change::NamespaceGone("team-a".into())],
+    ];
+    for order in orders {
+        let mut cluster = Cluster::with_policies(&[policy("p", reading())]);
+        [object(false), deny("a")].into_iter().for_each(|change| cluster.tell(change));
+        order(&object).into_iter().for_each(|change| cluster.tell(change));
+        cluster.pass(60);
+        assert_eq!(cluster.signals(), nothing());
+    }
+    let mut cluster = Cluster::with_policies(&[policy("p", reading())]);
+    cluster.tell(deny("a"));
+    cluster.tell(Change::Policy(policy(
+        "p",
+        json!({"rules": {"noMutableTag": {}, "noClusterAdminRoleBinding": {}}}),
+    )));
+    cluster.pass(60);
+    assert_eq!(cluster.signals(), ["PolicyWeakened ImagePolicy/p"], "nobody reads them any more");
+    cluster.tell(Change::Policy(policy("p", reading())));
+    cluster.list_others(&Resource::ALWAYS);
+    cluster.pass(60);
+    assert_eq!(cluster.signals(), nothing(), "the first list since they are read again");
+}
+
+#[test]
+fn a_lost_default_deny_is_held_back_and_the_deadline_says_until_when() {
+    let mut cluster = Cluster::with_policies(&[policy("p", reading())]);
+    cluster.tell(deny("a"));
+    cluster.snapshot();
+    let removed = cluster.now;
+    cluster.tell(no_network_policy("a"));
+    cluster.snapshot();
+    let deadline = cluster.auditor.next_deadline().unwrap();
+    assert_eq!(deadline.duration_since(removed).as_secs(), 5);
+    cluster.tell(deny("a"));
+    assert_eq!(cluster.signals(), nothing());
+    cluster.pass(5);
+    let seen = cluster.seen();
+    assert_eq!((seen.len(), seen[0].at), (1, removed), "even if it is there again: it was away");
+    assert_eq!(cluster.auditor.next_deadline(), None);
+}
+
+#[test]
+fn a_binding_to_cluster_admin_or_to_anonymous_is_told_when_it_is_made_or_widened() {
+    let mut cluster = Cluster::with_policies(&[policy("p", reading())]);
+    cluster.tell(binding("", "wide", "cluster-admin", &[user("anna")]));
+    let seen = cluster.seen();
+    assert_eq!(seen[0].message, "ClusterRoleBinding wide gives ClusterRole cluster-admin to user anna");
+    assert_eq!((seen.len(), seen[0].about.namespace()), (1, None));
+    cluster.tell(binding("", "wide", "cluster-admin", &[user("anna")]));
+    assert_eq!(cluster.signals(), nothing());
+    cluster.tell(binding(
+        "",
+        "wide",
+        "cluster-admin",
+        &[user("anna"), user("bert"), user("system:anonymous")],
+    ));
+    let seen: Vec<_> = cluster.seen().into_iter().map(|it| (it.signal.as_str(), it.message)).collect();
+    assert_eq!(seen.len(), 2);
+    assert_eq!(seen[0].0, "ClusterAdminBound");
+    assert!(seen[0].1.ends_with("to user bert and 1 more"), "{seen:?}");
+    assert_eq!(seen[1].0, "AnonymousBound");
+    cluster.tell(binding("team-a", "open", "view", &[user("system:anonymous")]));
+    assert_eq!(cluster.signals(), ["AnonymousBound Namespace/team-a"]);
+    cluster.tell(binding("team-a", "fine", "view", &[user("anna")]));
+    let masters = json!({"kind": "Group", "name": "system:masters"});
+    cluster.tell(binding("", "cluster-admin", "cluster-admin", &[masters]));
+    let viewer = "system:public-info-viewer";
+    let unauthenticated = json!({"kind": "Group", "name": "system:unauthenticated"});
+    cluster.tell(binding("", viewer, viewer, &[unauthenticated]));
+    cluster.tell(Change::ObjectGone(Resource::ClusterRoleBindings, "".into(), "wide".into()));
+    assert_eq!(cluster.signals(), nothing(), "what Kubernetes makes by itself, and what is gone");
+}
+
+#[test]
+fn the_first_list_of_a_kind_that_is_read_from_now_on_is_no_activity() {
+    let mut cluster = Cluster::with_policies(&[baseline()]);
+    cluster.tell(Change::Policy(policy("p", reading())));
+    cluster.list(Resource::ClusterRoleBindings, [binding("", "wide", "cluster-admin", &[user("anna")])]);
+    let beside = [&Resource::ALWAYS[..], &[Resource::ClusterRoleBindings]].concat();
+    cluster.list_others(&beside);
+    assert_eq!(cluster.signals(), nothing());
+    cluster.tell(binding("", "more", "cluster-admin", &[user("anna")]));
+    assert_eq!(cluster.signals(), ["ClusterAdminBound ClusterRoleBinding/more"]);
+}
+
+#[test]
+fn nothing_is_looked_for_in_files_or_when_it_is_switched_off() {
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let mut off = Auditor::new();
+    off.ignore_suspicious_activity();
+    for mut auditor in [Auditor::over_input(true), off] {
+        for kind in Resource::ALWAYS {
+            auditor.apply(Change::RelistStarted(kind), now);
+            auditor.apply(Change::RelistFinished(kind), now);
+        }
+        for image in ["a.test/x:1", "b.test/x:1"] {
+            auditor.apply(Change::Pod(PodRecord::from_value(&web(1, image))), now);
+        }
+        assert!(auditor.is_complete());
+        assert_eq!(auditor.drain_suspicious_activity(), []);
+    }
+}

@@ -1,0 +1,141 @@
+//! Suspicious activity: from a change in the cluster to Event, metric and log.
+
+use revisor::operator::Settings;
+use serde_json::{Value, json};
+use testkit::apiserver::{ApiServer, Fault};
+
+use crate::support::{
+    POLICY, Running, a_while, deployment, eventually, in_pages, settings, status, tidy_namespace,
+};
+
+fn on(settings: Settings) -> Settings {
+    Settings { suspicious_activity: true, ..settings }
+}
+
+/// A cluster with a policy, a tidy namespace and one Deployment that is right.
+async fn cluster() -> ApiServer {
+    let server = ApiServer::builder().start().await;
+    server.apply(POLICY);
+    tidy_namespace(&server, "team-a");
+    deployment(&server, "team-a", "web", "registry.example.com/x:1");
+    server
+}
+
+/// Reasons of the Events of suspicious activity, sorted.
+fn signals(server: &ApiServer) -> Vec<String> {
+    let events = server.list("Event", "");
+    let noticed = events.iter().filter(|event| event["action"] == "Noticed");
+    let mut reasons: Vec<String> =
+        noticed.map(|event| event["reason"].as_str().unwrap_or_default().to_owned()).collect();
+    reasons.sort();
+    reasons
+}
+
+fn event(server: &ApiServer, reason: &str) -> Option<Value> {
+    server.list("Event", "").into_iter().find(|event| event["reason"] == reason)
+}
+
+fn counter(signal: &str) -> String {
+    format!(r#"revisor_suspicious_activity_total{{signal="{signal}"}}"#)
+}
+
+#[tokio::test]
+async fn a_changed_image_is_an_event_at_the_workload_and_counted() {
+    for settings in [settings(), in_pages()] {
+        let server = cluster().await;
+        let operator = Running::ready(&server, on(settings)).await;
+        assert_eq!(operator.metric(&counter("PodImageChanged")).await, Some(0.0), "from zero on");
+        let image =
+            json!({"spec": {"containers": [{"name": "app", "image": "registry.example.com/other:1"}]}});
+        server.patch("Pod", "team-a", "web-7f-x", image);
+        eventually("an Event", async || event(&server, "PodImageChanged").is_some()).await;
+        let event = event(&server, "PodImageChanged").expect("the Event");
+        let uid =
+            server.get("Deployment", "team-a", "web").expect("the Deployment")["metadata"]["uid"].clone();
+        assert_eq!((&event["type"], &event["involvedObject"]["uid"]), (&json!("Warning"), &uid), "{event}");
+        assert_eq!(event["metadata"]["namespace"], "team-a");
+        let note = event["message"].as_str().unwrap_or_default();
+        assert!(
+            note.starts_with("Suspicious: Deployment/web: container app of pod web-7f-x has image"),
+            "{note}"
+        );
+        assert_eq!(operator.metric(&counter("PodImageChanged")).await, Some(1.0));
+        a_while().await;
+        assert_eq!(signals(&server), ["PodImageChanged"]);
+        operator.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_namespace_and_a_policy_are_regarded_by_their_own_events() {
+    let server = cluster().await;
+    let operator = Running::ready(&server, on(settings())).await;
+    let labels = json!({"metadata": {"labels": {"admission.gatekeeper.sh/ignore": "x"}}});
+    server.patch("Namespace", "", "team-a", labels);
+    server.delete("NetworkPolicy", "team-a", "default-deny");
+    server.patch(
+        "ImagePolicy",
+        "",
+        "baseline",
+        json!({"spec": {"scope": {"excludeNamespaces": ["team-b"]}}}),
+    );
+    let all = ["DefaultDenyRemoved", "OptOutLabelAdded", "PolicyWeakened"];
+    eventually("all Events", async || signals(&server) == all).await;
+    for (reason, kind, name, namespace) in [
+        ("DefaultDenyRemoved", "Namespace", "team-a", "team-a"),
+        ("OptOutLabelAdded", "Namespace", "team-a", "team-a"),
+        ("PolicyWeakened", "ImagePolicy", "baseline", "default"),
+    ] {
+        let event = event(&server, reason).expect("the Event");
+        let regards = &event["involvedObject"];
+        assert_eq!((&regards["kind"], &regards["name"]), (&json!(kind), &json!(name)), "{event}");
+        assert!(regards["uid"].as_str().is_some_and(|uid| !uid.is_empty()), "{event}");
+        assert_eq!(event["metadata"]["namespace"], namespace, "{event}");
+        assert_eq!(operator.metric(&counter(reason)).await, Some(1.0));
+    }
+    server.delete("ImagePolicy", "", "baseline");
+    eventually("the end of the policy", async || event(&server, "PolicyDeleted").is_some()).await;
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_deleted_with_all_that_is_in_it_is_no_activity() {
+    let server = cluster().await;
+    let operator = Running::ready(&server, on(settings())).await;
+    server.delete("NetworkPolicy", "team-a", "default-deny");
+    server.delete("Pod", "team-a", "web-7f-x");
+    server.delete("Namespace", "", "team-a");
+    tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+    assert_eq!(signals(&server), Vec::<String>::new());
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_restart_and_a_list_told_again_are_no_activity_and_write_nothing() {
+    let server = cluster().await;
+    let first = Running::ready(&server, on(in_pages())).await;
+    eventually("a status", async || status(&server).is_object()).await;
+    a_while().await;
+    first.stop().await;
+    server.reset_records();
+    let second = Running::ready(&server, on(in_pages())).await;
+    a_while().await;
+    let lists = server.count("list", "pods");
+    server.fault(Fault::expire_watches());
+    eventually("another list", async || server.count("list", "pods") > lists).await;
+    a_while().await;
+    assert_eq!(server.writes().iter().map(|write| &write.path).collect::<Vec<_>>(), Vec::<&String>::new());
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn switched_off_it_tells_nothing() {
+    let server = cluster().await;
+    let operator = Running::ready(&server, settings()).await;
+    server.delete("ImagePolicy", "", "baseline");
+    deployment(&server, "team-a", "other", "evil.test/x:1");
+    a_while().await;
+    assert_eq!(signals(&server), Vec::<String>::new());
+    assert_eq!(operator.metric(&counter("PolicyDeleted")).await, Some(0.0));
+    operator.stop().await;
+}
