@@ -388,7 +388,9 @@ pub(super) fn exemption(
             at.workload.verified || at.judged.shape.is_template,
             at.image_use().and_then(|image_use| reference(&image_use.image)),
         ),
-        Subject::Namespace(_) | Subject::Cluster(_) => (None, true, None),
+        // So that an exemption can name it: `workloads: [Cluster/cluster]`.
+        Subject::Cluster(_) => (Some((subject.kind(), subject.name())), true, None),
+        Subject::Namespace(_) => (None, true, None),
         Subject::Reference(spread) => {
             (None, true, crate::reference::Reference::parse(&spread.facts.canonical).ok())
         }

@@ -283,7 +283,8 @@ pub struct ExemptionSpec {
         extend("x-kubernetes-list-type" = "atomic")
     )]
     pub namespaces: Option<Vec<String>>,
-    /// Globs of workloads as Kind/name: `Deployment/loader`, `CronJob/*`, `*/loader`. Only an owner that is confirmed
+    /// Globs of workloads as Kind/name: `Deployment/loader`, `CronJob/*`, `*/loader`; `Cluster/cluster` for what is found
+    /// on the cluster itself. Only an owner that is confirmed
     /// by its uid counts, since names can be forged. Default: any workload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(

@@ -254,3 +254,19 @@ fn pod_security_may_be_left_to_admission_control_where_a_policy_accepts_that() {
     cluster.tell(Change::Access(Resource::ValidatingWebhooks, false));
     assert_eq!(cluster.found(), ["PodSecurityEnforced unknown Namespace/team-a"]);
 }
+
+#[test]
+fn what_is_found_on_the_cluster_itself_can_be_exempt_by_name() {
+    let exemption = |workload: &str| {
+        json!([{"name": "e", "rules": ["NoClusterAdminRoleBinding"], "workloads": [workload],
+            "reason": "break glass", "permanent": true}])
+    };
+    let found = |workload: &str| {
+        let spec = json!({"rules": {"noClusterAdminRoleBinding": {}}, "exemptions": exemption(workload)});
+        let mut cluster = Cluster::with_policies(&[policy("p", spec)]);
+        cluster.tell(binding("", "wide", json!({"kind": "User", "name": "mallory"})));
+        cluster.found()
+    };
+    assert_eq!(found("Cluster/cluster"), ["NoClusterAdminRoleBinding exempt Cluster/cluster"]);
+    assert_eq!(found("Deployment/*"), ["NoClusterAdminRoleBinding fail Cluster/cluster"]);
+}
