@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use revisor::auditor::suspicion::Signal;
 use revisor::policy::profile::{ALL, ON_REQUEST, Profile};
 use revisor::rules::RuleId;
 use serde_json::Value;
@@ -192,6 +193,19 @@ fn every_alert_explains_itself_and_has_a_runbook() {
     let sections = runbooks.split("\n## ").skip(1).filter_map(|section| section.lines().next());
     for section in sections {
         assert!(named.contains(section), "docs/runbooks.md explains {section}, which is no alert");
+    }
+}
+
+#[test]
+fn every_signal_of_suspicious_activity_is_explained() {
+    let page = text("docs/suspicious-activity.md");
+    let sections: Vec<&str> = page.split("\n## ").skip(2).collect();
+    let titles = sections.iter().filter_map(|section| section.lines().next());
+    assert_eq!(titles.collect::<Vec<_>>(), Signal::ALL.map(Signal::as_str), "in the order of the signals");
+    for section in sections {
+        for part in ["Meaning", "False positives", "What to do"] {
+            assert!(section.contains(&format!("**{part}.** ")), "no {part}: {section}");
+        }
     }
 }
 
