@@ -61,8 +61,9 @@ impl Rolling<'_> {
                     pods: 0,
                     since: self.now,
                     dormant_since: None,
+                    asked: None,
                 };
-                self.exempt(policy, &mut finding);
+                self.exempt(policy, None, &mut finding);
                 findings.push(finding);
             }
         }
@@ -124,6 +125,7 @@ impl Auditor {
                     rule,
                     subject: &subject,
                     verdict,
+                    asked: None,
                     exemption: is_finding.then(|| exemption(policy, rule.id, &subject, now)).flatten(),
                     message: &text,
                     pods: 0,

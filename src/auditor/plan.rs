@@ -88,11 +88,14 @@ impl Plan {
         self.stale |= self.entries.remove(name).is_some();
     }
 
-    /// The kinds that are read: always, or by a rule of some policy.
+    /// The kinds that are read: always, by a rule of some policy, or because some policy delegates exemptions.
     pub(super) fn needs(&self) -> BTreeSet<Resource> {
         let rules = self.entries.values().flat_map(|entry| entry.compiled.rules.iter());
         let reads = rules.flat_map(PreparedRule::reads);
-        Resource::ALWAYS.into_iter().chain(reads).collect()
+        // What nobody delegates nobody has to know.
+        let delegates = self.entries.values().any(|entry| !entry.compiled.delegation.is_empty());
+        let requests = delegates.then_some(Resource::Exemptions);
+        Resource::ALWAYS.into_iter().chain(reads).chain(requests).collect()
     }
 
     /// From now on policies are told again.

@@ -94,6 +94,7 @@ impl Spreading<'_> {
                 pods: spread.namespaces.iter().map(|(_, pods)| pods).sum(),
                 since: self.now,
                 dormant_since: None,
+                asked: None,
             };
             if let Some(exemption) = exemption(policy, rule.id, &finding.subject, self.now) {
                 finding.state = State::Exempt(exemption);

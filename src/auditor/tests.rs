@@ -15,6 +15,7 @@ use kinds::{default_deny, reads_network_policies};
 mod edits;
 mod kinds;
 mod objects;
+mod requests;
 
 /// An auditor with a clock that only the test moves.
 struct Cluster {

@@ -62,6 +62,7 @@ pub(super) fn policy(name: &str, severity: Severity) -> CompiledPolicy {
         rules: Box::new([rule]),
         rules_set_here: 1,
         exemptions: exemptions(),
+        delegation: Box::default(),
         problems: Box::default(),
     }
 }
@@ -185,6 +186,7 @@ impl World {
             pods: 3,
             since: at(i64::from(policy)),
             dormant_since: None,
+            asked: None,
         });
         self
     }
@@ -239,6 +241,7 @@ impl World {
             pods: namespaces.iter().map(|(_, pods)| pods).sum(),
             since: at(0),
             dormant_since: None,
+            asked: None,
         });
         self
     }
@@ -334,6 +337,7 @@ fn namespace(name: String, mut findings: Vec<Finding>) -> Arc<NamespaceSnapshot>
         exists: true,
         findings: findings.into(),
         counts: counts.into(),
+        requests: Arc::default(),
         pods: 3,
         live_pods: 3,
         parts: Parts { image_uses: 3, ..Parts::default() },
@@ -367,6 +371,7 @@ pub(super) fn report(
             subject: &finding.subject,
             verdict,
             exemption,
+            asked: finding.asked.as_deref(),
             message: &message,
             pods: finding.pods,
             source: finding.subject.image_use().map(|_| &place),

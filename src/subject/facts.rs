@@ -78,7 +78,15 @@ pub enum Fact {
     Os = 31,
     /// `hostUsers`
     HostUsers = 32,
+    /// An annotation `exempt.revisor.dev/<rule>`: `<rule>=<value>`, the value cut at [`EXEMPTION_MAX`]. No rule reads
+    /// it.
+    ExemptionAnnotation = 33,
 }
+
+/// The prefix of annotations that ask for an exemption; the rule's id follows.
+pub const EXEMPTION_PREFIX: &str = "exempt.revisor.dev/";
+/// How many bytes of such an annotation's value are kept: an annotation may be as large as a quarter of a megabyte.
+pub const EXEMPTION_MAX: usize = 1_024;
 
 /// The facts of one pod or one container, sorted by [`Fact`].
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
