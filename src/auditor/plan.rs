@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::decode::PolicyRecord;
 use crate::policy::compile::CompiledPolicy;
+use crate::policy::exemption::EXPIRING;
 use crate::rules::{Asks, PreparedRule};
 use crate::subject::Resource;
 
@@ -131,9 +132,11 @@ impl Plan {
         self.stale
     }
 
-    /// The next time an exemption ends, after `now`.
+    /// The next time an exemption ends, or is to be said to end soon, after `now`.
     pub(super) fn next_expiry(&self, now: Timestamp) -> Option<Timestamp> {
         let exemptions = self.policies.iter().flat_map(|policy| policy.exemptions.iter());
-        exemptions.filter_map(|exemption| exemption.expires_at).filter(|expiry| *expiry > now).min()
+        let ends = exemptions.filter_map(|exemption| exemption.expires_at);
+        let turns = ends.flat_map(|end| [end.saturating_sub(EXPIRING).unwrap_or(Timestamp::MIN), end]);
+        turns.filter(|turn| *turn > now).min()
     }
 }

@@ -10,7 +10,7 @@ use super::namespaces::Namespace;
 use super::rollup::{Rolling, candidate, exemption, image};
 use crate::policy::compile::CompiledPolicy;
 use crate::policy::delegation::say;
-use crate::policy::exemption::{Cover, Exemption};
+use crate::policy::exemption::{Cover, EXPIRING, Exemption};
 use crate::policy::request::{Origin, Request, RequestObject, Said, Standing, annotated};
 use crate::policy::scope::Membership;
 use crate::rules::RuleId;
@@ -219,6 +219,12 @@ impl Rolling<'_> {
         permit.next
     }
 
+    /// When an exemption that permits is to be said to end soon.
+    fn expires_soon(&self, standing: Standing) -> Option<Timestamp> {
+        let Standing::Effective { until, .. } = standing else { return None };
+        until.saturating_sub(EXPIRING).ok().filter(|soon| *soon > self.now)
+    }
+
     /// What the policies say of the Exemption objects of a namespace, and when time alone changes that.
     pub(super) fn outcomes(
         &self,
@@ -237,7 +243,8 @@ impl Rolling<'_> {
                 let index = u16::try_from(index).unwrap_or(u16::MAX);
                 for &rule in request.exemption.rules().iter().filter(|rule| policy.rule(**rule).is_some()) {
                     let answer = say(&policy.delegation, request, rule, place, self.now);
-                    next = next.into_iter().chain(answer.next).min();
+                    next =
+                        next.into_iter().chain(answer.next).chain(self.expires_soon(answer.standing)).min();
                     said.push((index, rule, answer.standing));
                 }
             }

@@ -140,6 +140,10 @@ pub struct PolicySnapshot {
     pub missing_permissions: Box<[(RuleId, Resource)]>,
     /// Namespaces with violations.
     pub violating_namespaces: u32,
+    /// How many findings each of the policy's own exemptions permits, dormant ones included.
+    pub exempted: Box<[u32]>,
+    /// The policy delegates exemptions, and what is asked for may not be read.
+    pub requests_denied: bool,
 }
 
 impl PolicySnapshot {

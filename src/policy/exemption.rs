@@ -4,12 +4,15 @@
 //! widen it. One exception: a rule that is not known (of a newer version, or misspelt) is a problem, and the
 //! exemption still covers the rules beside it, since that exempts nothing that was not asked for.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::problem::{Problem, Reader, quoted};
 use crate::reference::{Glob, Pattern, Reference};
 use crate::rules::{RuleId, nearest};
+
+/// How long before its end an exemption is said to expire soon.
+pub const EXPIRING: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// A reasoned, dated permission, compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]

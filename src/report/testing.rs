@@ -270,6 +270,10 @@ impl World {
             let violating =
                 u32::try_from(namespaces.iter().filter(|part| of_policy(part).fail > 0).count()).unwrap();
             let live = count;
+            let found = namespaces.iter().flat_map(|part| part.findings.iter());
+            let permits = |state| found.clone().filter(|it| it.policy == index && it.state == state).count();
+            let exempted = 0..u16::try_from(policy.exemptions.len()).unwrap();
+            let exempted = exempted.map(|at| u32::try_from(permits(State::Exempt(at))).unwrap()).collect();
             let rules = policy.rules.iter().map(|rule| RuleTotal {
                 rule: rule.id,
                 count,
@@ -281,6 +285,8 @@ impl World {
                 policy: Arc::new(policy),
                 missing_permissions: self.missing.clone().into(),
                 violating_namespaces: violating,
+                exempted,
+                requests_denied: false,
             }
         };
         Snapshot {
