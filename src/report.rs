@@ -8,7 +8,7 @@ pub mod csv;
 pub mod effective;
 pub mod escape;
 pub mod event;
-mod exemptions;
+mod exemption_states;
 mod exposition;
 pub mod gather;
 pub mod html;

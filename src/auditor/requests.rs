@@ -7,12 +7,13 @@ use jiff::Timestamp;
 
 use super::findings::{Finding, State, Subject};
 use super::namespaces::Namespace;
-use super::rollup::{Rolling, candidate, exemption, image};
+use super::rollup::Rolling;
 use crate::policy::compile::CompiledPolicy;
 use crate::policy::delegation::say;
-use crate::policy::exemption::{Cover, EXPIRING, Exemption};
+use crate::policy::exemption::{Candidate, Cover, EXPIRING, Exemption};
 use crate::policy::request::{Origin, Request, RequestObject, Said, Standing, annotated};
 use crate::policy::scope::Membership;
+use crate::reference::Reference;
 use crate::rules::RuleId;
 use crate::subject::facts::{EXEMPTION_PREFIX, Facts};
 
@@ -258,4 +259,46 @@ impl Rolling<'_> {
         let outcomes = namespace.requests.iter().map(outcome).collect();
         (outcomes, next)
     }
+}
+
+/// Index of the exemption of `policy` that covers a finding at `now`.
+pub(super) fn exemption(
+    policy: &CompiledPolicy,
+    rule: RuleId,
+    subject: &Subject,
+    now: Timestamp,
+) -> Option<u16> {
+    if policy.exemptions.is_empty() {
+        return None;
+    }
+    let image = image(subject);
+    let candidate = candidate(rule, subject, image.as_ref());
+    let covers = policy.exemptions.iter().position(|exemption| exemption.covers(&candidate, now))?;
+    u16::try_from(covers).ok()
+}
+
+/// The image that a subject is about.
+fn image(subject: &Subject) -> Option<Reference> {
+    match subject {
+        Subject::ImageUse(at) => at.image_use()?.image.reference.as_ref().ok().cloned(),
+        Subject::Reference(spread) => Reference::parse(&spread.facts.canonical).ok(),
+        Subject::Namespace(_) | Subject::Cluster(_) => None,
+    }
+}
+
+/// What exemptions are asked about.
+fn candidate<'a>(
+    rule: RuleId,
+    subject: &'a Subject,
+    image: Option<&'a Reference>,
+) -> Candidate<'a> {
+    let (workload, owner_verified) = match subject {
+        Subject::ImageUse(at) => (
+            Some((&*at.workload.kind, &*at.workload.name)),
+            at.workload.verified || at.judged.shape.is_template,
+        ),
+        Subject::Namespace(_) | Subject::Cluster(_) | Subject::Reference(_) => (None, true),
+    };
+    let namespace = subject.namespace().map(|name| &**name);
+    Candidate { rule, namespace, workload, owner_verified, image }
 }

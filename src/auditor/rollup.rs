@@ -18,10 +18,8 @@ use super::requests::RequestOutcome;
 use super::snapshot::{Count, NamespaceSnapshot, Parts, RuleCount};
 use super::transitions::WantedOwner;
 use crate::policy::compile::CompiledPolicy;
-use crate::policy::exemption::Candidate;
 use crate::policy::request::Origin;
 use crate::policy::scope::Membership;
-use crate::reference::Reference;
 use crate::rules::RuleId;
 use crate::subject::Resource;
 use crate::subject::cluster::ClusterFacts;
@@ -373,48 +371,6 @@ fn each_bit(mut bits: u64, mut each: impl FnMut(RuleId)) {
         }
         bits &= bits - 1;
     }
-}
-
-/// Index of the exemption of `policy` that covers a finding at `now`.
-pub(super) fn exemption(
-    policy: &CompiledPolicy,
-    rule: RuleId,
-    subject: &Subject,
-    now: Timestamp,
-) -> Option<u16> {
-    if policy.exemptions.is_empty() {
-        return None;
-    }
-    let image = image(subject);
-    let candidate = candidate(rule, subject, image.as_ref());
-    let covers = policy.exemptions.iter().position(|exemption| exemption.covers(&candidate, now))?;
-    u16::try_from(covers).ok()
-}
-
-/// The image that a subject is about.
-pub(super) fn image(subject: &Subject) -> Option<Reference> {
-    match subject {
-        Subject::ImageUse(at) => at.image_use()?.image.reference.as_ref().ok().cloned(),
-        Subject::Reference(spread) => Reference::parse(&spread.facts.canonical).ok(),
-        Subject::Namespace(_) | Subject::Cluster(_) => None,
-    }
-}
-
-/// What exemptions are asked about.
-pub(super) fn candidate<'a>(
-    rule: RuleId,
-    subject: &'a Subject,
-    image: Option<&'a Reference>,
-) -> Candidate<'a> {
-    let (workload, owner_verified) = match subject {
-        Subject::ImageUse(at) => (
-            Some((&*at.workload.kind, &*at.workload.name)),
-            at.workload.verified || at.judged.shape.is_template,
-        ),
-        Subject::Namespace(_) | Subject::Cluster(_) | Subject::Reference(_) => (None, true),
-    };
-    let namespace = subject.namespace().map(|name| &**name);
-    Candidate { rule, namespace, workload, owner_verified, image }
 }
 
 /// Counts by policy and rule.

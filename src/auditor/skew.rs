@@ -10,7 +10,7 @@ use super::inventory::Inventory;
 use super::marks::Telling;
 use super::namespaces::Namespaces;
 use super::references::Running;
-use super::rollup::exemption;
+use super::requests::exemption;
 use super::{Auditor, Feed};
 use crate::policy::compile::CompiledPolicy;
 use crate::policy::scope::Membership;

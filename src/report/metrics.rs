@@ -15,13 +15,13 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::auditor::snapshot::{Count, PolicySnapshot, Snapshot};
-use crate::policy::status::{ConditionStatus, ExemptionState};
+use crate::policy::status::ConditionStatus;
 use crate::rules::SubjectKind;
 
 pub use super::exposition::Format;
 
 use super::conditions::conditions;
-use super::exemptions::{lines, origin};
+use super::exemption_states::encode as exemptions;
 use super::namespace_series::{HELP, NAME as NAMESPACE_FINDINGS, NamespaceSeries};
 use super::operational::{Operational, seconds};
 use super::status::severity_of;
@@ -110,7 +110,7 @@ impl Collector for Families {
     }
 }
 
-fn gauges<'a>(
+pub(super) fn gauges<'a>(
     encoder: &'a mut DescriptorEncoder<'_>,
     name: &'a str,
     help: &str,
@@ -118,7 +118,7 @@ fn gauges<'a>(
     encoder.encode_descriptor(name, help, None, MetricType::Gauge)
 }
 
-fn sample<V: EncodeGaugeValue>(
+pub(super) fn sample<V: EncodeGaugeValue>(
     family: &mut MetricEncoder<'_>,
     labels: &impl EncodeLabelSet,
     value: V,
@@ -222,44 +222,6 @@ fn findings(family: &mut MetricEncoder<'_>, part: &PolicySnapshot) -> fmt::Resul
             ];
             sample(family, &labels, count)?;
         }
-    }
-    Ok(())
-}
-
-/// Exemptions by what is to be done about them, and when those that stand in policies end.
-fn exemptions(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
-    let lines = snapshot.policies.iter().zip(0..).map(|(part, index)| (part, lines(snapshot, index, part)));
-    let lines: Vec<_> = lines.collect();
-    let help = "Exemptions by policy, origin (the policy itself, or an object of a namespace) and state: ending \
-                within 14 days, permitting nothing just now.";
-    let mut family = gauges(encoder, "revisor_exemptions", help)?;
-    let states = [
-        (None, "active"),
-        (Some(ExemptionState::Unused), "unused"),
-        (Some(ExemptionState::Expiring), "expiring"),
-        (Some(ExemptionState::Expired), "expired"),
-    ];
-    for (part, lines) in &lines {
-        for of in ["policy", "object"] {
-            for (state, word) in states {
-                let count = lines.iter().filter(|line| origin(line) == of && line.state == state).count();
-                let labels = [("policy", &*part.policy.name), ("origin", of), ("state", word)];
-                sample(&mut family, &labels, u32::try_from(count).unwrap_or(u32::MAX))?;
-            }
-        }
-    }
-    let ends = lines.iter().flat_map(|(part, lines)| {
-        lines.iter().filter(|line| line.namespace.is_none()).map(move |line| (part, line))
-    });
-    let mut ends = ends.filter_map(|(part, line)| Some((part, line, line.expires_at?))).peekable();
-    if ends.peek().is_none() {
-        return Ok(());
-    }
-    let help = "When an exemption that stands in a policy ends.";
-    let mut family = gauges(encoder, "revisor_exemption_expiry_timestamp_seconds", help)?;
-    for (part, line, end) in ends {
-        let labels = [("policy", &*part.policy.name), ("exemption", line.name)];
-        sample(&mut family, &labels, seconds(end.as_millisecond()))?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::rules::RuleId;
 use crate::verdict::Severity;
 
 use super::conditions::conditions;
-use super::exemptions::exemptions_status;
+use super::exemption_states::exemptions_status;
 
 /// Whether a status may be written yet. Until everything has been told once a restarted operator knows less
 /// than the status that stands there; only a policy that nobody has answered yet gets a first word.

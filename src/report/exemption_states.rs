@@ -1,21 +1,27 @@
 //! Exemptions by what somebody should do about them: those that end soon, that have ended, that permit nothing.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use prometheus_client::encoding::DescriptorEncoder;
 
 use crate::auditor::snapshot::{PolicySnapshot, Snapshot};
 use crate::policy::exemption::EXPIRING;
 use crate::policy::request::{Origin, Standing};
 use crate::policy::status::{EXEMPTIONS_MAX, ExemptionEntry, ExemptionState, ExemptionsStatus};
 
+use super::metrics::{gauges, sample};
+use super::operational::seconds;
+
 /// One exemption that counts under a policy, or did.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Line<'a> {
-    pub(super) state: Option<ExemptionState>,
-    pub(super) expires_at: Option<Timestamp>,
+struct Line<'a> {
+    state: Option<ExemptionState>,
+    expires_at: Option<Timestamp>,
     /// Where it was asked for; none for one that stands in the policy.
-    pub(super) namespace: Option<&'a str>,
-    pub(super) name: &'a str,
+    namespace: Option<&'a str>,
+    name: &'a str,
 }
 
 /// What is to be done about one; none for one that is in use. What ends soon is told before what permits nothing.
@@ -30,7 +36,7 @@ fn state(expires_at: Option<Timestamp>, uses: u32, now: Timestamp) -> Option<Exe
 }
 
 /// Every exemption of a policy: its own, then those that it delegates and takes.
-pub(super) fn lines<'a>(snapshot: &'a Snapshot, index: u16, part: &'a PolicySnapshot) -> Vec<Line<'a>> {
+fn lines<'a>(snapshot: &'a Snapshot, index: u16, part: &'a PolicySnapshot) -> Vec<Line<'a>> {
     let now = snapshot.observed_at;
     let own = part.policy.exemptions.iter().enumerate().map(|(at, exemption)| {
         let uses = part.exempted.get(at).copied().unwrap_or(0);
@@ -101,11 +107,49 @@ pub(super) fn exemptions_status(
 }
 
 /// Whether it stands in the policy or was asked for, as metrics say it.
-pub(super) fn origin(line: &Line<'_>) -> &'static str {
+fn origin(line: &Line<'_>) -> &'static str {
     match line.namespace {
         None => "policy",
         Some(_) => Origin::Object.as_str(),
     }
+}
+
+/// Exemptions by what is to be done about them, and when those that stand in policies end.
+pub(super) fn encode(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let lines = snapshot.policies.iter().zip(0..).map(|(part, index)| (part, lines(snapshot, index, part)));
+    let lines: Vec<_> = lines.collect();
+    let help = "Exemptions by policy, origin (the policy itself, or an object of a namespace) and state: ending \
+                within 14 days, permitting nothing just now.";
+    let mut family = gauges(encoder, "revisor_exemptions", help)?;
+    let states = [
+        (None, "active"),
+        (Some(ExemptionState::Unused), "unused"),
+        (Some(ExemptionState::Expiring), "expiring"),
+        (Some(ExemptionState::Expired), "expired"),
+    ];
+    for (part, lines) in &lines {
+        for of in ["policy", "object"] {
+            for (state, word) in states {
+                let count = lines.iter().filter(|line| origin(line) == of && line.state == state).count();
+                let labels = [("policy", &*part.policy.name), ("origin", of), ("state", word)];
+                sample(&mut family, &labels, u32::try_from(count).unwrap_or(u32::MAX))?;
+            }
+        }
+    }
+    let ends = lines.iter().flat_map(|(part, lines)| {
+        lines.iter().filter(|line| line.namespace.is_none()).map(move |line| (part, line))
+    });
+    let mut ends = ends.filter_map(|(part, line)| Some((part, line, line.expires_at?))).peekable();
+    if ends.peek().is_none() {
+        return Ok(());
+    }
+    let help = "When an exemption that stands in a policy ends.";
+    let mut family = gauges(encoder, "revisor_exemption_expiry_timestamp_seconds", help)?;
+    for (part, line, end) in ends {
+        let labels = [("policy", &*part.policy.name), ("exemption", line.name)];
+        sample(&mut family, &labels, seconds(end.as_millisecond()))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
