@@ -26,6 +26,7 @@ mod shared;
 mod skew;
 pub mod snapshot;
 mod surroundings;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -47,7 +48,9 @@ use namespaces::Namespaces;
 use objects::ClusterObjects;
 use plan::{Plan, Told};
 use rollup::{Rolling, Space};
+use skew::Skews;
 use snapshot::{NamespaceSnapshot, Snapshot};
+use templates::Templates;
 use transitions::{FirstAudit, Transition, WantedOwner};
 
 /// What the changes come from.
@@ -70,7 +73,9 @@ pub struct Auditor {
     kinds: Kinds,
     unsupported: Vec<UnsupportedObject>,
     unusable: u64,
+    templates: Templates,
     reference_marks: Marks,
+    skews: Skews,
     reference_deadline: Option<Timestamp>,
     cluster_marks: Marks,
     cluster_deadline: Option<Timestamp>,
@@ -117,7 +122,9 @@ impl Auditor {
             kinds: Kinds::default(),
             unsupported: Vec::new(),
             unusable: 0,
+            templates: Templates::default(),
             reference_marks: Marks::default(),
+            skews: Skews::default(),
             reference_deadline: None,
             cluster_marks: Marks::default(),
             cluster_deadline: None,
@@ -189,7 +196,13 @@ impl Auditor {
             Change::NetworkPolicyGone(namespace, name) => self.namespaces.remove_policy(&namespace, &name),
             Change::Object(facts) => {
                 self.unusable += u64::from(facts.is_malformed());
-                self.objects.apply(facts, &mut self.namespaces);
+                match facts.kind.is_template() {
+                    true => self.templates.apply(facts, &mut self.namespaces),
+                    false => self.objects.apply(facts, &mut self.namespaces),
+                }
+            }
+            Change::ObjectGone(kind, namespace, name) if kind.is_template() => {
+                self.templates.remove(kind, &namespace, &name, &mut self.namespaces);
             }
             Change::ObjectGone(kind, namespace, name) => {
                 self.objects.remove(kind, &namespace, &name, &mut self.namespaces);
@@ -212,6 +225,7 @@ impl Auditor {
             Change::Access(kind, granted) => {
                 if self.kinds.access(kind, granted) {
                     self.objects.deny(&self.kinds.denied);
+                    self.templates.deny(self.kinds.denied.iter().copied());
                     self.namespaces.mark_all();
                 }
             }
@@ -255,6 +269,7 @@ impl Auditor {
             Resource::NetworkPolicies => self.namespaces.policies_relist_started(),
             Resource::Jobs => self.inventory.jobs_relist_started(),
             Resource::ImagePolicies => self.plan.relist_started(),
+            kind if kind.is_template() => self.templates.relist_started(kind),
             _ => self.objects.relist_started(kind, &self.namespaces),
         }
     }
@@ -277,6 +292,7 @@ impl Auditor {
             Resource::ImagePolicies => {
                 self.plan.not_told().iter().for_each(|name| self.policy_gone(name, now));
             }
+            kind if kind.is_template() => self.templates.relist_finished(kind, &mut self.namespaces),
             _ => self.objects.relist_finished(kind, &mut self.namespaces),
         }
     }
@@ -339,7 +355,7 @@ impl Auditor {
         }
         let first = !std::mem::replace(&mut self.was_complete, true);
         let quiet = replanned || first || self.feed != Feed::Live;
-        let references = self.judge_references(quiet, renumbered.as_deref(), now);
+        let references = self.judge_references((quiet, first), renumbered.as_deref(), now);
         self.roll_up(quiet, renumbered.as_deref(), now);
         let cluster = self.judge_cluster(quiet, renumbered.as_deref(), now);
         self.snapshot = Arc::new(self.assemble(references, cluster, now));
@@ -386,6 +402,7 @@ impl Auditor {
             let rolling = Rolling {
                 inventory: &self.inventory,
                 plan: &self.plan,
+                templates: &self.templates,
                 denied: &self.kinds.denied,
                 whole_input: self.feed == Feed::Input(true),
                 now,

@@ -1,14 +1,17 @@
 //! What is shown: pure renderings of a Snapshot and of transitions. No clock, no client.
 
+pub mod baseline;
 pub mod cases;
 pub mod columns;
 mod conditions;
 pub mod controls;
 pub mod csv;
+pub mod difference;
 pub mod effective;
 pub mod escape;
 pub mod event;
 mod exemption_states;
+pub mod exemptions;
 mod exposition;
 pub mod gather;
 pub mod html;

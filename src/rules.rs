@@ -37,6 +37,7 @@ pub use span::Span;
 use about_namespaces::WithAlternative;
 
 use crate::subject::Resource;
+use crate::subject::owner::Owner;
 use crate::subject::pod::{ContainerSubject, ImageSubject, PodShape};
 use crate::subject::reference::ReferenceFacts;
 use crate::subject::running::RunningSubject;
@@ -200,6 +201,12 @@ pub trait RunningRule: Rule {
     }
 }
 
+/// A rule about one image use of a live pod and the template of the pod's controller.
+pub trait OwnerRule: Rule {
+    /// Judges one image use.
+    fn check(&self, subject: &ImageSubject<'_>, owner: &Owner, note: &mut Note<'_>) -> Verdict;
+}
+
 /// A rule about one container, whatever its image.
 pub trait ContainerRule: Rule {
     /// Judges one container.
@@ -216,12 +223,18 @@ pub trait PodRule: Rule {
 pub trait ReferenceRule: Rule {
     /// Judges one reference.
     fn check(&self, subject: &ReferenceFacts, note: &mut Note<'_>) -> Verdict;
+    /// The graces it gives to several contents under one reference.
+    fn graces(&self) -> &[Duration] {
+        &[]
+    }
 }
 
 /// A silent or listening check of one image use.
 pub type ImageCheck = dyn Fn(&ImageSubject<'_>, &mut Note<'_>) -> Verdict + Send + Sync;
 /// A check of one image use and what runs there.
 pub type RunningCheck = dyn Fn(&RunningSubject<'_>, &mut Note<'_>) -> Verdict + Send + Sync;
+/// A check of one image use and the controller of its pod.
+pub type OwnerCheck = dyn Fn(&ImageSubject<'_>, &Owner, &mut Note<'_>) -> Verdict + Send + Sync;
 /// A check of one container.
 pub type ContainerCheck = dyn Fn(&ContainerSubject<'_>, &mut Note<'_>) -> Verdict + Send + Sync;
 /// A check of a pod as a whole.
@@ -235,6 +248,8 @@ pub enum Check {
     Image(Box<ImageCheck>),
     /// Reads one image use of a shape and the running state.
     Running(Box<RunningCheck>),
+    /// Reads one image use of a shape and the template of the pod's controller; judged when a namespace is rolled up.
+    Owner(Box<OwnerCheck>),
     /// Reads one container of a shape.
     Container(Box<ContainerCheck>),
     /// Reads a shape.
@@ -250,6 +265,7 @@ impl fmt::Debug for Check {
         f.write_str(match self {
             Self::Image(_) => "Check::Image",
             Self::Running(_) => "Check::Running",
+            Self::Owner(_) => "Check::Owner",
             Self::Container(_) => "Check::Container",
             Self::Pod(_) => "Check::Pod",
             Self::Namespace(_) => "Check::Namespace",

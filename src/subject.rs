@@ -1,7 +1,6 @@
 //! What rules read, as plain data: a pod's shape and running state, a namespace's facts, a reference across
 //! the cluster. No client, no clock, no wire format.
 
-pub mod account;
 pub mod admission;
 pub mod canonical;
 pub mod cluster;
@@ -9,6 +8,7 @@ pub mod facts;
 pub mod namespace;
 pub mod network;
 pub mod objects;
+pub mod owner;
 pub mod pod;
 pub mod rbac;
 pub mod reference;
@@ -28,12 +28,15 @@ pub enum Tier {
     Rbac,
     /// Reveals what admission control lets through.
     Admission,
+    /// Whole workloads, with the environment of their containers.
+    Workloads,
 }
 
 struct Row {
     group: &'static str,
     version: &'static str,
     plural: &'static str,
+    full: &'static str,
     kind: &'static str,
     namespaced: bool,
     tier: Tier,
@@ -59,6 +62,7 @@ macro_rules! resources {
                         group: $group,
                         version: $version,
                         plural: $plural,
+                        full: concat!($plural, ".", $group),
                         kind: $kind,
                         namespaced: stringify!($scope).len() == "Namespaced".len(),
                         tier: Tier::$tier,
@@ -71,7 +75,7 @@ macro_rules! resources {
 }
 
 resources! {
-    28:
+    33:
     /// `pods`
     Pods = "" "v1" "pods" "Pod" Namespaced Base Own;
     /// `namespaces`
@@ -115,6 +119,16 @@ resources! {
     /// `admissionregistration.k8s.io/validatingadmissionpolicybindings`
     AdmissionPolicyBindings = "admissionregistration.k8s.io" "v1" "validatingadmissionpolicybindings"
         "ValidatingAdmissionPolicyBinding" Cluster Admission Own;
+    /// `apps/replicasets`, for their templates
+    ReplicaSets = "apps" "v1" "replicasets" "ReplicaSet" Namespaced Workloads Own;
+    /// `apps/statefulsets`, for their templates
+    StatefulSets = "apps" "v1" "statefulsets" "StatefulSet" Namespaced Workloads Own;
+    /// `apps/daemonsets`, for their templates
+    DaemonSets = "apps" "v1" "daemonsets" "DaemonSet" Namespaced Workloads Own;
+    /// `replicationcontrollers`, for their templates
+    ReplicationControllers = "" "v1" "replicationcontrollers" "ReplicationController" Namespaced Workloads Own;
+    /// `batch/jobs` as a whole, for their templates
+    JobTemplates = "batch" "v1" "jobs" "Job" Namespaced Workloads Own;
     /// `policy.networking.k8s.io/adminnetworkpolicies`
     AdminNetworkPolicies = "policy.networking.k8s.io" "v1alpha1" "adminnetworkpolicies"
         "AdminNetworkPolicy" Cluster Harmless Custom;
@@ -173,6 +187,20 @@ impl Resource {
         self.row().namespaced
     }
 
+    /// A word that no other one has, for metrics: the plural, with the group for kinds of somebody else.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::JobTemplates => "jobtemplates",
+            _ if self.is_custom() => self.row().full,
+            _ => self.plural(),
+        }
+    }
+
+    /// Whether its objects control pods, and their templates are what is read.
+    pub fn is_template(self) -> bool {
+        self.tier() == Tier::Workloads
+    }
+
     /// What reading it costs.
     pub fn tier(self) -> Tier {
         self.row().tier
@@ -194,6 +222,18 @@ impl Resource {
         match self.group() {
             "" => format!("/api/{}", self.version()),
             group => format!("/apis/{group}/{}", self.version()),
+        }
+    }
+
+    /// The resource whose template the pods of such a controller are made from.
+    pub fn of_controller(group: &str, kind: &str) -> Option<Self> {
+        match (group, kind) {
+            ("apps" | "extensions", "ReplicaSet") => Some(Self::ReplicaSets),
+            ("apps", "StatefulSet") => Some(Self::StatefulSets),
+            ("apps" | "extensions", "DaemonSet") => Some(Self::DaemonSets),
+            ("", "ReplicationController") => Some(Self::ReplicationControllers),
+            ("batch", "Job") => Some(Self::JobTemplates),
+            _ => None,
         }
     }
 
@@ -220,7 +260,10 @@ mod tests {
     fn the_place_of_a_resource_is_its_number_and_no_two_are_alike() {
         for (place, resource) in Resource::ALL.into_iter().enumerate() {
             assert_eq!(resource as usize, place);
-            assert_eq!(Resource::of_object(resource.group(), resource.kind()), Some(resource));
+            // A Job is read in two ways.
+            let named = if resource == Resource::JobTemplates { Resource::Jobs } else { resource };
+            assert_eq!(Resource::of_object(resource.group(), resource.kind()), Some(named));
+            assert!(Resource::ALL[..place].iter().all(|other| other.label() != resource.label()));
         }
     }
 

@@ -116,7 +116,7 @@ fn network_policy_change(index: u8, variant: u8) -> Change {
 }
 
 /// How many objects there are of kinds that only some rules read.
-const OTHERS: u8 = 14;
+const OTHERS: u8 = 16;
 
 fn other_kind(index: u8) -> Resource {
     [
@@ -132,14 +132,21 @@ fn other_kind(index: u8) -> Resource {
         Resource::ClusterNetworkPolicies,
         Resource::CiliumNetworkPolicies,
         Resource::AdmissionPolicies,
-    ][usize::from(index % 12)]
+        Resource::ReplicaSets,
+        Resource::StatefulSets,
+    ][usize::from(index % 14)]
 }
 
 fn other_name(index: u8) -> (String, String) {
     let kind = other_kind(index);
     let namespace = if kind.is_namespaced() { format!("team-{}", index % 3) } else { String::new() };
-    let name = if kind == Resource::ServiceAccounts { "default".into() } else { format!("object-{index}") };
-    (namespace, name)
+    match kind {
+        Resource::ServiceAccounts => (namespace, "default".into()),
+        // The controllers that pods name.
+        Resource::ReplicaSets => ("team-1".into(), "web-6f7".into()),
+        Resource::StatefulSets => ("team-0".into(), "db".into()),
+        _ => (namespace, format!("object-{index}")),
+    }
 }
 
 fn other_change(index: u8, variant: u8) -> Change {
@@ -157,12 +164,13 @@ fn other_change(index: u8, variant: u8) -> Change {
     let spec = json!({
         "hard": {limited: "1"}, "type": (if is_odd { "NodePort" } else { "ClusterIP" }),
         "tier": "Admin", "priority": variant, "subject": {"namespaces": {}},
+        "template": {"spec": {"containers": [{"name": "app", "image": if is_odd { "nginx" } else { "nginx:1.27" }}]}},
         "ingress": [{"action": (if is_odd { "Accept" } else { "Deny" }), "from": [{"namespaces": {}}]}],
     });
     let role = if is_odd { "cluster-admin" } else { "view" };
     let object = json!({
-        "metadata": {"name": name, "namespace": namespace}, "subjects": [subject], "spec": spec,
-        "roleRef": {"kind": "ClusterRole", "name": role},
+        "metadata": {"name": name, "namespace": namespace, "uid": if name == "db" { "s" } else { "rs" }},
+        "subjects": [subject], "spec": spec, "roleRef": {"kind": "ClusterRole", "name": role},
         "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": [if is_odd { "get" } else { "*" }]}],
         "automountServiceAccountToken": is_odd,
     });
@@ -183,7 +191,7 @@ fn policy_change(index: u8, variant: u8) -> Change {
     let mut rules = json!({
         "noMutableTag": {"enabled": bit(0) || bit(1)}, "validReference": {}, "runningDigestMatches": {},
         "imagePullFailing": {"for": if bit(2) && bit(3) { "1m" } else { "2m" }},
-        "digestSkew": {}, "defaultDenyIngress": {}, "podSecurityLabelsValid": {},
+        "digestSkew": {"grace": "0s"}, "defaultDenyIngress": {}, "podSecurityLabelsValid": {},
         "podSecurityEnforced": {"minLevel": if bit(1) { "baseline" } else { "restricted" }},
         "trustedRegistry": {"allow": [if bit(4) { "docker.io/**" } else { "docker.io/library/*" }]},
     });
@@ -204,6 +212,10 @@ fn policy_change(index: u8, variant: u8) -> Change {
         ("externalExposure", bit(0)),
         ("admissionCoverage", bit(1) != bit(3)),
         ("policyCoverage", bit(4)),
+        ("podImageMatchesOwner", bit(0) != bit(3)),
+        ("podMeetsLevel", bit(2)),
+        ("defaultServiceAccountUnused", bit(1) != bit(2)),
+        ("noPrivilegeEscalation", bit(3) != bit(4)),
     ] {
         rules[rule] = json!({"enabled": enabled});
     }

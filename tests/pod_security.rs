@@ -115,16 +115,14 @@ fn every_pod_of_the_newest_version_gets_the_verdict_of_its_folder() {
     assert!(wrong.is_empty(), "{} of {pods} pods:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Where Go keeps the module with the test data of every version.
+/// The folder of the module with the test data of every version.
 fn module() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let versions = fs::read_to_string(root.join("testkit/controlplane/kubernetes/go.mod")).unwrap();
-    let mut words = versions.lines().map(str::split_whitespace);
-    let version = words
-        .find_map(|mut words| (words.next()? == "k8s.io/pod-security-admission").then(|| words.next())?);
-    let cache = Command::new("go").args(["env", "GOMODCACHE"]).output().unwrap();
-    let cache = String::from_utf8(cache.stdout).unwrap();
-    Path::new(cache.trim()).join(format!("k8s.io/pod-security-admission@{}", version.unwrap()))
+    let mut go = Command::new("go");
+    go.args(["mod", "download", "-json", "k8s.io/pod-security-admission"]);
+    go.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("testkit/controlplane/kubernetes"));
+    let output = go.output().unwrap();
+    let module: Value = serde_json::from_slice(&output.stdout).unwrap();
+    PathBuf::from(module["Dir"].as_str().unwrap_or_else(|| panic!("{module}")))
 }
 
 #[test]

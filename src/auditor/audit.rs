@@ -89,6 +89,7 @@ impl Auditor {
         Rolling {
             inventory: &self.inventory,
             plan: &self.plan,
+            templates: &self.templates,
             denied: &self.kinds.denied,
             whole_input: self.feed == super::Feed::Input(true),
             now,
@@ -105,6 +106,7 @@ impl Auditor {
             let judged = self.inventory.judged(group);
             let Some(workload) = self.inventory.workload(group) else { continue };
             let labels = namespace.labels();
+            let owner = rolling.owner(namespace, workload, judged);
             let malformed = judged.shape.malformed;
             // A malformed pod has no use that can be read; it is told once a rule.
             let uses = if malformed { 0..1 } else { 0..judged.shape.uses.len() };
@@ -128,6 +130,7 @@ impl Auditor {
                             workload: workload.clone(),
                             judged: judged.clone(),
                             image_use,
+                            owner: owner.clone().filter(|_| rule.id.compares_owners()),
                         });
                         text.clear();
                         let verdict = match (membership, ended, malformed) {
@@ -214,7 +217,7 @@ impl Auditor {
 
     fn audit_references(&self, now: Timestamp, tell: &mut dyn FnMut(&Judgement<'_>)) {
         let (inventory, namespaces, policies) = (&self.inventory, &self.namespaces, &self.plan.policies);
-        let spreading = Spreading { inventory, namespaces, policies, now };
+        let spreading = Spreading { inventory, namespaces, policies, skews: &self.skews, now };
         let (rolling, mut text) = (self.rolling(now), String::new());
         for name in self.inventory.references.names() {
             let Some(running) = self.inventory.references.get(name) else { continue };
@@ -259,10 +262,10 @@ fn unsupported_subject(object: &UnsupportedObject) -> Subject {
             name: object.name.clone(),
             api_version: "".into(),
             through: None,
-            uid: "".into(),
             verified: true,
             hash: workload_hash(&object.kind, &object.name),
-            account: None,
+            identity: Box::default(),
+            has_own_account: false,
         }),
         judged: Arc::new(Judged {
             shape: Arc::new(shape),
@@ -271,6 +274,7 @@ fn unsupported_subject(object: &UnsupportedObject) -> Subject {
             spec_changed: Lasted::FOREVER,
         }),
         image_use: 0,
+        owner: None,
     })
 }
 

@@ -105,6 +105,10 @@ impl Edit {
                 return Effect::RollUp;
             }
         }
+        if self.rules.iter().any(|rule| rule.compares_owners()) {
+            // What pods are compared with is not remembered.
+            return Effect::RollUp;
+        }
         let counts = namespace.part.counts.iter().filter(|count| count.policy == self.index());
         let mut effect = Effect::None;
         for count in counts.filter(|count| self.rules.contains(&count.rule)) {

@@ -9,11 +9,11 @@ use super::requests::Asked;
 use crate::policy::compile::CompiledPolicy;
 use crate::policy::exemption::Exemption;
 use crate::rules::{Check, RuleId, SubjectKind};
-use crate::subject::account::Account;
 use crate::subject::canonical::{combine, text_hash};
 use crate::subject::cluster::ClusterSubject;
 use crate::subject::namespace::{NamespaceFacts, NamespaceObject, NamespaceSubject};
-use crate::subject::pod::{ContainerSubject, ImageSubject, ImageUse, PodShape};
+use crate::subject::owner::Owner;
+use crate::subject::pod::{ContainerSubject, DEFAULT_SERVICE_ACCOUNT, ImageSubject, ImageUse, PodShape};
 use crate::subject::reference::ReferenceFacts;
 use crate::subject::running::{Lasted, RunningState, RunningSubject};
 use crate::verdict::{Note, Reason, Verdict, reason};
@@ -45,15 +45,41 @@ pub struct Workload {
     pub api_version: Arc<str>,
     /// The object the pod's own ownerReference names, when that is not the workload itself (ReplicaSet, Job).
     pub through: Option<Box<OwnerReference>>,
-    /// Uid of the workload where an ownerReference of the pod (or of its Job) gives it; else empty.
-    pub uid: Box<str>,
+    /// The uid, and behind a zero the service account: one text, since there are as many as there are owners.
+    pub identity: Box<str>,
+    /// The pods' service account has the workload's name.
+    pub has_own_account: bool,
     /// The attribution is certain: the pod itself, or a Job whose own object was seen. A pod can claim any
     /// owner, so an exemption by workload asks for this.
     pub verified: bool,
     /// Stable hash of kind and name.
     pub hash: u64,
-    /// What its pods say of their service account and network, where they say something. Not part of the hash.
-    pub account: Option<Box<Account>>,
+}
+
+impl Workload {
+    /// Uid of the workload where an ownerReference of the pod (or of its Job) gives it; else empty.
+    pub fn uid(&self) -> &str {
+        self.identity.split_once('\0').map_or(&*self.identity, |(uid, _)| uid)
+    }
+
+    /// The service account of its pods.
+    pub fn service_account(&self) -> &str {
+        match self.identity.split_once('\0') {
+            Some((_, account)) => account,
+            None if self.has_own_account => &self.name,
+            None => DEFAULT_SERVICE_ACCOUNT,
+        }
+    }
+
+    /// The same with pods under this service account.
+    pub(super) fn under(mut self, account: &str) -> Self {
+        if account == &*self.name {
+            self.has_own_account = true;
+        } else if !matches!(account, "" | DEFAULT_SERVICE_ACCOUNT) {
+            self.identity = format!("{}\0{account}", self.identity).into();
+        }
+        self
+    }
 }
 
 /// The controller that a pod's own ownerReference names.
@@ -81,6 +107,8 @@ pub struct WorkloadUse {
     /// Index of the use in the shape; past its end for a pod as a whole, and for a malformed one, which has no
     /// readable use.
     pub image_use: u16,
+    /// The controller of the pods, where a rule reads it.
+    pub owner: Option<Arc<Owner>>,
 }
 
 impl WorkloadUse {
@@ -296,6 +324,10 @@ pub(super) fn judge(check: &Check, subject: &Subject, note: &mut Note<'_>) -> Op
             Some(check(&ImageSubject { pod: &at.judged.shape, image_use: at.image_use()? }, note))
         }
         (Check::Running(check), Subject::ImageUse(at)) => Some(check(&at.judged.live(at.image_use()?), note)),
+        (Check::Owner(check), Subject::ImageUse(at)) => {
+            let subject = ImageSubject { pod: &at.judged.shape, image_use: at.image_use()? };
+            Some(check(&subject, at.owner.as_deref().unwrap_or(&Owner::Other), note))
+        }
         (Check::Container(check), Subject::ImageUse(at)) => {
             Some(check(&ContainerSubject { pod: &at.judged.shape, container: at.image_use()? }, note))
         }

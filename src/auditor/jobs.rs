@@ -14,7 +14,7 @@ impl Inventory {
     pub(super) fn forget_job_owner(&mut self, owner: u32, workload: &Workload) {
         let uid = match &workload.through {
             Some(through) if through.kind.as_ref() == "Job" => parse_uid(&through.uid),
-            None if workload.kind.as_ref() == "Job" => parse_uid(&workload.uid),
+            None if workload.kind.as_ref() == "Job" => parse_uid(workload.uid()),
             _ => return,
         };
         if let Some(owners) = self.job_owners.get_mut(&uid) {

@@ -320,6 +320,8 @@ fn verdict(rule: &PreparedRule, judged: &Judged, at: usize) -> Option<Verdict> {
             Some(check(&ContainerSubject { pod, container }, note))
         }
         Check::Pod(check) if at == 0 => Some(check(pod, note)),
-        Check::Container(_) | Check::Pod(_) | Check::Namespace(_) | Check::Reference(_) => None,
+        Check::Owner(_) | Check::Container(_) | Check::Pod(_) | Check::Namespace(_) | Check::Reference(_) => {
+            None
+        }
     }
 }

@@ -29,13 +29,16 @@ pub(super) struct Plan {
     /// All graces that some rule gives, sorted, each once.
     pub(super) graces: Vec<Duration>,
     /// What rules about namespaces ask, all together.
+    /// Some rule compares pods with their controllers' templates.
+    pub(super) compares_owners: bool,
     pub(super) asks: Asks,
     stale: bool,
 }
 
-/// All graces that some rule of these policies gives, sorted, each once.
+/// All graces that some rule of these policies gives to pods, sorted, each once.
 pub(super) fn graces(policies: &[Arc<CompiledPolicy>]) -> Vec<Duration> {
     let rules = policies.iter().flat_map(|policy| policy.rules.iter());
+    let rules = rules.filter(|rule| rule.id.entry().subject.is_of_pods());
     let graces: BTreeSet<Duration> = rules.flat_map(|rule| rule.graces.iter().copied()).collect();
     graces.into_iter().collect()
 }
@@ -124,6 +127,8 @@ impl Plan {
         let before = std::mem::replace(&mut self.policies, policies);
         self.graces = graces(&self.policies);
         self.asks = asks(&self.policies);
+        let mut rules = self.policies.iter().flat_map(|policy| policy.rules.iter());
+        self.compares_owners = rules.any(|rule| rule.id.compares_owners());
         Some(before)
     }
 

@@ -42,9 +42,7 @@ pub enum Answer {
 impl Asked {
     fn of(request: &Request, standing: Standing) -> Self {
         let answer = match standing {
-            Standing::Effective { until, .. } => {
-                Answer::Permits(Exemption { expires_at: Some(until), ..request.exemption.clone() })
-            }
+            Standing::Effective { until, .. } => Answer::Permits(request.exemption.clone().ending(until)),
             other => Answer::Declined(other),
         };
         Self { name: request.exemption.name.clone(), origin: request.origin, answer }
@@ -287,11 +285,7 @@ fn image(subject: &Subject) -> Option<Reference> {
 }
 
 /// What exemptions are asked about.
-fn candidate<'a>(
-    rule: RuleId,
-    subject: &'a Subject,
-    image: Option<&'a Reference>,
-) -> Candidate<'a> {
+fn candidate<'a>(rule: RuleId, subject: &'a Subject, image: Option<&'a Reference>) -> Candidate<'a> {
     let (workload, owner_verified) = match subject {
         Subject::ImageUse(at) => (
             Some((&*at.workload.kind, &*at.workload.name)),

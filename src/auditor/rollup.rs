@@ -16,20 +16,24 @@ use super::pairs::Outline;
 use super::plan::Plan;
 use super::requests::RequestOutcome;
 use super::snapshot::{Count, NamespaceSnapshot, Parts, RuleCount};
+use super::templates::Templates;
 use super::transitions::WantedOwner;
 use crate::policy::compile::CompiledPolicy;
 use crate::policy::request::Origin;
 use crate::policy::scope::Membership;
-use crate::rules::RuleId;
+use crate::rules::{Check, RuleId};
 use crate::subject::Resource;
 use crate::subject::cluster::ClusterFacts;
 use crate::subject::namespace::{Beyond, NamespaceFacts, NamespaceObject};
-use crate::verdict::{Note, Reason, reason};
+use crate::subject::owner::Owner;
+use crate::subject::pod::ImageSubject;
+use crate::verdict::{Note, Reason, Verdict, reason};
 
 /// What rolling up reads beside the namespace.
 pub(super) struct Rolling<'a> {
     pub(super) inventory: &'a Inventory,
     pub(super) plan: &'a Plan,
+    pub(super) templates: &'a Templates,
     /// Resources that may not be read.
     pub(super) denied: &'a BTreeSet<Resource>,
     /// The input is the whole cluster: a namespace without an object has no labels.
@@ -71,6 +75,8 @@ struct Member<'a> {
     workload: &'a Arc<Workload>,
     /// Looked up once: it lies somewhere else for every group, and is asked for again and again.
     judged: &'a Arc<Judged>,
+    /// The controller of its pods, where a rule reads it.
+    owner: Option<Arc<Owner>>,
 }
 
 impl Member<'_> {
@@ -100,7 +106,8 @@ impl<'a> Rolling<'a> {
         let labels = facts.object.as_deref().map(|object| &object.labels);
         let scopes = self.plan.policies.iter().map(|policy| policy.scope.namespace(&namespace.name, labels));
         let scopes: Vec<Membership> = scopes.collect();
-        let members = self.members(namespace, scopes.contains(&Membership::Undecided));
+        let every = scopes.contains(&Membership::Undecided) || self.plan.compares_owners;
+        let members = self.members(namespace, every);
         let (mut findings, mut deadline) = (Vec::new(), None);
         space.raw.clear();
         for (index, (policy, membership)) in self.plan.policies.iter().zip(scopes).enumerate() {
@@ -152,13 +159,31 @@ impl<'a> Rolling<'a> {
         let mut members: Vec<Member<'a>> = groups
             .filter_map(|(group, outline)| {
                 let workload = self.inventory.workload(group)?;
-                Some(Member { group, outline, workload, judged: self.inventory.judged(group) })
+                let judged = self.inventory.judged(group);
+                Some(Member {
+                    group,
+                    outline,
+                    workload,
+                    judged,
+                    owner: self.owner(namespace, workload, judged),
+                })
             })
             .collect();
         if members.len() > 1 {
             members.sort_by_cached_key(Member::key);
         }
         members
+    }
+
+    /// The controller of a workload's pods, where a rule reads it and there may be one.
+    pub(super) fn owner(
+        &self,
+        namespace: &Namespace,
+        workload: &Workload,
+        judged: &Judged,
+    ) -> Option<Arc<Owner>> {
+        let compares = self.plan.compares_owners && !judged.shape.is_template && !judged.shape.is_static;
+        compares.then(|| Arc::new(self.templates.owner(&namespace.name, workload)))
     }
 
     /// How many workloads there are, and how many distinct parts they have.
@@ -228,9 +253,11 @@ impl<'a> Rolling<'a> {
     ) {
         for (place, member) in members.iter().enumerate() {
             let outline = member.outline;
+            let owner_rules = || policy.rules.iter().filter(|rule| matches!(rule.check, Check::Owner(_)));
             let may_find = outline.malformed
                 || membership == Membership::Undecided
-                || outline.found_by(usize::from(index));
+                || outline.found_by(usize::from(index))
+                || member.owner.is_some() && owner_rules().next().is_some();
             if !may_find
                 || outline.ended && !policy.scope.include_terminated
                 || !self.inventory.labels.covers(member.group.key.class, usize::from(index))
@@ -271,6 +298,21 @@ impl<'a> Rolling<'a> {
                 };
                 each_bit(bits.fail, |rule| found(rule, State::Fail));
                 each_bit(bits.unknown, |rule| found(rule, State::Unknown));
+            }
+            let Some(owner) = &member.owner else { continue };
+            for rule in owner_rules() {
+                let Check::Owner(check) = &rule.check else { continue };
+                for (at, image_use) in judged.shape.uses.iter().enumerate() {
+                    let subject = ImageSubject { pod: &judged.shape, image_use };
+                    let state = match check(&subject, owner, &mut Note::silent()) {
+                        Verdict::Fail(_) => State::Fail,
+                        Verdict::Unknown(_) => State::Unknown,
+                        Verdict::Pass | Verdict::NotApplicable(_) => continue,
+                    };
+                    if let Some(at) = judged_at(rule.id, &judged.shape, at) {
+                        push(rule.id, state, at, None);
+                    }
+                }
             }
         }
     }
@@ -342,6 +384,7 @@ impl<'a> Rolling<'a> {
             workload: member.workload.clone(),
             judged: member.judged.clone(),
             image_use: raw.image_use,
+            owner: member.owner.clone().filter(|_| raw.rule.compares_owners()),
         });
         let reason = raw.reason.or_else(|| {
             let rule = policy.rule(raw.rule)?;
@@ -438,9 +481,10 @@ pub(super) fn shown_alike(
 fn alike_subject(left: &Subject, right: &Subject) -> bool {
     match (left, right) {
         (Subject::ImageUse(left), Subject::ImageUse(right)) => {
-            Arc::ptr_eq(&left.judged, &right.judged)
+            (Arc::ptr_eq(&left.judged, &right.judged)
                 || (left.judged.shape.hash, left.judged.running.hash)
-                    == (right.judged.shape.hash, right.judged.running.hash)
+                    == (right.judged.shape.hash, right.judged.running.hash))
+                && left.owner == right.owner
         }
         (Subject::Namespace(left), Subject::Namespace(right)) => {
             left.object == right.object

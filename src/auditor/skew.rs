@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -17,6 +18,7 @@ use crate::policy::scope::Membership;
 use crate::rules::{Check, PreparedRule};
 use crate::subject::canonical::text_hash;
 use crate::subject::reference::ReferenceFacts;
+use crate::subject::running::Lasted;
 use crate::verdict::{Note, Verdict};
 
 /// What judging a reference reads.
@@ -24,7 +26,57 @@ pub(super) struct Spreading<'a> {
     pub(super) inventory: &'a Inventory,
     pub(super) namespaces: &'a Namespaces,
     pub(super) policies: &'a [Arc<CompiledPolicy>],
+    pub(super) skews: &'a Skews,
     pub(super) now: Timestamp,
+}
+
+/// Since when several contents have been running under a reference.
+#[derive(Debug, Default)]
+pub(super) struct Skews {
+    /// By reference; none where it was so before anything was watched.
+    since: BTreeMap<Arc<str>, Option<Timestamp>>,
+    /// References whose grace is not over, and when it is.
+    due: BTreeMap<Arc<str>, Timestamp>,
+}
+
+impl Skews {
+    /// Takes in what runs under a reference now.
+    fn note(&mut self, name: &Arc<str>, running: Option<&Running>, since: Option<Timestamp>) {
+        self.due.remove(name);
+        match running {
+            Some(running) if running.contents.len() > 1 => {
+                self.since.entry(name.clone()).or_insert(since);
+            }
+            _ => drop(self.since.remove(name)),
+        }
+    }
+
+    fn lasted(&self, name: &str, now: Timestamp) -> Lasted {
+        match self.since.get(name) {
+            Some(Some(since)) => {
+                let seconds = now.duration_since(*since).as_secs();
+                Lasted::seconds(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX))
+            }
+            _ => Lasted::FOREVER,
+        }
+    }
+
+    /// Looks at the reference again when the next of these graces is over.
+    fn wait(&mut self, name: &Arc<str>, graces: &[Duration], now: Timestamp) {
+        let Some(Some(since)) = self.since.get(name) else { return };
+        let ends = graces.iter().filter_map(|grace| since.checked_add(*grace).ok());
+        if let Some(end) = ends.filter(|end| *end > now).min() {
+            self.due.insert(name.clone(), end);
+        }
+    }
+
+    fn overdue(&self, now: Timestamp) -> Vec<Arc<str>> {
+        self.due.iter().filter(|(_, due)| **due <= now).map(|(name, _)| name.clone()).collect()
+    }
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        self.due.values().min().copied()
+    }
 }
 
 impl Spreading<'_> {
@@ -32,7 +84,8 @@ impl Spreading<'_> {
     fn facts(&self, name: &Arc<str>, running: &Running) -> ReferenceFacts {
         let pods = |groups: &[u32]| groups.iter().map(|group| self.inventory.groups.get(*group).count).sum();
         let contents = running.contents.iter().map(|(content, groups)| (content.clone(), pods(groups)));
-        ReferenceFacts { canonical: name.clone(), contents: contents.collect() }
+        let several_for = self.skews.lasted(name, self.now);
+        ReferenceFacts { canonical: name.clone(), contents: contents.collect(), several_for }
     }
 
     /// The facts of a reference and the namespaces of its pods.
@@ -110,7 +163,7 @@ impl Auditor {
     /// The findings on references: those that changed are judged again, the others are kept.
     pub(super) fn judge_references(
         &mut self,
-        quiet: bool,
+        (quiet, first): (bool, bool),
         renumbered: Option<&[Option<u16>]>,
         now: Timestamp,
     ) -> Arc<[Finding]> {
@@ -126,16 +179,27 @@ impl Auditor {
             .filter(|(_, running)| moved(running))
             .map(|(name, _)| name.clone())
             .collect();
-        moved.iter().for_each(|name| self.inventory.references.mark_reference(name));
+        let overdue = self.skews.overdue(now);
+        moved.iter().chain(&overdue).for_each(|name| self.inventory.references.mark_reference(name));
         let due = self.reference_deadline.is_some_and(|deadline| deadline <= now);
         if !self.inventory.references.any_dirty() && !due {
             return self.snapshot.references.clone();
         }
         let dirty = self.inventory.references.take_dirty();
+        let rules = self.plan.policies.iter().flat_map(|policy| policy.rules.iter());
+        let rules = rules.filter(|rule| matches!(rule.check, Check::Reference(_)));
+        let graces: Vec<Duration> = rules.flat_map(|rule| rule.graces.iter().copied()).collect();
+        // What was there at first, or stands in files, has no known beginning.
+        let since = (self.feed == Feed::Live && !first).then_some(now);
+        for name in &dirty {
+            self.skews.note(name, self.inventory.references.get(name), since);
+            self.skews.wait(name, &graces, now);
+        }
         let spreading = Spreading {
             inventory: &self.inventory,
             namespaces: &self.namespaces,
             policies: &self.plan.policies,
+            skews: &self.skews,
             now,
         };
         let before = self.snapshot.references.clone();
@@ -164,7 +228,8 @@ impl Auditor {
         let mut telling =
             Telling { now, quiet, policies: &self.plan.policies, transitions: &mut self.transitions };
         if self.feed == Feed::Live {
-            self.reference_deadline = self.reference_marks.update(&before, &mut findings, &mut telling);
+            let closing = self.reference_marks.update(&before, &mut findings, &mut telling);
+            self.reference_deadline = closing.into_iter().chain(self.skews.next_deadline()).min();
         }
         findings.into()
     }

@@ -11,9 +11,11 @@ use crate::policy::compile::CompiledPolicy;
 use crate::policy::scope::Membership;
 use crate::rules::{Check, PodsRead, PreparedRule};
 use crate::subject::Resource;
+use crate::subject::facts::Fact;
 use crate::subject::namespace::{
     Beyond, NamespaceFacts, NamespaceObject, NamespaceSubject, PodFacts, TextPairs,
 };
+use crate::subject::pod::DEFAULT_SERVICE_ACCOUNT;
 use crate::verdict::{Note, Verdict, reason};
 
 impl<'a> Rolling<'a> {
@@ -39,10 +41,10 @@ impl<'a> Rolling<'a> {
             return Arc::default();
         }
         let inventory = self.inventory;
-        let default: Arc<str> = "default".into();
+        let default: Arc<str> = DEFAULT_SERVICE_ACCOUNT.into();
         let facts = self.groups(namespace).filter_map(|(group, outline)| {
             let (workload, judged) = (inventory.workload(group)?, inventory.judged(group));
-            let account = workload.account.as_deref();
+            let pod = judged.shape.facts();
             let labels = match reads {
                 PodsRead::Labels => inventory.labels.texts(group.key.class),
                 PodsRead::Workloads | PodsRead::Number => TextPairs::default(),
@@ -50,9 +52,12 @@ impl<'a> Rolling<'a> {
             Some(PodFacts {
                 kind: workload.kind.clone(),
                 name: (&*workload.name).into(),
-                service_account: account.map_or_else(|| default.clone(), |account| account.name.clone()),
-                automount: account.and_then(|account| account.automount),
-                host_network: account.is_some_and(|account| account.host_network),
+                service_account: match workload.service_account() {
+                    DEFAULT_SERVICE_ACCOUNT => default.clone(),
+                    account => account.into(),
+                },
+                automount: pod.flag(Fact::AutomountToken),
+                host_network: pod.is(Fact::HostNetwork),
                 is_static: judged.shape.is_static,
                 ended: outline.ended,
                 malformed: outline.malformed,

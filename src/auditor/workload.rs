@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use crate::decode::JobRecord;
 use crate::decode::pod::uid_text;
-use crate::subject::account::Account;
 use crate::subject::canonical::{Reader, combine, put_text, text_hash};
 
 use super::findings::{OwnerReference, Workload};
@@ -64,14 +63,14 @@ pub(super) fn workload<'a>(
         let uid = uid.try_into().map_or(0, u128::from_le_bytes);
         let mut reader = Reader::new(rest);
         let name = reader.text();
-        let account = Account::read(&mut reader, shared).map(Box::new);
-        return Workload { verified: true, account, ..named(shared, "Pod", name, "v1", uid_text(uid), None) };
+        let pod = Workload { verified: true, ..named(shared, "Pod", name, "v1", uid_text(uid), None) };
+        return pod.under(reader.text());
     }
     let mut reader = Reader::new(key);
     let [api_version, kind, name, uid] = [reader.text(), reader.text(), reader.text(), reader.text()];
     let template_hash = reader.text();
-    let account = Account::read(&mut reader, shared).map(Box::new);
-    Workload { account, ..controlled([api_version, kind, name, uid], template_hash, shared, job) }
+    let account = reader.text();
+    controlled([api_version, kind, name, uid], template_hash, shared, job).under(account)
 }
 
 /// The workload that a controlling owner (apiVersion, kind, name, uid) stands for.
@@ -138,10 +137,10 @@ fn named(
         name: name.into(),
         api_version: shared(api_version),
         through,
-        uid: uid.into(),
+        identity: uid.into(),
+        has_own_account: false,
         verified: false,
         hash,
-        account: None,
     }
 }
 
@@ -196,7 +195,7 @@ mod tests {
         put_key(&mut key, &[], &[], &[], ("bare", 7));
         let workload = workload(&key, true, &mut |text| text.into(), |_| None);
         assert_eq!(
-            (&*workload.kind, &*workload.name, &*workload.uid),
+            (&*workload.kind, &*workload.name, workload.uid()),
             ("Pod", "bare", "00000000-0000-0000-0000-000000000007")
         );
     }
@@ -204,7 +203,7 @@ mod tests {
     #[test]
     fn the_service_account_is_read_behind_owners_of_every_kind() {
         let mut account = Vec::new();
-        crate::subject::account::put(&mut account, "builder", Some(false), true);
+        put_text(&mut account, "builder");
         let mut labels = Vec::new();
         put_text(&mut labels, "pod-template-hash");
         put_text(&mut labels, "6f7");
@@ -212,8 +211,9 @@ mod tests {
         for (owner, labels) in [(&set[..], &labels[..]), (&set[..], &[][..]), (&[][..], &labels[..])] {
             let mut key = Vec::new();
             put_key(&mut key, owner, labels, &account, ("pod", 1));
-            let found = workload(&key, owner.is_empty(), &mut |text| text.into(), |_| None).account.unwrap();
-            assert_eq!((&*found.name, found.automount, found.host_network), ("builder", Some(false), true));
+            let found = workload(&key, owner.is_empty(), &mut |text| text.into(), |_| None);
+            assert_eq!(found.service_account(), "builder");
+            assert!(!found.uid().contains("builder"));
         }
     }
 }

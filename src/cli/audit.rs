@@ -1,5 +1,7 @@
 //! `revisor audit`: the operator's engine over files, or once over a live cluster.
 
+mod adoption;
+mod against;
 mod by_control;
 mod cluster;
 pub(super) mod files;
@@ -23,6 +25,7 @@ use crate::decode::manifest::Reader;
 use crate::decode::manifest::places::Places;
 use crate::policy::problem::Problem;
 use crate::verdict::Severity;
+use against::Against;
 use by_control::ByControl;
 use files::Files;
 use output::Output;
@@ -56,7 +59,7 @@ pub(super) struct Args {
     /// Only pods with these labels.
     #[arg(short = 'l', long, value_name = "SELECTOR", requires = "cluster")]
     selector: Option<String>,
-    /// How results are written: table, json, sarif, junit, markdown, html or csv. With =FILE into a file; several
+    /// How results are written: table, json, sarif, junit, markdown, html, csv or exemptions. With =FILE into a file; several
     /// may be given, of which one goes to standard output.
     #[arg(
         short, long = "output", value_name = "FORMAT[=FILE]", env = "REVISOR_OUTPUT", default_value = "table",
@@ -87,6 +90,12 @@ pub(super) struct Args {
     /// The instant at which graces and exemptions are judged, RFC 3339 [default: now].
     #[arg(long, value_name = "TIME")]
     now: Option<Timestamp>,
+    /// What the draft of --policy would open and resolve beside this policy: its name in the cluster or among the
+    /// files, or a file. Exit code 1 if it opens something at or above --fail-on.
+    #[arg(long, value_name = "POLICY|FILE", requires = "policies", conflicts_with_all = ["by", "baseline"])]
+    against: Option<String>,
+    #[command(flatten)]
+    adoption: adoption::Adoption,
     /// Say what was left out, and why.
     #[arg(short, long)]
     verbose: bool,
@@ -102,7 +111,11 @@ Examples:
   revisor audit --cluster -A --output json          all of it, for machines
   revisor audit deploy/ -o table -o sarif=revisor.sarif -o junit=revisor.xml
                                                     for a CI system, and for its log
-  revisor audit --cluster -A --by control --catalogue BSI --output csv    evidence for an auditor";
+  revisor audit --cluster -A --by control --catalogue BSI --output csv    evidence for an auditor
+  revisor audit --policy policy.yaml --cluster -A -o exemptions --days 90
+                                                    what is found today, permitted for a time
+  revisor audit --cluster -A --policy draft.yaml --against baseline    what a draft would change
+  revisor audit deploy/ --baseline main.json --fail-on-new    only what is not in a former report";
 
 /// What results are grouped by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -141,7 +154,13 @@ pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure
     if args.by.is_some() {
         by_control::check(&args.outputs)?;
     }
+    args.adoption.check(&args.outputs)?;
+    let against = args.against.as_deref().map(Against::of);
+    if against.is_some() {
+        against::check(&args.outputs)?;
+    }
     streams.quiet = args.quiet;
+    let baseline = args.adoption.baseline(streams)?;
     let mut progress = Progress::new(Instant::now(), !args.quiet && io::stderr().is_terminal());
     let now = args.now.unwrap_or_else(Timestamp::now);
     let mut policies = Policies::default();
@@ -154,6 +173,7 @@ pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure
     let whole = args.complete || (args.all_namespaces && args.selector.is_none());
     let mut auditor = Auditor::over_input(whole);
     let mut tell = |change, policies: &mut Policies| match change {
+        Change::Policy(record) if args.against.is_some() => policies.beside.push(record),
         Change::Policy(record) => policies.add(record),
         change => auditor.apply(change, now),
     };
@@ -169,10 +189,16 @@ pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure
         }
         policies.add_default();
     }
+    let beside = std::mem::take(&mut policies.beside);
     let (records, problems) = policies.finish();
     problems.iter().for_each(|problem| streams.error(problem));
-    for record in records {
-        auditor.apply(Change::Policy(record), now);
+    if let Some(against) = against {
+        let sides = (&*records, &*against::find(&against, &records, beside, streams)?);
+        let asked = (now, args.fail_on, input.all_read && problems.is_empty());
+        return Ok(against::write(&mut auditor, sides, &args.outputs, asked, streams)?);
+    }
+    for record in &records {
+        auditor.apply(Change::Policy(record.clone()), now);
     }
     input.all_read &= problems.is_empty();
     input.all_read &= tell_unreadable_exemptions(&mut auditor, now, input.cluster.is_some(), streams);
@@ -184,6 +210,10 @@ pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure
         fail_on: args.fail_on,
         fail_on_unknown: args.fail_on_unknown,
         quiet: args.quiet,
+        records: &records,
+        terms: args.adoption.terms(now),
+        baseline: baseline.as_ref(),
+        fail_on_new: args.adoption.fail_on_new,
     };
     let outcome = report::write(&mut auditor, &ask, &input, &mut progress, streams)?;
     Ok(match (input.all_read, outcome) {
@@ -206,7 +236,11 @@ fn tell_unreadable_exemptions(
         for object in part.requests.iter().map(|outcome| &outcome.object) {
             for Problem { field, message, reason } in &object.problems {
                 let told = format!("Exemption {}/{}: {field}: {message} ({reason})", part.name, object.name);
-                if is_cluster { streams.note(&told) } else { streams.error(&told) }
+                if is_cluster {
+                    streams.note(&told)
+                } else {
+                    streams.error(&told)
+                }
                 all_read &= is_cluster;
             }
         }

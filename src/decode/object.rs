@@ -9,11 +9,17 @@ mod service;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
+use super::pod::{PodRecord, Section, parse_uid};
 use super::selector::{list, part, texts};
 use crate::subject::Resource;
+use crate::subject::facts::Facts;
 use crate::subject::objects::{Content, ObjectFacts, QuotaFacts};
+use crate::subject::owner::{TemplateFacts, TemplateUse};
+use crate::subject::pod::{Image, PodShape};
 
 /// Whether an object can be kept: it has a name, and a namespace where its kind lies in one.
 pub fn is_usable(facts: &ObjectFacts) -> bool {
@@ -23,6 +29,11 @@ pub fn is_usable(facts: &ObjectFacts) -> bool {
 /// Reads an object of a kind from a parsed document; none when it cannot be kept.
 pub fn read(kind: Resource, value: &Value) -> Option<ObjectFacts> {
     Some(facts(kind, value)).filter(is_usable)
+}
+
+/// Reads an object of a kind that lies in `namespace`, whatever it says of that itself.
+pub fn read_in(kind: Resource, value: &Value, namespace: &str) -> Option<ObjectFacts> {
+    Some(ObjectFacts { namespace: namespace.into(), ..facts(kind, value) }).filter(is_usable)
 }
 
 /// A text of the metadata; empty where there is none.
@@ -58,8 +69,31 @@ fn content(kind: Resource, value: &Value, namespace: &str) -> Option<Content> {
         | Resource::BaselineAdminNetworkPolicies
         | Resource::ClusterNetworkPolicies => network::read(kind, value).map(Content::AdminPolicy),
         Resource::Exemptions => Some(Content::Exemption(Box::new(exemption::read(value)))),
+        Resource::ReplicaSets
+        | Resource::StatefulSets
+        | Resource::DaemonSets
+        | Resource::ReplicationControllers
+        | Resource::JobTemplates => template(value).map(|facts| Content::Template(Arc::new(facts))),
         _ => Some(Content::Present),
     }
+}
+
+/// The images of a controller's template, read as those of its pods are.
+fn template(value: &Value) -> Option<TemplateFacts> {
+    let template = value.get("spec").and_then(|spec| spec.get("template"))?;
+    let pod = PodRecord::from_value(template);
+    if pod.flags & PodShape::MALFORMED != 0 {
+        return None;
+    }
+    let image = |text: &str| Arc::new(Image::new(text));
+    let facts = |bytes: &[u8]| Arc::new(Facts::new(bytes));
+    let shape = PodShape::read(pod.section(Section::Shape), pod.flags, |text| text.into(), image, facts);
+    let uses = shape.uses.iter().map(|image_use| TemplateUse {
+        slot: image_use.slot,
+        name: (*image_use.name).into(),
+        image: image_use.image.display().into(),
+    });
+    Some(TemplateFacts { uid: parse_uid(metadata(value, "uid")), uses: uses.collect() })
 }
 
 fn spec(value: &Value) -> Option<&Value> {

@@ -1,6 +1,7 @@
 //! A pod as it comes over the wire, written down in one pass as canonical bytes of just what rules read.
 
 mod account;
+mod applied;
 mod buffer;
 mod entry;
 mod facts;
@@ -12,6 +13,7 @@ mod tests;
 
 use serde::de::{Deserialize, DeserializeSeed as _, Deserializer, MapAccess};
 
+pub(crate) use applied::LAST_APPLIED;
 use buffer::Buffer;
 
 use super::Source;
@@ -32,7 +34,7 @@ pub enum Section {
     Labels,
     /// The controlling ownerReference: apiVersion, kind, name, uid
     Owner,
-    /// What [`crate::subject::account::Account`] reads; empty for a pod that says nothing of it
+    /// The service account's name; empty for a pod under the one that is called default
     Account,
     /// What [`PodShape`] reads
     Shape,
@@ -49,7 +51,7 @@ pub struct PodRecord {
     pub uid: u128,
     /// `metadata.resourceVersion`, for the watch to go on.
     pub resource_version: String,
-    /// Bits [`PodShape::STATIC`], [`PodShape::MALFORMED`] and [`PodShape::TEMPLATE`].
+    /// Bits [`PodShape::STATIC`], [`PodShape::MALFORMED`], [`PodShape::TEMPLATE`] and [`PodShape::AS_WRITTEN`].
     pub flags: u8,
     /// Since when the containers are not ready, in seconds since 1970; told only while an image keeps some
     /// container waiting, 0 otherwise and when the status does not say.
@@ -85,7 +87,18 @@ impl PodRecord {
 
     /// Reads a live pod from a parsed document.
     pub fn from_value(value: &serde_json::Value) -> Self {
-        Self::deserialize(value).unwrap_or_else(|_| Self { flags: PodShape::MALFORMED, ..Self::default() })
+        Self::read(value, facts::Told::default())
+            .unwrap_or_else(|_| Self { flags: PodShape::MALFORMED, ..Self::default() })
+    }
+
+    fn read<'de, D: Deserializer<'de>>(deserializer: D, mut told: facts::Told) -> Result<Self, D::Error> {
+        let mut record = Self { bytes: Buffer::empty(), ..Self::default() };
+        Object(&mut PodFields(&mut record, &mut told)).deserialize(deserializer)?;
+        if record.section(Section::Shape).is_empty() {
+            record.malformed();
+        }
+        record.put_own_facts(told.finish());
+        Ok(record)
     }
 
     /// Reads a pod template as the pods its workload would make: `{metadata, spec}`.
@@ -95,7 +108,12 @@ impl PodRecord {
         uid: u128,
         source: Option<Source>,
     ) -> Self {
-        let mut record = Self::from_value(template);
+        let mut told = facts::Told::default();
+        if let Some((annotation, path)) = owner.last_applied {
+            applied::tell(annotation, &[path, &["spec"]].concat(), &mut told);
+        }
+        let mut record = Self::read(template, told)
+            .unwrap_or_else(|_| Self { flags: PodShape::MALFORMED, ..Self::default() });
         record.flags |= PodShape::TEMPLATE;
         (record.uid, record.source) = (uid, source);
         record.put_section(Section::Name, |bytes| bytes.extend_from_slice(owner.name.as_bytes()));
@@ -158,18 +176,13 @@ pub struct TemplateOwner<'a> {
     pub namespace: &'a str,
     /// Its uid; may be empty.
     pub uid: &'a str,
+    /// What `kubectl apply` was given, where its annotation tells, and the path of the template in it.
+    pub last_applied: Option<(&'a str, &'a [&'a str])>,
 }
 
 impl<'de> Deserialize<'de> for PodRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut record = Self { bytes: Buffer::empty(), ..Self::default() };
-        let mut told = facts::Told::default();
-        Object(&mut PodFields(&mut record, &mut told)).deserialize(deserializer)?;
-        if record.section(Section::Shape).is_empty() {
-            record.malformed();
-        }
-        record.put_own_facts(told.finish());
-        Ok(record)
+        Self::read(deserializer, facts::Told::default())
     }
 }
 

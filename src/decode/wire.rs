@@ -198,6 +198,11 @@ kinds! {
     MutatingWebhooks ClusterResourceScope false;
     AdmissionPolicies ClusterResourceScope false;
     AdmissionPolicyBindings ClusterResourceScope false;
+    ReplicaSets NamespaceResourceScope false;
+    StatefulSets NamespaceResourceScope false;
+    DaemonSets NamespaceResourceScope false;
+    ReplicationControllers NamespaceResourceScope false;
+    JobTemplates NamespaceResourceScope false;
     AdminNetworkPolicies ClusterResourceScope false;
     BaselineAdminNetworkPolicies ClusterResourceScope false;
     ClusterNetworkPolicies ClusterResourceScope false;

@@ -79,24 +79,24 @@ impl EffectiveWriter {
     /// Writes what is new. Returns how long to wait before it is tried again, if something failed; none when the
     /// operator ends.
     async fn look_at(&mut self, snapshot: &Snapshot, stop: &mut Stop) -> Option<Option<Duration>> {
-        let all = snapshot.namespaces.iter().filter(|part| !part.terminating);
-        let all = all.flat_map(|part| part.requests.iter().map(move |outcome| (&part.name, outcome)));
         let mut known = HashMap::new();
         let mut again: Option<Duration> = None;
-        for (namespace, outcome) in all {
-            let key = (Arc::clone(namespace), outcome.object.name.clone());
-            let condition = effective(snapshot, outcome);
-            let entry = (Arc::clone(&outcome.object), condition.clone());
-            if stands(outcome, &condition) || self.was_said(&key, outcome, &condition) {
-                known.insert(key, entry);
-                continue;
-            }
-            stop.unless(tokio::time::sleep(self.bucket.take(Instant::now()))).await?;
-            match self.write(namespace, outcome, &condition, snapshot.observed_at).await {
-                Ok(()) => {
+        for part in snapshot.namespaces.iter().filter(|part| !part.terminating) {
+            for outcome in part.requests.iter() {
+                let key = (Arc::clone(&part.name), outcome.object.name.clone());
+                let condition = effective(snapshot, outcome);
+                let entry = (Arc::clone(&outcome.object), condition.clone());
+                if stands(outcome, &condition) || self.was_said(&key, outcome, &condition) {
                     known.insert(key, entry);
+                    continue;
                 }
-                Err(pause) => again = again.into_iter().chain(pause).min(),
+                stop.unless(tokio::time::sleep(self.bucket.take(Instant::now()))).await?;
+                match self.write(&part.name, outcome, &condition, snapshot.observed_at).await {
+                    Ok(()) => {
+                        known.insert(key, entry);
+                    }
+                    Err(pause) => again = again.into_iter().chain(pause).min(),
+                }
             }
         }
         self.said = known;

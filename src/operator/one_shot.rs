@@ -166,6 +166,7 @@ impl Looking<'_> {
             ResourceQuotas LimitRanges ServiceAccounts Services Ingresses
             Roles RoleBindings ClusterRoles ClusterRoleBindings
             ValidatingWebhooks MutatingWebhooks AdmissionPolicies AdmissionPolicyBindings
+            ReplicaSets StatefulSets DaemonSets ReplicationControllers JobTemplates
             AdminNetworkPolicies BaselineAdminNetworkPolicies ClusterNetworkPolicies
             CiliumNetworkPolicies CiliumClusterwideNetworkPolicies
             CalicoNetworkPolicies CalicoGlobalNetworkPolicies

@@ -64,7 +64,8 @@ impl Plan {
             "" => api_version_of(&workload.kind),
             api_version => api_version,
         };
-        let plain = Self::plain(api_version, &workload.kind, namespace, &workload.name, workload.uid.clone());
+        let plain =
+            Self::plain(api_version, &workload.kind, namespace, &workload.name, workload.uid().into());
         Self { through: workload.through.as_deref().cloned(), ..plain }
     }
 

@@ -223,11 +223,16 @@ impl Watch {
     /// Nobody has installed the kind, so there are no such objects: that is an answer like an empty list.
     async fn none_installed(&mut self) -> Result<(), End> {
         let resource = self.resource;
-        if !std::mem::replace(&mut self.absent, true) {
+        let was_absent = std::mem::replace(&mut self.absent, true);
+        if !was_absent {
             tracing::info!(%resource, "the API server does not serve this kind, so there are no such objects");
-            if std::mem::take(&mut self.shut) {
-                self.send(Change::Access(resource, true), None).await?;
-            }
+        }
+        // It may have been taken for one whose server is away, while nothing answered.
+        let was_shut = std::mem::take(&mut self.shut);
+        if was_shut {
+            self.send(Change::Access(resource, true), None).await?;
+        }
+        if was_shut || !was_absent {
             self.send(Change::RelistStarted(resource), None).await?;
             self.send(Change::RelistFinished(resource), None).await?;
         }
@@ -238,7 +243,8 @@ impl Watch {
     /// A kind of somebody else may be served by somebody else's server. Where that one is away, only the rules that
     /// read the kind wait for it, not the audit of everything.
     async fn unavailable(&mut self) -> Result<(), End> {
-        if !self.resource.is_custom() || self.known || self.shut {
+        // An API server that is away says nothing of a kind that nobody had installed.
+        if !self.resource.is_custom() || self.known || self.absent || self.shut {
             return Ok(());
         }
         self.failures = self.failures.saturating_add(1);

@@ -31,11 +31,12 @@ pub(super) fn all(context: &Context) -> FuturesUnordered<BoxFuture<'static, ()>>
         ResourceQuotas LimitRanges ServiceAccounts Services Ingresses
         Roles RoleBindings ClusterRoles ClusterRoleBindings
         ValidatingWebhooks MutatingWebhooks AdmissionPolicies AdmissionPolicyBindings
+        ReplicaSets StatefulSets DaemonSets ReplicationControllers JobTemplates
         AdminNetworkPolicies BaselineAdminNetworkPolicies ClusterNetworkPolicies
         CiliumNetworkPolicies CiliumClusterwideNetworkPolicies
         CalicoNetworkPolicies CalicoGlobalNetworkPolicies
         CalicoApiNetworkPolicies CalicoApiGlobalNetworkPolicies
     ];
-    const { assert!(5 + 23 == crate::subject::Resource::ALL.len(), "every kind has its watch") };
+    const { assert!(5 + 28 == crate::subject::Resource::ALL.len(), "every kind has its watch") };
     own.into_iter().chain(objects).collect()
 }

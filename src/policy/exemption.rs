@@ -265,6 +265,11 @@ impl Exemption {
         }
     }
 
+    /// The same with this end.
+    pub fn ending(self, end: Timestamp) -> Self {
+        Self { expires_at: Some(end), ..self }
+    }
+
     /// Whether it has ended: from `expires_at` on.
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| now >= end)

@@ -7,6 +7,8 @@
 //! [`crate::rules::bsi`].
 
 mod csv;
+mod html;
+mod markdown;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +27,8 @@ use crate::verdict::Severity;
 use super::result::{AppliedPolicy, AuditReport, AuditResult, Permission, Shown, SubjectName, Summary, Tool};
 
 pub use csv::controls_csv;
+pub use html::controls_html;
+pub use markdown::controls_markdown;
 pub use text::controls_text;
 
 /// What was looked at.
@@ -398,7 +402,9 @@ impl World<'_> {
     fn delegated(&self, rules: &[RuleId]) -> impl Iterator<Item = ExemptionPart> {
         let mut parts: BTreeMap<(String, String), (Permission, BTreeSet<_>)> = BTreeMap::new();
         for row in rules.iter().flat_map(|rule| self.rows_of(*rule)) {
-            let Some(permission) = row.exemption.as_ref().filter(|it| it.delegated.is_some()) else { continue };
+            let Some(permission) = row.exemption.as_ref().filter(|it| it.delegated.is_some()) else {
+                continue;
+            };
             let place = format!("{}/{}", row.namespace.as_deref().unwrap_or_default(), permission.name);
             let named = Permission { name: place.clone(), ..permission.clone() };
             let part = parts.entry((row.policy.clone(), place)).or_insert((named, BTreeSet::new()));

@@ -18,30 +18,33 @@ const SCRIPT: &str = include_str!("html/script.js");
 
 /// The whole report.
 pub fn html(report: &AuditReport) -> String {
-    let mut text = head(report);
-    about(&mut text, report);
-    counts(&mut text, report);
-    text.push_str(FILTERS);
-    results(&mut text, report);
-    rules(&mut text, report);
-    add(&mut text, format_args!("</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"));
-    text
+    let mut body = String::new();
+    about(&mut body, report);
+    counts(&mut body, report);
+    body.push_str(FILTERS);
+    results(&mut body, report);
+    rules(&mut body, report);
+    document(&row::counts(report), &body, Some(SCRIPT))
 }
 
-fn head(report: &AuditReport) -> String {
+/// A page around `body`, which must be escaped already.
+pub(super) fn document(title: &str, body: &str, script: Option<&str>) -> String {
+    let hash = |text: &str| format!("'sha256-{}'", base64(&Sha256::digest(text)));
     // Hashes instead of 'unsafe-inline': whatever else stood in the page would neither run nor be loaded.
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
-        base64(&Sha256::digest(STYLE)),
-        base64(&Sha256::digest(SCRIPT)),
+        "default-src 'none'; style-src {}; script-src {}; base-uri 'none'; form-action 'none'",
+        hash(STYLE),
+        script.map_or_else(|| "'none'".to_owned(), hash),
     );
+    let script = script.map(|script| format!("<script>{script}</script>\n")).unwrap_or_default();
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"referrer\" content=\"no-referrer\">\n\
-         <title>Revisor: {}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n",
-        escape(&row::counts(report)),
+         <title>Revisor: {}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n{script}\
+         </body>\n</html>\n",
+        escape(title),
     )
 }
 
@@ -225,7 +228,8 @@ fn prose(text: &str) -> String {
     shown
 }
 
-fn escape(text: &str) -> String {
+/// Text as HTML data.
+pub(super) fn escape(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

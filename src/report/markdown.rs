@@ -25,6 +25,9 @@ pub fn markdown(report: &AuditReport) -> String {
         row::instant(report),
         inline(&row::policies(report)),
     ));
+    if let Some(compared) = report.summary.baseline {
+        text.push_str(&format!("\nBeside the baseline: {}.\n", row::compared(compared)));
+    }
     if report.summary.incomplete {
         text.push_str("\n**Part of the input could not be read, so this is not all.**\n");
     }
@@ -69,7 +72,8 @@ fn finding(row: &AuditResult, name_policies: bool) -> String {
         why.push_str(&format!(" ({})", inline(&row.policy)));
     }
     let place = row::place(row).map(|place| code(&place)).unwrap_or_default();
-    format!("| {} | {} | {} | {why} | {place} |\n", row::word(row), subject(row), row.rule)
+    let new = if row.is_new { "**new** " } else { "" };
+    format!("| {new}{} | {} | {} | {why} | {place} |\n", row::word(row), subject(row), row.rule)
 }
 
 fn permitted(row: &AuditResult) -> String {

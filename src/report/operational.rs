@@ -110,7 +110,7 @@ impl Default for Operational {
     fn default() -> Self {
         Self {
             detection_latency: Histogram::new(LATENCY_BUCKETS),
-            watches: Default::default(),
+            watches: std::array::from_fn(|_| Watch::default()),
             events: Default::default(),
             status_writes: Default::default(),
             transitions: Default::default(),
@@ -230,7 +230,7 @@ impl Operational {
         for (resource, watch) in watched() {
             let milliseconds = watch.last_event_milliseconds.load(Relaxed);
             if milliseconds != 0 {
-                let labels = [("resource", resource.plural())];
+                let labels = [("resource", resource.label())];
                 ConstGauge::new(seconds(milliseconds)).encode(family.encode_family(&labels)?)?;
             }
         }
@@ -241,7 +241,7 @@ impl Operational {
             MetricType::Gauge,
         )?;
         for (resource, watch) in watched() {
-            let labels = [("resource", resource.plural())];
+            let labels = [("resource", resource.label())];
             ConstGauge::new(u32::from(watch.synced.load(Relaxed))).encode(family.encode_family(&labels)?)?;
         }
         let mut family = encoder.encode_descriptor(
@@ -252,7 +252,7 @@ impl Operational {
         )?;
         for (resource, watch) in watched() {
             for (reason, restarts) in RestartReason::ALL.iter().zip(&watch.restarts) {
-                let labels = [("resource", resource.plural()), ("reason", reason.as_str())];
+                let labels = [("resource", resource.label()), ("reason", reason.as_str())];
                 ConstCounter::new(restarts.load(Relaxed)).encode(family.encode_family(&labels)?)?;
             }
         }

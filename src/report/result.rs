@@ -172,6 +172,9 @@ pub struct AuditResult {
     /// A tenant asks for an exemption that does not permit it; the message says why. Left out when nobody does.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub exemption_requested: bool,
+    /// A finding that is not in the baseline; left out when it is, and where no baseline was given.
+    #[serde(rename = "new", skip_serializing_if = "std::ops::Not::not")]
+    pub is_new: bool,
     /// Where the field to change stands. Looked for only for reports that point at lines, so not part of the JSON.
     #[serde(skip)]
     pub located: Option<Place>,
@@ -220,6 +223,7 @@ impl From<&Judgement<'_>> for AuditResult {
                 ..Permission::from(exemption)
             }),
             exemption_requested: asked.is_some_and(Asked::is_pending),
+            is_new: false,
             located: None,
         }
     }
@@ -308,6 +312,20 @@ pub struct Summary {
     /// Part of the input or of a policy could not be read, so that this is not all; left out when it is.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub incomplete: bool,
+    /// Beside a former report; left out where none was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Compared>,
+}
+
+/// Findings beside those of a former report. A finding that several policies have counts once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Compared {
+    /// Not found then.
+    pub new: u64,
+    /// Found then too.
+    pub known: u64,
+    /// Found then, and not any more.
+    pub gone: u64,
 }
 
 /// The report.
@@ -335,6 +353,17 @@ impl AuditReport {
     /// Whether there is a violation of at least this severity.
     pub fn has_fail(&self, at_least: Severity) -> bool {
         self.results.iter().any(|row| row.verdict == Shown::Fail && row.severity >= at_least)
+    }
+
+    /// Whether there is a violation of at least this severity that is not in the baseline.
+    pub fn has_new_fail(&self, at_least: Severity) -> bool {
+        let is_new = |row: &&AuditResult| row.is_new && row.verdict == Shown::Fail;
+        self.results.iter().filter(is_new).any(|row| row.severity >= at_least)
+    }
+
+    /// Whether anything that is not in the baseline could not be decided.
+    pub fn has_new_unknown(&self) -> bool {
+        self.results.iter().any(|row| row.is_new && row.verdict == Shown::Unknown)
     }
 
     /// Whether anything could not be decided.

@@ -3,7 +3,7 @@
 use crate::verdict::Severity;
 
 use super::escape::{IMAGE_LIMIT, MESSAGE_LIMIT, NAME_LIMIT, visible_within};
-use super::result::{AuditReport, AuditResult, Permission, Place, Shown};
+use super::result::{AuditReport, AuditResult, Compared, Permission, Place, Shown};
 use super::words::Counted;
 
 impl AuditResult {
@@ -86,6 +86,11 @@ pub(super) fn word(row: &AuditResult) -> &'static str {
         Shown::Fail => row.severity.as_str(),
         verdict => verdict.as_str(),
     }
+}
+
+/// `2 new, 35 known, 4 gone`
+pub(super) fn compared(Compared { new, known, gone }: Compared) -> String {
+    format!("{new} new, {known} known, {gone} gone")
 }
 
 /// `deploy/web.yaml:12`

@@ -20,7 +20,12 @@ const FINGERPRINT: &str = "revisorFindingId/v1";
 pub fn sarif(report: &AuditReport, folder: Option<&str>) -> Value {
     let rules: Vec<_> = RuleId::all().map(|rule| descriptor(rule.info())).collect();
     let listed = report.results.iter().filter(|row| !matches!(row.verdict, Shown::Pass | Shown::Na));
-    let results: Vec<_> = listed.map(|row| result(row, report.begins.as_ref(), folder)).collect();
+    let mut results: Vec<_> = listed.clone().map(|row| result(row, report.begins.as_ref(), folder)).collect();
+    if report.summary.baseline.is_some() {
+        for (result, row) in results.iter_mut().zip(listed).filter(|(_, row)| row.verdict.is_finding()) {
+            result["baselineState"] = if row.is_new { "new" } else { "unchanged" }.into();
+        }
+    }
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",

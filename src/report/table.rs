@@ -171,7 +171,8 @@ pub fn table(report: &AuditReport, colour: Colour, width: Option<usize>) -> Stri
         for (finding, cells) in lines.iter().zip(&mut rows) {
             let tone = Tone::of(finding.row.verdict, finding.row.severity);
             let tones = [tone, Tone::Bold, Tone::Plain, Tone::Plain, Tone::Plain];
-            text.push_str(&format!("{:INDENT$}{}\n", "", line(cells, widths, GAP, tones, colour)));
+            let new = if finding.row.is_new { "  + " } else { "" };
+            text.push_str(&format!("{new:INDENT$}{}\n", line(cells, widths, GAP, tones, colour)));
         }
     }
     if !groups.is_empty() {
@@ -228,6 +229,9 @@ fn last_line(report: &AuditReport, groups: &[(Place<'_>, Vec<Line<'_>>)], colour
         Counted(summary.image_uses, "image use"),
         Counted(summary.namespaces, "namespace"),
     );
+    if let Some(compared) = summary.baseline {
+        text.push_str(&format!("Beside the baseline: {} (new ones are marked +)\n", row::compared(compared)));
+    }
     if summary.incomplete {
         text.push_str("Part of the input could not be read: see the errors above.\n");
     }

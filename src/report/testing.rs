@@ -86,9 +86,9 @@ pub(super) fn image_subject(namespace: &str, workload: &str, container: &str, im
             name: name.into(),
             api_version: "apps/v1".into(),
             through: None,
-            uid: "".into(),
             hash: text_hash(workload),
-            account: None,
+            identity: Box::default(),
+            has_own_account: false,
         }),
         judged: Arc::new(Judged {
             shape: Arc::new(shape),
@@ -97,6 +97,7 @@ pub(super) fn image_subject(namespace: &str, workload: &str, container: &str, im
             spec_changed: Lasted::FOREVER,
         }),
         image_use: 0,
+        owner: None,
     })
 }
 
@@ -228,6 +229,7 @@ impl World {
                     (RunningContent::Manifest("sha256:a".into()), 1),
                     (RunningContent::Manifest("sha256:b".into()), 1),
                 ]),
+                several_for: Lasted::FOREVER,
             },
             namespaces: namespaces.iter().map(|(name, pods)| ((*name).into(), *pods)).collect(),
         };

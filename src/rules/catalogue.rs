@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Check, CommonSettings as _, ContainerRule, Entry, ImageRule, NamespaceRule, PodRule, PreparedRule,
-    ReferenceRule, Rule, RuleInfo, RunningRule, SettingError, SubjectKind, container, image, namespace, pod,
-    read_settings, reference, running,
+    Check, CommonSettings as _, ContainerRule, Entry, ImageRule, NamespaceRule, OwnerRule, PodRule,
+    PreparedRule, ReferenceRule, Rule, RuleInfo, RunningRule, SettingError, SubjectKind, container, image,
+    namespace, pod, read_settings, reference, running,
 };
 
 /// A rule of the catalogue, by its place in the table.
@@ -44,6 +44,11 @@ impl RuleId {
     /// Its description.
     pub fn info(self) -> &'static RuleInfo {
         self.entry().info
+    }
+
+    /// Whether it compares a pod with its controller's template.
+    pub fn compares_owners(self) -> bool {
+        self.info().reads.iter().any(|read| read.is_template())
     }
 
     /// Its id: `TrustedRegistry`.
@@ -94,6 +99,10 @@ fn running_rule<R: RunningRule>(rule: R) -> (Check, Box<[std::time::Duration]>) 
     (Check::Running(Box::new(move |subject, note| rule.check(subject, note))), graces)
 }
 
+fn owner_rule<R: OwnerRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
+    (Check::Owner(Box::new(move |subject, owner, note| rule.check(subject, owner, note))), Box::default())
+}
+
 fn container_rule<R: ContainerRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
     (Check::Container(Box::new(move |subject, note| rule.check(subject, note))), Box::default())
 }
@@ -107,7 +116,8 @@ fn namespace_rule<R: NamespaceRule>(rule: R) -> (Check, Box<[std::time::Duration
 }
 
 fn reference_rule<R: ReferenceRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
-    (Check::Reference(Box::new(move |subject, note| rule.check(subject, note))), Box::default())
+    let graces = rule.graces().into();
+    (Check::Reference(Box::new(move |subject, note| rule.check(subject, note))), graces)
 }
 
 macro_rules! catalogue {
@@ -143,53 +153,55 @@ catalogue! {
     4 ImageUse image_rule "imagePullSecretsPresent" image::image_pull_secrets_present::ImagePullSecretsPresent;
     5 ImageUse image_rule "noMutableTag" image::no_mutable_tag::NoMutableTag;
     6 ImageUse image_rule "pullPolicyAlways" image::pull_policy_always::PullPolicyAlways;
-    7 ImageUse image_rule "pullPolicyNotNever" image::pull_policy_not_never::PullPolicyNotNever;
-    8 ImageUse image_rule "suspiciousRegistryHost" image::suspicious_registry_host::SuspiciousRegistryHost;
-    9 ImageUse image_rule "trustedRegistry" image::trusted_registry::TrustedRegistry;
-    10 ImageUse image_rule "validReference" image::valid_reference::ValidReference;
-    11 ImageUse running_rule "hostLocalImage" running::host_local_image::HostLocalImage;
-    12 ImageUse running_rule "imagePullFailing" running::image_pull_failing::ImagePullFailing;
-    13 ImageUse running_rule "runningDigestMatches" running::running_digest_matches::RunningDigestMatches;
-    14 Container container_rule "noDangerousCapabilities" container::no_dangerous_capabilities::NoDangerousCapabilities;
-    15 Container container_rule "noPrivilegeEscalation" container::no_privilege_escalation::NoPrivilegeEscalation;
-    16 Container container_rule "noPrivileged" container::no_privileged::NoPrivileged;
-    17 Container container_rule "readOnlyRootFilesystem" container::read_only_root_filesystem::ReadOnlyRootFilesystem;
-    18 Container container_rule "runAsNonRoot" container::run_as_non_root::RunAsNonRoot;
-    19 Container container_rule "secretsInEnv" container::secrets_in_env::SecretsInEnv;
-    20 Pod pod_rule "defaultServiceAccountUnused" pod::default_service_account_unused::DefaultServiceAccountUnused;
-    21 Pod pod_rule "noHostNamespaces" pod::no_host_namespaces::NoHostNamespaces;
-    22 Pod pod_rule "noHostPath" pod::no_host_path::NoHostPath;
-    23 Pod pod_rule "noRuntimeAccess" pod::no_runtime_access::NoRuntimeAccess;
-    24 Pod pod_rule "podMeetsLevel" pod::pod_meets_level::PodMeetsLevel;
-    25 Namespace namespace_rule "admissionCoverage" namespace::admission_coverage::AdmissionCoverage;
-    26 Namespace namespace_rule "danglingNetworkPolicy" namespace::dangling_network_policy::DanglingNetworkPolicy;
-    27 Namespace namespace_rule "defaultDenyEgress" namespace::default_deny_egress::DefaultDenyEgress;
-    28 Namespace namespace_rule "defaultDenyIngress" namespace::default_deny_ingress::DefaultDenyIngress;
-    29 Namespace namespace_rule "defaultServiceAccountTokenOff" namespace::default_service_account_token_off::DefaultServiceAccountTokenOff;
-    30 Namespace namespace_rule "defaultServiceAccountUnbound" namespace::default_service_account_unbound::DefaultServiceAccountUnbound;
-    31 Namespace namespace_rule "externalExposure" namespace::external_exposure::ExternalExposure;
-    32 Namespace namespace_rule "limitRangePresent" namespace::limit_range_present::LimitRangePresent;
-    33 Namespace namespace_rule "namespaceOptedOut" namespace::namespace_opted_out::NamespaceOptedOut;
-    34 Namespace namespace_rule "networkPolicyCoversPods" namespace::network_policy_covers_pods::NetworkPolicyCoversPods;
-    35 Namespace namespace_rule "noBindingsToAllServiceAccounts" namespace::no_bindings_to_all_service_accounts::NoBindingsToAllServiceAccounts;
-    36 Namespace namespace_rule "noBindingsToAnonymous" namespace::no_bindings_to_anonymous::NoBindingsToAnonymous;
-    37 Namespace namespace_rule "noBindingsToAuthenticated" namespace::no_bindings_to_authenticated::NoBindingsToAuthenticated;
-    38 Namespace namespace_rule "noClusterAdminRoleBinding" namespace::no_cluster_admin_role_binding::NoClusterAdminRoleBinding;
-    39 Namespace namespace_rule "noEscalatingRole" namespace::no_escalating_role::NoEscalatingRole;
-    40 Namespace namespace_rule "noUserWorkloadsInSystemNamespace" namespace::no_user_workloads_in_system_namespace::NoUserWorkloadsInSystemNamespace;
-    41 Namespace namespace_rule "noWildcardRole" namespace::no_wildcard_role::NoWildcardRole;
-    42 Namespace namespace_rule "noWorkloadsInDefaultNamespace" namespace::no_workloads_in_default_namespace::NoWorkloadsInDefaultNamespace;
-    43 Namespace namespace_rule "nonExistentServiceAccount" namespace::non_existent_service_account::NonExistentServiceAccount;
-    44 Namespace namespace_rule "podSecurityAuditWarnSet" namespace::pod_security_audit_warn_set::PodSecurityAuditWarnSet;
-    45 Namespace namespace_rule "podSecurityEnforced" namespace::pod_security_enforced::PodSecurityEnforced;
-    46 Namespace namespace_rule "podSecurityLabelsValid" namespace::pod_security_labels_valid::PodSecurityLabelsValid;
-    47 Namespace namespace_rule "podSecurityVersionPinned" namespace::pod_security_version_pinned::PodSecurityVersionPinned;
-    48 Namespace namespace_rule "policyCoverage" namespace::policy_coverage::PolicyCoverage;
-    49 Namespace namespace_rule "requiredLabels" namespace::required_labels::RequiredLabels;
-    50 Namespace namespace_rule "resourceQuotaPresent" namespace::resource_quota_present::ResourceQuotaPresent;
-    51 Namespace namespace_rule "stuckTerminating" namespace::stuck_terminating::StuckTerminating;
-    52 Namespace namespace_rule "tokenMountedFromDefaultServiceAccount" namespace::token_mounted_from_default_service_account::TokenMountedFromDefaultServiceAccount;
-    53 Reference reference_rule "digestSkew" reference::digest_skew::DigestSkew;
+    7 ImageUse image_rule "pullPolicyExplicit" image::pull_policy_explicit::PullPolicyExplicit;
+    8 ImageUse image_rule "pullPolicyNotNever" image::pull_policy_not_never::PullPolicyNotNever;
+    9 ImageUse image_rule "suspiciousRegistryHost" image::suspicious_registry_host::SuspiciousRegistryHost;
+    10 ImageUse image_rule "trustedRegistry" image::trusted_registry::TrustedRegistry;
+    11 ImageUse image_rule "validReference" image::valid_reference::ValidReference;
+    12 ImageUse running_rule "hostLocalImage" running::host_local_image::HostLocalImage;
+    13 ImageUse running_rule "imagePullFailing" running::image_pull_failing::ImagePullFailing;
+    14 ImageUse running_rule "runningDigestMatches" running::running_digest_matches::RunningDigestMatches;
+    15 ImageUse owner_rule "podImageMatchesOwner" running::pod_image_matches_owner::PodImageMatchesOwner;
+    16 Container container_rule "noDangerousCapabilities" container::no_dangerous_capabilities::NoDangerousCapabilities;
+    17 Container container_rule "noPrivilegeEscalation" container::no_privilege_escalation::NoPrivilegeEscalation;
+    18 Container container_rule "noPrivileged" container::no_privileged::NoPrivileged;
+    19 Container container_rule "readOnlyRootFilesystem" container::read_only_root_filesystem::ReadOnlyRootFilesystem;
+    20 Container container_rule "runAsNonRoot" container::run_as_non_root::RunAsNonRoot;
+    21 Container container_rule "secretsInEnv" container::secrets_in_env::SecretsInEnv;
+    22 Pod pod_rule "defaultServiceAccountUnused" pod::default_service_account_unused::DefaultServiceAccountUnused;
+    23 Pod pod_rule "noHostNamespaces" pod::no_host_namespaces::NoHostNamespaces;
+    24 Pod pod_rule "noHostPath" pod::no_host_path::NoHostPath;
+    25 Pod pod_rule "noRuntimeAccess" pod::no_runtime_access::NoRuntimeAccess;
+    26 Pod pod_rule "podMeetsLevel" pod::pod_meets_level::PodMeetsLevel;
+    27 Namespace namespace_rule "admissionCoverage" namespace::admission_coverage::AdmissionCoverage;
+    28 Namespace namespace_rule "danglingNetworkPolicy" namespace::dangling_network_policy::DanglingNetworkPolicy;
+    29 Namespace namespace_rule "defaultDenyEgress" namespace::default_deny_egress::DefaultDenyEgress;
+    30 Namespace namespace_rule "defaultDenyIngress" namespace::default_deny_ingress::DefaultDenyIngress;
+    31 Namespace namespace_rule "defaultServiceAccountTokenOff" namespace::default_service_account_token_off::DefaultServiceAccountTokenOff;
+    32 Namespace namespace_rule "defaultServiceAccountUnbound" namespace::default_service_account_unbound::DefaultServiceAccountUnbound;
+    33 Namespace namespace_rule "externalExposure" namespace::external_exposure::ExternalExposure;
+    34 Namespace namespace_rule "limitRangePresent" namespace::limit_range_present::LimitRangePresent;
+    35 Namespace namespace_rule "namespaceOptedOut" namespace::namespace_opted_out::NamespaceOptedOut;
+    36 Namespace namespace_rule "networkPolicyCoversPods" namespace::network_policy_covers_pods::NetworkPolicyCoversPods;
+    37 Namespace namespace_rule "noBindingsToAllServiceAccounts" namespace::no_bindings_to_all_service_accounts::NoBindingsToAllServiceAccounts;
+    38 Namespace namespace_rule "noBindingsToAnonymous" namespace::no_bindings_to_anonymous::NoBindingsToAnonymous;
+    39 Namespace namespace_rule "noBindingsToAuthenticated" namespace::no_bindings_to_authenticated::NoBindingsToAuthenticated;
+    40 Namespace namespace_rule "noClusterAdminRoleBinding" namespace::no_cluster_admin_role_binding::NoClusterAdminRoleBinding;
+    41 Namespace namespace_rule "noEscalatingRole" namespace::no_escalating_role::NoEscalatingRole;
+    42 Namespace namespace_rule "noUserWorkloadsInSystemNamespace" namespace::no_user_workloads_in_system_namespace::NoUserWorkloadsInSystemNamespace;
+    43 Namespace namespace_rule "noWildcardRole" namespace::no_wildcard_role::NoWildcardRole;
+    44 Namespace namespace_rule "noWorkloadsInDefaultNamespace" namespace::no_workloads_in_default_namespace::NoWorkloadsInDefaultNamespace;
+    45 Namespace namespace_rule "nonExistentServiceAccount" namespace::non_existent_service_account::NonExistentServiceAccount;
+    46 Namespace namespace_rule "podSecurityAuditWarnSet" namespace::pod_security_audit_warn_set::PodSecurityAuditWarnSet;
+    47 Namespace namespace_rule "podSecurityEnforced" namespace::pod_security_enforced::PodSecurityEnforced;
+    48 Namespace namespace_rule "podSecurityLabelsValid" namespace::pod_security_labels_valid::PodSecurityLabelsValid;
+    49 Namespace namespace_rule "podSecurityVersionPinned" namespace::pod_security_version_pinned::PodSecurityVersionPinned;
+    50 Namespace namespace_rule "policyCoverage" namespace::policy_coverage::PolicyCoverage;
+    51 Namespace namespace_rule "requiredLabels" namespace::required_labels::RequiredLabels;
+    52 Namespace namespace_rule "resourceQuotaPresent" namespace::resource_quota_present::ResourceQuotaPresent;
+    53 Namespace namespace_rule "stuckTerminating" namespace::stuck_terminating::StuckTerminating;
+    54 Namespace namespace_rule "tokenMountedFromDefaultServiceAccount" namespace::token_mounted_from_default_service_account::TokenMountedFromDefaultServiceAccount;
+    55 Reference reference_rule "digestSkew" reference::digest_skew::DigestSkew;
 }
 
 #[cfg(test)]

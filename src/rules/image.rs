@@ -7,6 +7,7 @@ pub mod fully_qualified_reference;
 pub mod image_pull_secrets_present;
 pub mod no_mutable_tag;
 pub mod pull_policy_always;
+pub mod pull_policy_explicit;
 pub mod pull_policy_not_never;
 pub mod suspicious_registry_host;
 pub mod trusted_registry;

@@ -246,8 +246,11 @@ pub(crate) fn reference_explained<R: ReferenceRule>(
     let rule = rule::<R>(settings);
     let mut contents = contents.to_vec();
     contents.sort();
-    let facts =
-        ReferenceFacts { canonical: "docker.io/library/nginx:1.27".into(), contents: contents.into() };
+    let facts = ReferenceFacts {
+        canonical: "docker.io/library/nginx:1.27".into(),
+        contents: contents.into(),
+        several_for: Lasted::FOREVER,
+    };
     explained(|note| rule.check(&facts, note))
 }
 

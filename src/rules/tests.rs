@@ -46,7 +46,7 @@ fn every_rule_runs_with_its_defaults_and_takes_the_common_settings() {
         let prepared = prepare(&settings).unwrap().unwrap();
         assert_eq!((prepared.id, prepared.severity), (id, id.info().severity));
         let fits = match prepared.check {
-            Check::Image(_) | Check::Running(_) => SubjectKind::ImageUse,
+            Check::Image(_) | Check::Running(_) | Check::Owner(_) => SubjectKind::ImageUse,
             Check::Namespace(_) => SubjectKind::Namespace,
             Check::Container(_) => SubjectKind::Container,
             Check::Pod(_) => SubjectKind::Pod,

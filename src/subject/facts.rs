@@ -27,7 +27,7 @@ pub enum Fact {
     ServiceAccount = 6,
     /// `automountServiceAccountToken`
     AutomountToken = 7,
-    /// `hostNetwork`, where it is true
+    /// `hostNetwork`
     HostNetwork = 8,
     /// `hostPID`
     HostPid = 9,
@@ -78,9 +78,13 @@ pub enum Fact {
     Os = 31,
     /// `hostUsers`
     HostUsers = 32,
+    /// A container that `kubectl apply` was given with an `imagePullPolicy`; `volume/<name>` for an image volume
+    AppliedWithPolicy = 33,
+    /// One that it was given without
+    AppliedWithoutPolicy = 34,
     /// An annotation `exempt.revisor.dev/<rule>`: `<rule>=<value>`, the value cut at [`EXEMPTION_MAX`]. No rule reads
     /// it.
-    ExemptionAnnotation = 33,
+    ExemptionAnnotation = 35,
 }
 
 /// The prefix of annotations that ask for an exemption; the rule's id follows.

@@ -10,6 +10,7 @@ use super::Resource;
 use super::admission::{AdmissionBinding, AdmissionPolicy, Webhook};
 use super::namespace::TextPairs;
 use super::network::AdminPolicy;
+use super::owner::TemplateFacts;
 use super::rbac::{BindingFacts, RoleFacts};
 
 /// One object.
@@ -65,6 +66,8 @@ pub enum Content {
     AdmissionBinding(AdmissionBinding),
     /// A network policy of the whole cluster.
     AdminPolicy(AdminPolicy),
+    /// The template of a controller of pods.
+    Template(Arc<TemplateFacts>),
     /// An Exemption.
     Exemption(Box<ExemptionFacts>),
 }

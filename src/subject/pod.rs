@@ -6,6 +6,9 @@ use super::canonical::{Reader, combine, text_hash};
 use super::facts::{Fact, Facts};
 use crate::reference::{PullPolicy, Reference, ReferenceError};
 
+/// The service account that a pod runs under when it names none.
+pub const DEFAULT_SERVICE_ACCOUNT: &str = "default";
+
 /// The kind of place in a pod that names an image. The order is that of the canonical form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -112,6 +115,8 @@ pub struct PodShape {
     pub is_static: bool,
     /// Made from a workload's template: no live pod.
     pub is_template: bool,
+    /// As people wrote it: no API server has filled in defaults.
+    pub is_as_written: bool,
     /// Some field had another type than its API says, so that nothing can be said of the pod.
     pub malformed: bool,
     /// No pod at all, but an object of an unknown kind with its one image: in which slot it would stand is not
@@ -130,6 +135,8 @@ impl PodShape {
     pub const MALFORMED: u8 = 2;
     /// Bit of the record's flags: made from a template, no live pod.
     pub const TEMPLATE: u8 = 4;
+    /// Bit of the record's flags: as people wrote it, without what the API server fills in.
+    pub const AS_WRITTEN: u8 = 8;
 
     /// Bit of an entry's class in the canonical form: the container's facts follow.
     pub const FACTS: u8 = 0x80;
@@ -185,6 +192,7 @@ impl PodShape {
             facts: own_facts,
             is_static: flags & Self::STATIC != 0,
             is_template: flags & Self::TEMPLATE != 0,
+            is_as_written: flags & Self::AS_WRITTEN != 0,
             malformed: flags & Self::MALFORMED != 0,
             unsupported: false,
             hash: super::canonical::bytes_hash(canonical) ^ u64::from(flags),

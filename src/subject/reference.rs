@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use super::running::Lasted;
+
 /// One content that runs under a reference, as the runtimes report it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RunningContent {
@@ -19,4 +21,6 @@ pub struct ReferenceFacts {
     pub canonical: Arc<str>,
     /// Each distinct content with the number of pods that run it, sorted by content.
     pub contents: Box<[(RunningContent, u32)]>,
+    /// How long several contents have been running under it.
+    pub several_for: Lasted,
 }

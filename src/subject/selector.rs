@@ -1,9 +1,14 @@
 //! A label selector of the API, with Kubernetes' semantics: all conditions must hold, an empty one selects
 //! everything, and NotIn holds where the label is absent.
 
-/// A label selector. The default selects everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LabelSelector(Box<[Requirement]>);
+use std::fmt;
+
+use super::canonical::{Reader, put_text};
+
+/// A label selector, in one piece of memory: there are as many as there are network policies. The default selects
+/// everything.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct LabelSelector(Box<[u8]>);
 
 /// A condition on one label.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +35,42 @@ pub enum Test {
 impl LabelSelector {
     /// Of these conditions.
     pub fn new(requirements: Vec<Requirement>) -> Self {
-        Self(requirements.into())
+        let mut bytes = Vec::new();
+        for Requirement { key, test } in requirements {
+            let (kind, values) = match test {
+                Test::In(values) => (0, values),
+                Test::NotIn(values) => (1, values),
+                Test::Exists => (2, Box::default()),
+                Test::DoesNotExist => (3, Box::default()),
+            };
+            bytes.push(kind);
+            put_text(&mut bytes, &key);
+            for value in &values {
+                bytes.push(MORE);
+                put_text(&mut bytes, value);
+            }
+            bytes.push(END);
+        }
+        Self(bytes.into())
+    }
+
+    fn requirements(&self) -> impl Iterator<Item = Requirement> {
+        let mut reader = Reader::new(&self.0);
+        std::iter::from_fn(move || {
+            let kind = reader.byte()?;
+            let key = reader.text().into();
+            let mut values: Vec<Box<str>> = Vec::new();
+            while reader.byte() == Some(MORE) {
+                values.push(reader.text().into());
+            }
+            let test = match kind {
+                0 => Test::In(values.into()),
+                1 => Test::NotIn(values.into()),
+                2 => Test::Exists,
+                _ => Test::DoesNotExist,
+            };
+            Some(Requirement { key, test })
+        })
     }
 
     /// Whether everything is selected, whatever its labels.
@@ -40,17 +80,34 @@ impl LabelSelector {
 
     /// Whether an object is selected whose labels have these values.
     pub fn matches<'a>(&self, value: impl Fn(&str) -> Option<&'a str>) -> bool {
-        self.0.iter().all(|Requirement { key, test }| {
-            let value = value(key);
-            match test {
-                Test::In(values) => value.is_some_and(|value| values.iter().any(|wanted| **wanted == *value)),
-                Test::NotIn(values) => value.is_none_or(|value| values.iter().all(|other| **other != *value)),
-                Test::Exists => value.is_some(),
-                Test::DoesNotExist => value.is_none(),
+        let mut reader = Reader::new(&self.0);
+        let mut all = true;
+        while let Some(kind) = reader.byte() {
+            let value = value(reader.text());
+            let mut named = false;
+            while reader.byte() == Some(MORE) {
+                named |= Some(reader.text()) == value;
             }
-        })
+            all &= match kind {
+                0 => named,
+                1 => !named,
+                2 => value.is_some(),
+                _ => value.is_none(),
+            };
+        }
+        all
     }
 }
+
+impl fmt::Debug for LabelSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.requirements()).finish()
+    }
+}
+
+/// Before another value, and after the last one.
+const MORE: u8 = 1;
+const END: u8 = 0;
 
 #[cfg(test)]
 mod tests {

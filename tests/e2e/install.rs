@@ -35,13 +35,18 @@ fn uses(cluster: &ControlPlane) -> BTreeMap<Use, BTreeSet<u64>> {
 }
 
 /// The ClusterRoles, tier by tier.
-const ROLES: [&str; 4] =
-    ["revisor", "revisor-tier1-namespaces", "revisor-tier2-rbac", "revisor-tier3-admission"];
+const ROLES: [&str; 5] = [
+    "revisor",
+    "revisor-tier1-namespaces",
+    "revisor-tier2-rbac",
+    "revisor-tier3-admission",
+    "revisor-tier4-workloads",
+];
 
 /// Grants the tiers that are not installed with the operator.
 #[track_caller]
 fn grant_all_tiers(cluster: &ControlPlane) {
-    for file in ["tiers/2-rbac.yaml", "tiers/3-admission.yaml"] {
+    for file in ["tiers/2-rbac.yaml", "tiers/3-admission.yaml", "tiers/4-workloads.yaml"] {
         cluster.kubectl_ok(&["apply", "-f", &format!("{}/{file}", deploy_folder())]);
     }
 }
@@ -71,7 +76,7 @@ fn grants(cluster: &ControlPlane) -> BTreeSet<Use> {
 /// Rules that together read every kind of every tier.
 const READ_ALL: &str = "{defaultDenyEgress: {adminPolicies: true}, networkPolicyCoversPods: {}, resourceQuotaPresent: {}, \
     limitRangePresent: {}, defaultServiceAccountTokenOff: {}, externalExposure: {}, noClusterAdminRoleBinding: {}, \
-    noWildcardRole: {}, admissionCoverage: {}}";
+    noWildcardRole: {}, admissionCoverage: {}, podImageMatchesOwner: {}}";
 
 /// Groups of kinds that nobody has installed here: they are granted, looked for, and not watched.
 const NOT_INSTALLED: [&str; 4] =

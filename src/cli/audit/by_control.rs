@@ -7,7 +7,9 @@ use super::output::{Format, Output};
 use crate::cli::Failure;
 use crate::policy::compile::CompiledPolicy;
 use crate::report::columns::Colour;
-use crate::report::controls::{ControlReport, LookedAt, controls_csv, controls_text};
+use crate::report::controls::{
+    ControlReport, LookedAt, controls_csv, controls_html, controls_markdown, controls_text,
+};
 use crate::report::json::json;
 use crate::report::result::AuditReport;
 
@@ -22,10 +24,10 @@ pub(super) struct ByControl {
 
 /// Refuses outputs in which the page is not written.
 pub(super) fn check(outputs: &[Output]) -> Result<(), Failure> {
-    let written = |format| matches!(format, Format::Table | Format::Json | Format::Csv);
+    let written = |format| !matches!(format, Format::Sarif | Format::Junit);
     match outputs.iter().all(|output| written(output.format)) {
         true => Ok(()),
-        false => Err(Failure::new("--by control is written as table, json or csv")
+        false => Err(Failure::new("--by control is written as table, json, markdown, html or csv")
             .help("Leave --by out for the other outputs; each of their rows names its controls.")),
     }
 }
@@ -51,6 +53,8 @@ impl ByControl {
         Ok(match format {
             Format::Csv => controls_csv(&page),
             Format::Table => controls_text(&page, colour),
+            Format::Markdown => controls_markdown(&page),
+            Format::Html => controls_html(&page),
             // The others were refused before anything was read.
             _ => json(&page)?,
         })

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kube::Client;
 
+use super::against::Against;
 use super::{Args, Tell};
 use crate::cli::audit::policies::{DEFAULT_PROFILE, Policies};
 use crate::cli::progress::Progress;
@@ -31,10 +32,11 @@ pub(super) fn look(
         let default_namespace = config.default_namespace.clone();
         let client = Client::try_from(config).map_err(|error| Failure::new(format!("{url}: {error}")))?;
         let namespace = args.namespace.as_deref().unwrap_or(&default_namespace);
+        let by_name = args.against.as_deref().is_some_and(|against| Against::of(against).is_name());
         let scope = Scope {
             namespace: (!args.all_namespaces).then_some(namespace),
             selector: args.selector.as_deref(),
-            policies: args.policies.is_empty(),
+            policies: args.policies.is_empty() || by_name,
         };
         let mut told = 0_u64;
         let policies = RefCell::new(&mut *policies);

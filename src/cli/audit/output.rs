@@ -27,6 +27,8 @@ pub(super) enum Format {
     Html,
     /// For spreadsheets.
     Csv,
+    /// Today's findings as dated exemptions, for a policy.
+    Exemptions,
 }
 
 impl Format {
@@ -36,7 +38,7 @@ impl Format {
 
     /// Whether it points at the line of a field, which is looked for only then.
     pub(super) fn points_at_fields(self) -> bool {
-        !matches!(self, Self::Table | Self::Json)
+        !matches!(self, Self::Table | Self::Json | Self::Exemptions)
     }
 
     /// Whether it lists what is permitted whatever is asked for, and whether it lists every verdict.
@@ -48,7 +50,7 @@ impl Format {
             (Self::Sarif, _) => Lists::Permitted,
             (_, Verdicts::All) => Lists::All,
             (Self::Markdown | Self::Html, _) => Lists::Permitted,
-            (Self::Table | Self::Json | Self::Csv, _) => Lists::Findings,
+            (Self::Table | Self::Json | Self::Csv | Self::Exemptions, _) => Lists::Findings,
         }
     }
 }
@@ -175,7 +177,10 @@ mod tests {
         assert_eq!(output("csv=-").file, None);
         assert!("csv=".parse::<Output>().unwrap_err().contains("file name"));
         assert!(
-            "yaml".parse::<Output>().unwrap_err().contains("table, json, sarif, junit, markdown, html, csv")
+            "yaml"
+                .parse::<Output>()
+                .unwrap_err()
+                .contains("table, json, sarif, junit, markdown, html, csv, exemptions")
         );
     }
 

@@ -18,6 +18,8 @@ pub(in crate::cli) const DEFAULT_PROFILE: &str = "Baseline";
 #[derive(Debug, Default)]
 pub(in crate::cli) struct Policies {
     records: Vec<PolicyRecord>,
+    /// Those that a draft may be compared with.
+    pub(in crate::cli) beside: Vec<PolicyRecord>,
     /// What is wrong with them.
     pub(in crate::cli) errors: Vec<String>,
 }
@@ -74,9 +76,9 @@ impl Policies {
     }
 
     /// The kinds that their rules read; those of the default one where there is none.
-    pub(super) fn needs(&self) -> BTreeSet<Resource> {
+    pub(in crate::cli) fn needs(&self) -> BTreeSet<Resource> {
         let default = self.is_empty().then(|| builtin(DEFAULT_PROFILE));
-        let compiled = self.records.iter().chain(&default).map(CompiledPolicy::compile);
+        let compiled = self.records.iter().chain(&self.beside).chain(&default).map(CompiledPolicy::compile);
         compiled
             .flat_map(|policy| {
                 let requests = (!policy.delegation.is_empty()).then_some(Resource::Exemptions);
@@ -92,7 +94,7 @@ impl Policies {
 
     /// Every policy, with what in them cannot be used added to the errors.
     pub(in crate::cli) fn finish(self) -> (Vec<PolicyRecord>, Vec<String>) {
-        let Self { records, mut errors } = self;
+        let Self { records, mut errors, .. } = self;
         for record in &records {
             for problem in &CompiledPolicy::compile(record).problems {
                 errors.push(format!(

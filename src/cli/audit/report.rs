@@ -4,14 +4,18 @@ use std::io;
 
 use jiff::Timestamp;
 
+use super::adoption;
 use super::by_control::ByControl;
 use super::output::{self, Format, Lists, Output};
 use super::{Input, Verdicts};
 use crate::auditor::Auditor;
 use crate::cli::Streams;
 use crate::cli::progress::Progress;
+use crate::decode::PolicyRecord;
+use crate::report::baseline::Baseline;
 use crate::report::columns::Colour;
 use crate::report::csv::csv;
+use crate::report::exemptions::Terms;
 use crate::report::gather::{Gathering, Listed};
 use crate::report::html::html;
 use crate::report::json::json;
@@ -33,6 +37,12 @@ pub(super) struct Ask<'a> {
     pub(super) fail_on_unknown: bool,
     /// Nothing goes to standard output.
     pub(super) quiet: bool,
+    /// The policies, to which exemptions may be proposed.
+    pub(super) records: &'a [PolicyRecord],
+    pub(super) terms: Terms,
+    pub(super) baseline: Option<&'a Baseline>,
+    /// Only what is not in the baseline counts.
+    pub(super) fail_on_new: bool,
 }
 
 /// How it went.
@@ -78,11 +88,21 @@ pub(super) fn write(
     if let Some(places) = &input.places {
         locate(&mut report, places);
     }
+    if let Some(baseline) = ask.baseline {
+        baseline.compare(&mut report);
+    }
+    let is_exemptions = |output: &&Output| output.format == Format::Exemptions;
+    let permitted = ask
+        .outputs
+        .iter()
+        .find(is_exemptions)
+        .map(|_| adoption::permit(auditor, &report, ask.records, ask.terms.clone(), streams));
+    let exemptions = permitted.as_ref().map_or("", |permitted| &*permitted.text);
     let mut all_written = true;
     for output in ask.outputs {
         let Some(file) = &output.file else { continue };
         let listing = report.listing(listed(lists(output)));
-        let text = render(output.format, ask, auditor, &listing, Colour::Never, None)?;
+        let text = render(output.format, ask, auditor, &listing, exemptions, (Colour::Never, None))?;
         if let Err(error) = output::write(file, &text) {
             all_written = false;
             streams.error(&format!("{}: {error}", file.display()));
@@ -90,15 +110,24 @@ pub(super) fn write(
     }
     if let Some(output) = ask.outputs.iter().find(|output| output.file.is_none() && !ask.quiet) {
         let report = report.listing(listed(lists(output)));
-        let text = render(output.format, ask, auditor, &report, streams.colour, streams.width)?;
+        let text = render(output.format, ask, auditor, &report, exemptions, (streams.colour, streams.width))?;
         streams.out.write_all(text.as_bytes())?;
     }
-    let undecided = ask.fail_on_unknown && report.has_unknown();
-    Ok(match all_written {
-        false => Outcome::NotWritten,
-        true if undecided || report.has_fail(ask.fail_on) => Outcome::Findings,
-        true => Outcome::Clean,
+    // Whoever asks for exemptions alone wants to know what is left with them.
+    let alone = permitted.filter(|_| ask.outputs.iter().all(|output| is_exemptions(&output)));
+    Ok(match (all_written, alone) {
+        (false, _) => Outcome::NotWritten,
+        (true, Some(permitted)) => outcome(ask, &permitted.left, false),
+        (true, None) => outcome(ask, &report, ask.fail_on_new),
     })
+}
+
+fn outcome(ask: &Ask<'_>, report: &AuditReport, only_new: bool) -> Outcome {
+    let (fails, undecided) = match only_new {
+        true => (report.has_new_fail(ask.fail_on), report.has_new_unknown()),
+        false => (report.has_fail(ask.fail_on), report.has_unknown()),
+    };
+    if fails || (ask.fail_on_unknown && undecided) { Outcome::Findings } else { Outcome::Clean }
 }
 
 fn listed(lists: Lists) -> Listed {
@@ -114,8 +143,8 @@ fn render(
     ask: &Ask<'_>,
     auditor: &Auditor,
     report: &AuditReport,
-    colour: Colour,
-    width: Option<usize>,
+    exemptions: &str,
+    (colour, width): (Colour, Option<usize>),
 ) -> io::Result<String> {
     if let Some(by_control) = &ask.by_control {
         return Ok(by_control.render(report, auditor.policies(), format, colour)?);
@@ -131,5 +160,6 @@ fn render(
         Format::Markdown => markdown(report),
         Format::Html => html(report),
         Format::Csv => csv(report),
+        Format::Exemptions => exemptions.to_owned(),
     })
 }

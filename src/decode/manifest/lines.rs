@@ -9,7 +9,7 @@ use serde::de::{
 };
 use serde_saphyr::Spanned;
 
-use super::places::Part;
+use super::places::{METADATA, Part};
 use crate::subject::pod::Slot;
 
 /// How a format tells lines: YAML with each value, JSON by what has been read so far.
@@ -186,15 +186,16 @@ impl<'de, F: Format> Visitor<'de> for Document<'_, F> {
         while let Some((key, line)) = format.key(&mut map)? {
             match &*key {
                 "items" => map.next_value_seed(Items { format, parts: &mut *parts })?,
-                // What it was observed to be is no wish, and metadata holds other people's notes.
-                "metadata" | "status" => map.next_value::<IgnoredAny>().map(drop)?,
+                // What it was observed to be is no wish, and metadata may be long.
+                "status" => map.next_value::<IgnoredAny>().map(drop)?,
+                "metadata" if is_other_than_namespace(&fields) => map.next_value::<IgnoredAny>().map(drop)?,
                 _ => {
                     let (_, value) = map.next_value_seed(Reading(format))?;
                     fields.push((key, line, value));
                 }
             }
         }
-        find(&Node::Object(fields), None, parts);
+        object(&Node::Object(fields), None, parts);
         Ok(())
     }
 }
@@ -226,7 +227,7 @@ impl<'de, F: Format> Visitor<'de> for Items<'_, F> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
         let mut index = 0;
         while let Some((_, node)) = sequence.next_element_seed(Reading(self.format))? {
-            find(&node, Some(index), self.parts);
+            object(&node, Some(index), self.parts);
             index += 1;
         }
         Ok(())
@@ -241,40 +242,62 @@ const LISTS: [(&str, Slot); 4] = [
     ("volumes", Slot::ImageVolume),
 ];
 
+fn is_other_than_namespace(fields: &[(String, u32, Node)]) -> bool {
+    let kind = |(key, _, value): &(String, u32, Node)| match value {
+        Node::Text(kind) if key == "kind" => kind != "Namespace",
+        _ => false,
+    };
+    fields.iter().any(kind)
+}
+
+/// The parts of a whole object. The metadata of a namespace says what it asks for; that of others holds copies and
+/// other people's notes.
+fn object(node: &Node, item: Option<usize>, parts: &mut Vec<Part>) {
+    if let (Some((line, metadata)), "Namespace") = (node.field("metadata"), node.text("kind")) {
+        let fields = fields(metadata, "labels");
+        parts.push(Part { item, slot: None, name: METADATA.into(), image: "".into(), line, fields });
+    }
+    let Node::Object(fields) = node else { return };
+    fields.iter().filter(|(key, ..)| key != "metadata").for_each(|(key, line, value)| {
+        field(key, *line, value, item, parts);
+    });
+}
+
+fn is_pod_spec(node: &Node) -> bool {
+    matches!(node.field("containers"), Some((_, Node::List(_))))
+}
+
 /// Finds every pod spec at any depth, and images outside of one.
 fn find(node: &Node, item: Option<usize>, parts: &mut Vec<Part>) {
     match node {
         Node::Object(fields) => {
-            let is_spec = matches!(node.field("containers"), Some((_, Node::List(_))));
+            let is_spec = is_pod_spec(node);
             if is_spec {
                 pod(node, item, parts);
             }
-            for (key, line, value) in fields {
-                match value {
-                    Node::Text(image) if key == "image" => {
-                        let fields = Box::new([("image".into(), *line)]);
-                        parts.push(Part {
-                            item,
-                            slot: None,
-                            name: "".into(),
-                            image: (&**image).into(),
-                            line: *line,
-                            fields,
-                        });
-                    }
-                    _ if is_spec && LISTS.iter().any(|(list, _)| list == key) => {}
-                    value => find(value, item, parts),
-                }
-            }
+            let is_seen = |key: &str| is_spec && LISTS.iter().any(|(list, _)| *list == key);
+            fields.iter().filter(|(key, ..)| !is_seen(key)).for_each(|(key, line, value)| {
+                field(key, *line, value, item, parts);
+            });
         }
         Node::List(items) => items.iter().for_each(|(_, node)| find(node, item, parts)),
         Node::Text(_) | Node::Other => {}
     }
 }
 
+fn field(key: &str, line: u32, value: &Node, item: Option<usize>, parts: &mut Vec<Part>) {
+    match value {
+        Node::Text(image) if key == "image" => {
+            let fields = Box::new([("image".into(), line)]);
+            parts.push(Part { item, slot: None, name: "".into(), image: (&**image).into(), line, fields });
+        }
+        value => find(value, item, parts),
+    }
+}
+
 /// The parts of a pod spec: itself, then its containers and image volumes.
 fn pod(spec: &Node, item: Option<usize>, parts: &mut Vec<Part>) {
-    let of_pod = fields(spec);
+    let of_pod = fields(spec, "securityContext");
     let line = of_pod.first().map_or(0, |(_, line)| *line);
     parts.push(Part { item, slot: None, name: "".into(), image: "".into(), line, fields: of_pod });
     for (list, slot) in LISTS {
@@ -283,7 +306,7 @@ fn pod(spec: &Node, item: Option<usize>, parts: &mut Vec<Part>) {
             let (image, fields) = match (slot, container.field("image")) {
                 (Slot::ImageVolume, None) => continue,
                 (Slot::ImageVolume, Some((_, volume))) => (volume.text("reference"), volume_fields(volume)),
-                _ => (container.text("image"), fields(container)),
+                _ => (container.text("image"), fields(container, "securityContext")),
             };
             let (name, image) = (container.text("name").into(), image.into());
             parts.push(Part { item, slot: Some(slot), name, image, line: *line, fields });
@@ -291,15 +314,14 @@ fn pod(spec: &Node, item: Option<usize>, parts: &mut Vec<Part>) {
     }
 }
 
-/// The fields of an object by path, and those of its security context.
-fn fields(node: &Node) -> Box<[(Box<str>, u32)]> {
+/// The fields of an object by path, and those of its field `open`.
+fn fields(node: &Node, open: &str) -> Box<[(Box<str>, u32)]> {
     let mut found = Vec::new();
     let Node::Object(fields) = node else { return Box::default() };
     for (key, line, value) in fields {
         found.push((key.as_str().into(), *line));
-        if let ("securityContext", Node::Object(fields)) = (&**key, value) {
-            found
-                .extend(fields.iter().map(|(key, line, _)| (format!("securityContext.{key}").into(), *line)));
+        if let (true, Node::Object(fields)) = (key == open, value) {
+            found.extend(fields.iter().map(|(key, line, _)| (format!("{open}.{key}").into(), *line)));
         }
     }
     found.into()
@@ -335,5 +357,5 @@ pub(super) fn json(text: &str) -> Vec<Part> {
 }
 
 fn may_have_parts(text: &str) -> bool {
-    text.contains("ontainers") || text.contains("image")
+    ["ontainers", "image", "Namespace"].iter().any(|word| text.contains(word))
 }

@@ -15,15 +15,20 @@ pub struct Places {
     namespaces: BTreeMap<Box<str>, Source>,
     /// The first object that lies in a namespace.
     inhabited: BTreeMap<Box<str>, Source>,
+    /// Objects by `Kind name`, each with its namespace.
+    named: BTreeMap<Box<str>, Vec<(Box<str>, Source)>>,
     first: Option<Source>,
 }
 
-/// A container, an image volume, a pod spec, or an image outside of one.
+/// The container to look for where fields of a namespace's own metadata are meant.
+pub const METADATA: &str = "metadata";
+
+/// A container, an image volume, a pod spec, an image outside of one, or the metadata of a namespace.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Part {
     /// Its object's place in the document's List.
     pub(super) item: Option<usize>,
-    /// None for a pod spec, and for an image outside of one.
+    /// None for what is no container.
     pub(super) slot: Option<Slot>,
     /// The container's or volume's name.
     pub(super) name: Box<str>,
@@ -41,7 +46,7 @@ pub struct Wanted<'a> {
     /// `container`, `initContainer`, `ephemeralContainer` or `imageVolume`; none for the pod, and for an image in
     /// an object of an unknown kind.
     pub slot: Option<&'a str>,
-    /// The container's or volume's name.
+    /// The container's or volume's name; [`METADATA`] for a namespace's labels.
     pub container: &'a str,
     /// The image as written.
     pub image: &'a str,
@@ -53,10 +58,8 @@ impl Places {
     /// The line of the first wanted field, else that where its container begins. None where neither is known.
     pub fn line(&self, object: &Source, wanted: Wanted<'_>) -> Option<u32> {
         let parts = self.objects.get(object)?;
-        let is_meant = |part: &&Part| {
-            part.slot.map(Slot::as_str) == wanted.slot
-                && (wanted.slot.is_none() || *part.name == *wanted.container)
-        };
+        let is_meant =
+            |part: &&Part| part.slot.map(Slot::as_str) == wanted.slot && *part.name == *wanted.container;
         // One object may hold several templates with containers of one name.
         let same_image = |part: &&Part| *part.image == *wanted.image;
         let part = parts.iter().find(|part| is_meant(part) && same_image(part));
@@ -71,6 +74,15 @@ impl Places {
         self.namespaces.get(name).or_else(|| self.inhabited.get(name))
     }
 
+    /// An object by its name, in this namespace where it lies in one.
+    pub fn named(&self, namespace: Option<&str>, kind: &str, name: &str) -> Option<&Source> {
+        let found = self.named.get(&*format!("{kind} {name}"))?;
+        let here =
+            found.iter().find(|(lies_in, _)| namespace.is_none_or(|namespace| **lies_in == *namespace));
+        let of_cluster = || found.first().filter(|_| kind.starts_with("Cluster"));
+        here.or_else(of_cluster).map(|(_, source)| source)
+    }
+
     /// The first object of the input.
     pub fn first(&self) -> Option<&Source> {
         self.first.as_ref()
@@ -80,15 +92,17 @@ impl Places {
     pub(super) fn see(&mut self, value: &Value, api_version: &str, kind: &str, default: &str, at: &Source) {
         self.first.get_or_insert_with(|| at.clone());
         let text = |field: &str| value.get("metadata")?.get(field)?.as_str().filter(|text| !text.is_empty());
-        if kind == "Namespace" && group_of(api_version).is_empty() {
-            if let Some(name) = text("name") {
-                self.namespaces.entry(name.into()).or_insert_with(|| at.clone());
-            }
-        } else {
-            let namespace = text("namespace").unwrap_or(default);
-            if !self.inhabited.contains_key(namespace) {
-                self.inhabited.insert(namespace.into(), at.clone());
-            }
+        let (name, namespace) = (text("name"), text("namespace").unwrap_or(default));
+        if let (Some(name), "Namespace", "") = (name, kind, group_of(api_version)) {
+            self.namespaces.entry(name.into()).or_insert_with(|| at.clone());
+            return;
+        }
+        if let Some(name) = name {
+            let named = self.named.entry(format!("{kind} {name}").into()).or_default();
+            named.push((namespace.into(), at.clone()));
+        }
+        if !self.inhabited.contains_key(namespace) {
+            self.inhabited.insert(namespace.into(), at.clone());
         }
     }
 
@@ -182,6 +196,34 @@ spec:
         assert_eq!(places.namespace("team-a").map(|source| source.line), Some(1));
         assert_eq!(places.namespace("team-b"), None);
         assert_eq!(places.first().map(|source| source.line), Some(1));
+    }
+
+    #[test]
+    fn labels_of_a_namespace_have_lines_and_other_metadata_has_none() {
+        let text = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n  labels:\n    team: x\n---\n\
+                    apiVersion: v1\nmetadata:\n  name: b\n  annotations: {image: x}\nkind: Namespace\n";
+        let places = places("a.yaml", text);
+        let at = |object, fields| line(&places, "a.yaml", object, ("", METADATA, "", fields));
+        assert_eq!((at(1, &["labels.team"]), at(1, &["labels.other", "labels"])), (Some(6), Some(5)));
+        assert_eq!((at(8, &["labels"]), at(8, &["name"])), (None, Some(10)));
+        assert_eq!(line(&places, "a.yaml", 8, ("", "", "x", &["image"])), None);
+    }
+
+    #[test]
+    fn objects_are_found_by_name_in_their_namespace() {
+        let object = |kind: &str, namespace: &str| {
+            format!(
+                "apiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\nmetadata: {{name: x{namespace}}}\n---\n"
+            )
+        };
+        let text = object("RoleBinding", ", namespace: a")
+            + &object("RoleBinding", ", namespace: b")
+            + &object("ClusterRoleBinding", "");
+        let places = places("a.yaml", &text);
+        let at = |namespace, kind| places.named(namespace, kind, "x").map(|source| source.line);
+        assert_eq!((at(Some("a"), "RoleBinding"), at(Some("b"), "RoleBinding")), (Some(1), Some(5)));
+        assert_eq!((at(Some("c"), "RoleBinding"), at(Some("c"), "ClusterRoleBinding")), (None, Some(9)));
+        assert_eq!((at(None, "RoleBinding"), at(None, "Role")), (Some(1), None));
     }
 
     #[test]

@@ -9,10 +9,12 @@ use super::kinds::{Role, TEMPLATE, group_of, role};
 use super::object::{Controller, Object, label, place_uid, qualified};
 use super::search::search;
 use super::tree::type_of;
-use crate::decode::pod::{PodRecord, TemplateOwner, parse_uid};
+use crate::decode::pod::{LAST_APPLIED, PodRecord, TemplateOwner, parse_uid};
 use crate::decode::{
     Change, JobRecord, PolicyRecord, Source, UnsupportedObject, namespace, network_policy, object,
 };
+use crate::subject::Resource;
+use crate::subject::pod::PodShape;
 
 /// Where an object stands.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +80,11 @@ impl Telling<'_> {
             }
             Err(error) => return Err(error),
         };
+        if let Some(resource) = Resource::of_controller(group_of(api_version), kind)
+            && let Some(facts) = object::read_in(resource, &value, self.namespace(&object))
+        {
+            (self.sink)(Change::Object(facts));
+        }
         match role {
             Role::Pod => self.pod(&object),
             Role::Workload(path) => self.workload(&object, path, None)?,
@@ -148,6 +155,7 @@ impl Telling<'_> {
 
     fn pod(&mut self, object: &Object<'_>) {
         let mut record = PodRecord::from_value(object.value);
+        record.flags |= as_written(object);
         record.uid = object.uid().map_or_else(|| self.uid(object, ""), parse_uid);
         record.source = Some(self.place.source());
         (self.sink)(Change::Pod(record));
@@ -190,9 +198,13 @@ impl Telling<'_> {
             uid: object.uid().unwrap_or_default(),
         };
         let Controller { api_version, kind, name, uid: owner_uid } = owner.unwrap_or(own);
-        let owner =
-            TemplateOwner { api_version, kind, name, namespace: self.namespace(object), uid: owner_uid };
-        let record = PodRecord::from_template(&owner, template, uid, Some(self.place.source()));
+        let path: Vec<&str> = path.split('.').collect();
+        let annotation = object.at(&["metadata", "annotations", LAST_APPLIED]).and_then(Value::as_str);
+        let last_applied = annotation.map(|annotation| (annotation, &*path));
+        let namespace = self.namespace(object);
+        let owner = TemplateOwner { api_version, kind, name, namespace, uid: owner_uid, last_applied };
+        let mut record = PodRecord::from_template(&owner, template, uid, Some(self.place.source()));
+        record.flags |= as_written(object);
         (self.sink)(Change::Pod(record));
     }
 
@@ -262,6 +274,15 @@ impl Telling<'_> {
             return Ok(Told::Unknown(qualified(object.group(), object.kind)));
         }
         Ok(Told::Changes)
+    }
+}
+
+/// [`PodShape::AS_WRITTEN`] for what no API server has seen: it fills in defaults, and gives a uid.
+fn as_written(object: &Object<'_>) -> u8 {
+    let given = |field| object.at(&["metadata", field]).is_some_and(|value| !value.is_null());
+    match ["uid", "resourceVersion"].into_iter().any(given) {
+        true => 0,
+        false => PodShape::AS_WRITTEN,
     }
 }
 

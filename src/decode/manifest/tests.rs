@@ -20,10 +20,29 @@ fn read_file(file: &str, text: &str) -> (Vec<String>, Reader) {
     (told, reader)
 }
 
+/// Without the templates that controllers of pods tell beside them.
 fn told(text: &str) -> Vec<String> {
-    let (told, reader) = read(text);
+    let (mut told, reader) = read(text);
     assert_eq!(reader.errors, []);
+    told.retain(|summary| !summary.starts_with("template "));
     told
+}
+
+#[test]
+fn controllers_of_pods_tell_their_templates_even_when_they_make_no_pods() {
+    let templates = |api: &str, kind: &str| {
+        let spec = "spec: {replicas: 0, template: {spec: {containers: [{name: a, image: b}]}}}";
+        let text = format!("apiVersion: {api}\nkind: {kind}\nmetadata: {{name: web}}\n{spec}\n");
+        let (mut told, _) = read(&text);
+        told.retain(|summary| summary.starts_with("template "));
+        told
+    };
+    assert_eq!(templates("apps/v1", "ReplicaSet"), ["template replicasets.apps default/web"]);
+    assert_eq!(templates("apps/v1", "StatefulSet"), ["template statefulsets.apps default/web"]);
+    assert_eq!(templates("apps/v1", "DaemonSet"), ["template daemonsets.apps default/web"]);
+    assert_eq!(templates("batch/v1", "Job"), ["template jobs.batch default/web"]);
+    assert_eq!(templates("v1", "ReplicationController"), ["template replicationcontrollers default/web"]);
+    assert!(templates("apps/v1", "Deployment").is_empty(), "no pod names it as its controller");
 }
 
 fn errors(text: &str) -> Vec<(u32, u32, String)> {
@@ -47,6 +66,9 @@ fn summary(change: &Change) -> String {
                 policy.name,
                 policy.spec
             )
+        }
+        Change::Object(facts) if facts.kind.is_template() => {
+            format!("template {} {}/{}", facts.kind, facts.namespace, facts.name)
         }
         Change::Object(facts) => format!("{} {}/{}", facts.kind, facts.namespace, facts.name),
         Change::Unsupported(object) => {

@@ -42,6 +42,16 @@ fn subject(subject: &Value) -> Option<(LabelSelector, bool)> {
     Some((selector(Some(part(subject, "namespaces")?))?, true))
 }
 
+/// Whether a peer is every namespace. Earlier releases of the API had the selector one level deeper, and could name
+/// labels instead whose values both sides share.
+fn every_namespace(peer: &Value) -> Option<bool> {
+    if let Some(deeper) = part(peer, "namespaceSelector") {
+        return Some(selector(Some(deeper))?.is_everything());
+    }
+    let is_selector = peer.as_object()?.keys().all(|key| key == "matchLabels" || key == "matchExpressions");
+    Some(is_selector && selector(Some(peer))?.is_everything())
+}
+
 fn read_rule(rule: &Value, key: &str) -> Option<AdminRule> {
     rule.as_object()?;
     let action = match text(rule, "action")? {
@@ -55,10 +65,11 @@ fn read_rule(rule: &Value, key: &str) -> Option<AdminRule> {
     for peer in list(rule, key)? {
         peer.as_object()?;
         if let Some(namespaces) = part(peer, "namespaces") {
-            every_pod |= selector(Some(namespaces))?.is_everything();
+            every_pod |= every_namespace(namespaces)?;
         } else if let Some(pods) = part(peer, "pods") {
-            let namespaces = selector(part(pods, "namespaceSelector"))?;
-            every_pod |= namespaces.is_everything() && selector(part(pods, "podSelector"))?.is_everything();
+            let namespaces = part(pods, "namespaces").map_or(Some(true), every_namespace)?
+                && selector(part(pods, "namespaceSelector"))?.is_everything();
+            every_pod |= namespaces && selector(part(pods, "podSelector"))?.is_everything();
         }
         for network in list(peer, "networks")? {
             networks.push(network.as_str()?);

@@ -170,6 +170,15 @@ fn a_rule_of_an_admin_policy_matches_everything_only_where_nothing_is_left_open(
     assert!(everything("ingress", "Deny", json!([{"namespaces": {}}])));
     assert!(everything("ingress", "Deny", json!([{"pods": {"namespaceSelector": {}, "podSelector": {}}}])));
     assert!(!everything("ingress", "Deny", json!([{"namespaces": {"matchLabels": {"a": "b"}}}])));
+    // As earlier releases had it.
+    assert!(everything("ingress", "Deny", json!([{"namespaces": {"namespaceSelector": {}}}])));
+    assert!(everything(
+        "ingress",
+        "Deny",
+        json!([{"pods": {"namespaces": {"namespaceSelector": {}}, "podSelector": {}}}])
+    ));
+    assert!(!everything("ingress", "Deny", json!([{"namespaces": {"sameLabels": ["team"]}}])));
+    assert!(!everything("ingress", "Deny", json!([{"pods": {"namespaces": {"notSameLabels": ["team"]}}}])));
     assert!(!everything("egress", "Deny", json!([{"namespaces": {}}])), "the world outside stays open");
     assert!(everything("egress", "Deny", json!([{"networks": ["0.0.0.0/0"]}])));
     assert!(everything("egress", "Allow", json!([{"namespaces": {}}])));

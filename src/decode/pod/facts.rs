@@ -96,6 +96,8 @@ pub(super) const CONTAINER: &[(&str, Node)] = &[
 
 /// The fields of a pod's spec beside its containers, volumes and service account.
 pub(super) const POD: &[(&str, Node)] = &[
+    ("automountServiceAccountToken", Flag(Fact::AutomountToken)),
+    ("hostNetwork", Flag(Fact::HostNetwork)),
     ("hostPID", Flag(Fact::HostPid)),
     ("hostIPC", Flag(Fact::HostIpc)),
     ("securityContext", Object(SECURITY)),

@@ -2,6 +2,7 @@
 
 use serde::de::{MapAccess, SeqAccess};
 
+use super::applied;
 use super::facts::Told;
 use super::{PodRecord, Section, parse_uid};
 use crate::decode::lenient::{Boolean, DeepList, Entries, Fields, Items, List, Object, Text, TextMap};
@@ -57,8 +58,13 @@ impl<'de> Fields<'de> for MetadataFields<'_> {
             }
             5 => return read_labels(self.0, map),
             6 => {
-                let mut annotations =
-                    Annotations { told: self.1, wanted: None, is_static: false, wrong: false };
+                let mut annotations = Annotations {
+                    told: self.1,
+                    wanted: None,
+                    last_applied: false,
+                    is_static: false,
+                    wrong: false,
+                };
                 map.next_value_seed(TextMap(&mut annotations))?;
                 wrong = annotations.wrong;
                 if annotations.is_static {
@@ -90,6 +96,7 @@ struct Annotations<'x> {
     told: &'x mut Told,
     /// The fact that the key is, with the start of its text.
     wanted: Option<(Fact, String)>,
+    last_applied: bool,
     is_static: bool,
     wrong: bool,
 }
@@ -106,11 +113,14 @@ impl Entries for Annotations<'_> {
         self.is_static |= key == "kubernetes.io/config.mirror";
         let wanted = WANTED.iter().find_map(|(prefix, fact)| Some((*fact, key.strip_prefix(prefix)?)));
         self.wanted = wanted.map(|(fact, name)| (fact, format!("{name}=")));
-        self.wanted.is_some()
+        self.last_applied = key == applied::LAST_APPLIED;
+        self.wanted.is_some() || self.last_applied
     }
 
     fn value(&mut self, value: &str) {
-        if let Some((fact, start)) = self.wanted.take() {
+        if self.last_applied {
+            applied::tell(value, &["spec"], self.told);
+        } else if let Some((fact, start)) = self.wanted.take() {
             let value = match fact {
                 Fact::ExemptionAnnotation => start_of(value, EXEMPTION_MAX),
                 _ => value,

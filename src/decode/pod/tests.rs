@@ -179,6 +179,7 @@ fn a_template_gives_the_pods_of_its_workload() {
         name: "web",
         namespace: "team-a",
         uid: "",
+        last_applied: None,
     };
     let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"image": "nginx", "name": "app"}]}});
     let record = PodRecord::from_template(&owner, &template, 7, None);

@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::*;
-use crate::policy::exemption::Exemption;
 use crate::policy::request::{RequestObject, annotated};
 use crate::subject::Resource;
 use crate::subject::facts::{Fact, Facts, put_fact};
@@ -92,7 +91,7 @@ fn more_days_than_are_delegated_are_cut_off_and_the_end_is_exact() {
 fn ninety_days_are_delegated_where_nothing_is_said() {
     let delegation = json!({"rules": ["NoMutableTag"], "approval": "None"});
     let mut request = request(false);
-    request.exemption = Exemption { expires_at: Some(at("2030-01-01T00:00:00Z")), ..request.exemption };
+    request.exemption = request.exemption.ending(at("2030-01-01T00:00:00Z"));
     let said = said(delegation, &request, "2026-11-10T00:00:00Z");
     assert_eq!(said.standing, Standing::Effective { until: at("2027-01-30T00:00:00Z"), cut: Some(90) });
 }

@@ -116,7 +116,7 @@ fn a_page_reads_as_evidence() {
         text.replace(env!("CARGO_PKG_VERSION"), "VERSION"),
         "\
 Audit by control, as of 2026-11-18T12:06:40Z (revisor VERSION)
-Looked at: deploy/ (not a whole cluster): 7 image uses, 3 namespaces
+Looked at: deploy/ (not a whole cluster, so that only what is there was judged): 7 image uses, 3 namespaces
 Policy: baseline, generation 4, profile Baseline v1, scope the whole cluster, sha256 c0ffee
 
 CIS Kubernetes v1.12
@@ -182,11 +182,16 @@ fn a_line_of_the_csv_says_what_it_is() {
 
 #[test]
 fn hostile_names_are_data() {
-    let hostile = "evil\u{1b}[2J\u{202e}\n";
+    let hostile = "evil\u{1b}[2J\u{202e}\n<b>|@you";
     let page = page(World::baseline().fail("a", "Pod/x", hostile), Some("cis"));
-    for text in [controls_text(&page, Colour::Never), controls_csv(&page), json(&page).unwrap()] {
+    let [markdown, html] = [controls_markdown(&page), controls_html(&page)];
+    for text in
+        [&controls_text(&page, Colour::Never), &controls_csv(&page), &json(&page).unwrap(), &markdown, &html]
+    {
         assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text}");
     }
+    assert!(!html.contains("<b>|") && html.contains("&lt;b&gt;|@you"), "{html}");
+    assert!(!markdown.contains(" <b>") && !markdown.contains(" @you"), "{markdown}");
 }
 
 #[test]
@@ -194,4 +199,47 @@ fn numbers_in_names_sort_as_numbers() {
     let mut ids = ["A10", "A2", "5.2.11", "5.2.2", "K04", "T1610", "T1525", "A"];
     ids.sort_by_key(|id| natural(id));
     assert_eq!(ids, ["5.2.2", "5.2.11", "A", "A2", "A10", "K04", "T1525", "T1610"]);
+}
+
+#[test]
+fn the_page_in_markdown_and_html_says_the_same_for_people() {
+    let world = World::baseline().fail("shop", "Deployment/web", "evil.test/x:1").on(
+        0,
+        image("Deployment/old", "app"),
+        State::Exempt(0),
+    );
+    let page = page(world, Some("bsi"));
+    let text = controls_markdown(&page);
+    let start = "# Audit by control, as of 2026-11-18 12:06:40 UTC\n\n- Written by Revisor ";
+    assert!(text.starts_with(start), "{text}");
+    assert!(text.contains("\n| `SYS.1.6.A6` | 2 | 0 | 1 | 0 | 1 | TrustedRegistry |\n"), "{text}");
+    assert!(
+        text.contains(
+            "\n- **critical** TrustedRegistry: Deployment `shop/web`, container app: `evil.test/x` is in none"
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains("\n- exemption legacy-etl of policy baseline, until `2027-01-31`: nodes are preloaded")
+    );
+    assert!(text.contains("Checked: not by a machine. "));
+    let html = controls_html(&page);
+    assert!(
+        html.contains(
+            "<a href=\"#BSI-IT-Grundschutz-SYS.1.6.A6\">SYS.1.6.A6</a></th><td class=\"number\">2</td>"
+        ),
+        "{html}"
+    );
+    assert!(html.contains("<h3 id=\"BSI-IT-Grundschutz-SYS.1.6.A6\">SYS.1.6.A6 "));
+    assert!(html.contains(
+        "<td class=\"word critical\">critical</td><td>TrustedRegistry</td><td>Deployment shop/web</td>"
+    ));
+    assert!(html.contains("script-src 'none'") && !html.contains("<script"), "nothing runs in it");
+    assert!(
+        html.contains("<li>exemption legacy-etl of policy baseline, until 2027-01-31: nodes are preloaded")
+    );
+    let ids: Vec<_> =
+        html.match_indices("<h3 id=\"").map(|(at, _)| html[at + 8..].split('"').next()).collect();
+    let distinct: BTreeSet<_> = ids.iter().collect();
+    assert!(ids.len() == 47 && distinct.len() == 47, "each control once");
 }

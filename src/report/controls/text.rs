@@ -5,61 +5,80 @@ use super::super::escape::{IMAGE_LIMIT, MESSAGE_LIMIT, NAME_LIMIT, visible_withi
 use super::super::result::Shown;
 use super::super::words::Counted;
 use super::{ControlPart, ControlReport, ExemptionPart, FindingPart, PolicyInForce};
+use crate::rules::Control;
 
 /// How wide prose is set.
 const WIDTH: usize = 96;
 /// Most findings that are written out under one control; JSON and CSV have all.
 const FINDINGS: usize = 10;
-const HEADER: [&str; 7] = ["CONTROL", "JUDGED", "PASS", "FAIL", "UNKNOWN", "EXEMPT", "RULES"];
+pub(super) const HEADER: [&str; 7] = ["CONTROL", "JUDGED", "PASS", "FAIL", "UNKNOWN", "EXEMPT", "RULES"];
 
 /// The whole report.
 pub fn controls_text(report: &ControlReport, colour: Colour) -> String {
     let mut text = head(report, colour);
-    let mut rest = &*report.controls;
-    while let Some(first) = rest.first() {
-        let catalogue = (first.control.framework, first.control.version);
-        let end = rest.iter().position(|part| (part.control.framework, part.control.version) != catalogue);
-        let (of_catalogue, others) = rest.split_at(end.unwrap_or(rest.len()));
-        let title = format!("{} {}", catalogue.0, catalogue.1);
+    for of_catalogue in by_catalogue(report) {
+        let Control { framework, version, .. } = of_catalogue[0].control;
+        let title = format!("{framework} {version}");
         text.push_str(&format!("\n{}\n", Tone::Bold.paint(&title, colour)));
         overview(&mut text, of_catalogue, colour);
         of_catalogue.iter().for_each(|part| details(&mut text, part, colour));
-        rest = others;
     }
     text
+}
+
+/// The controls, a group each catalogue and edition; none is empty.
+pub(super) fn by_catalogue(report: &ControlReport) -> impl Iterator<Item = &[ControlPart]> {
+    report.controls.chunk_by(|left, right| {
+        (left.control.framework, left.control.version) == (right.control.framework, right.control.version)
+    })
 }
 
 /// When, what and by which policies.
 fn head(report: &ControlReport, colour: Colour) -> String {
     let title = format!("Audit by control, as of {}", report.observed_at);
     let mut text = format!("{} (revisor {})\n", Tone::Bold.paint(&title, colour), report.tool.version);
-    let input: Vec<_> = report.looked_at.input.iter().map(|it| visible_within(it, IMAGE_LIMIT)).collect();
-    let whole = if report.looked_at.whole_cluster { "the whole cluster" } else { "not a whole cluster" };
-    let number = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
-    text.push_str(&format!(
-        "Looked at: {} ({whole}): {}, {}\n",
-        input.join(", "),
-        Counted(report.summary.image_uses, "image use"),
-        Counted(report.summary.namespaces, "namespace"),
-    ));
-    for PolicyInForce { applied, profile, scope, problems } in &report.policies {
-        let mut parts = vec![visible_within(&applied.name, NAME_LIMIT).into_owned()];
-        parts.extend(applied.generation.map(|generation| format!("generation {generation}")));
-        parts.extend(profile.as_ref().map(|profile| format!("profile {profile}")));
-        parts.push(match scope {
-            None => "scope the whole cluster".to_owned(),
-            Some(scope) => format!("scope {}", visible_within(&scope.to_string(), MESSAGE_LIMIT)),
-        });
-        if *problems > 0 {
-            parts.push(format!("{} that could not be used", Counted(number(*problems), "field")));
-        }
-        parts.push(format!("sha256 {}", applied.sha256));
-        text.push_str(&format!("Policy: {}\n", parts.join(", ")));
+    text.push_str(&format!("Looked at: {}\n", looked_at_line(report)));
+    for policy in &report.policies {
+        text.push_str(&format!("Policy: {}\n", policy_line(policy)));
     }
     if report.summary.incomplete {
         text.push_str("Part of the input could not be read: this is not all.\n");
     }
     text
+}
+
+/// What was looked at, in one line.
+pub(super) fn looked_at_line(report: &ControlReport) -> String {
+    let input: Vec<_> = report.looked_at.input.iter().map(|it| visible_within(it, IMAGE_LIMIT)).collect();
+    let whole = if report.looked_at.whole_cluster {
+        "the whole cluster"
+    } else {
+        "not a whole cluster, so that only what is there was judged"
+    };
+    format!(
+        "{} ({whole}): {}, {}",
+        input.join(", "),
+        Counted(report.summary.image_uses, "image use"),
+        Counted(report.summary.namespaces, "namespace"),
+    )
+}
+
+/// A policy, in one line.
+pub(super) fn policy_line(policy: &PolicyInForce) -> String {
+    let PolicyInForce { applied, profile, scope, problems } = policy;
+    let mut parts = vec![visible_within(&applied.name, NAME_LIMIT).into_owned()];
+    parts.extend(applied.generation.map(|generation| format!("generation {generation}")));
+    parts.extend(profile.as_ref().map(|profile| format!("profile {profile}")));
+    parts.push(match scope {
+        None => "scope the whole cluster".to_owned(),
+        Some(scope) => format!("scope {}", visible_within(&scope.to_string(), MESSAGE_LIMIT)),
+    });
+    if *problems > 0 {
+        let problems = Counted(u32::try_from(*problems).unwrap_or(u32::MAX), "field");
+        parts.push(format!("{problems} that could not be used"));
+    }
+    parts.push(format!("sha256 {}", applied.sha256));
+    parts.join(", ")
 }
 
 fn overview(text: &mut String, controls: &[ControlPart], colour: Colour) {
@@ -79,7 +98,8 @@ fn overview(text: &mut String, controls: &[ControlPart], colour: Colour) {
     }
 }
 
-fn cells(part: &ControlPart) -> [String; HEADER.len()] {
+/// The cells of a control in an overview.
+pub(super) fn cells(part: &ControlPart) -> [String; HEADER.len()] {
     let counts = part.counts;
     let id = part.control.id.to_owned();
     if part.rules.is_empty() {
@@ -152,7 +172,8 @@ fn finding_line(finding: &FindingPart, colour: Colour) -> String {
     format!("{}: {}", parts.join("  "), visible_within(message, MESSAGE_LIMIT))
 }
 
-fn exemption_line(exemption: &ExemptionPart) -> String {
+/// What is permitted, why and until when, in one line.
+pub(super) fn exemption_line(exemption: &ExemptionPart) -> String {
     let ExemptionPart { policy, permission, expired, subjects } = exemption;
     let name = |text: &str| visible_within(text, NAME_LIMIT).into_owned();
     let end = match permission.expires_at {

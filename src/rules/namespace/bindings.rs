@@ -42,6 +42,7 @@ pub(super) const DISCOVERY: &[Known] = &[
     ("", "system:basic-user"),
     ("", "system:public-info-viewer"),
     ("", "system:service-account-issuer-discovery"),
+    ("", "system:cluster-trust-bundle-discovery"),
 ];
 /// What it gives to everybody else, so that they can join.
 pub(super) const JOINING: &[Known] =

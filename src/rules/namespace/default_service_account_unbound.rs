@@ -11,7 +11,8 @@ rule_settings! {
     /// name, and not by a group that it is in.
     struct Settings {
         /// Bindings that are fine, beside those that Kubernetes gives to everybody (`system:discovery`,
-        /// `system:basic-user`, `system:public-info-viewer`, `system:service-account-issuer-discovery`).
+        /// `system:basic-user`, `system:public-info-viewer`, `system:service-account-issuer-discovery`,
+        /// `system:cluster-trust-bundle-discovery`).
         ///
         /// Default: none but those.
         #[schemars(length(max = 64))]

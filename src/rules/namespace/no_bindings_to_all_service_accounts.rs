@@ -14,8 +14,8 @@ rule_settings! {
         /// The groups of all service accounts of one namespace (`system:serviceaccounts:NAMESPACE`) fail too.
         /// Default: false.
         namespace_groups: bool,
-        /// Bindings that are fine, beside Kubernetes' own `system:service-account-issuer-discovery`. Default: none
-        /// but that.
+        /// Bindings that are fine, beside Kubernetes' own `system:service-account-issuer-discovery` and
+        /// `system:cluster-trust-bundle-discovery`. Default: none but those.
         #[schemars(length(max = 64))]
         exempt: Vec<BindingExemption>,
     }
@@ -103,9 +103,11 @@ mod tests {
         assert_eq!(surrounded::<NoBindingsToAllServiceAccounts>("{}", vec![own]).0, bound);
         let cluster = binding(Resource::ClusterRoleBindings, "b", "view", &all);
         assert_eq!(cluster_explained::<NoBindingsToAllServiceAccounts>("{}", vec![cluster]).0, bound);
-        let name = "system:service-account-issuer-discovery";
-        let known = binding(Resource::ClusterRoleBindings, name, name, &all);
-        assert_eq!(cluster_explained::<NoBindingsToAllServiceAccounts>("{}", vec![known]).0, Verdict::Pass);
+        for name in ["system:service-account-issuer-discovery", "system:cluster-trust-bundle-discovery"] {
+            let known = binding(Resource::ClusterRoleBindings, name, name, &all);
+            let (verdict, _) = cluster_explained::<NoBindingsToAllServiceAccounts>("{}", vec![known]);
+            assert_eq!(verdict, Verdict::Pass, "{name}");
+        }
     }
 
     #[test]

@@ -34,7 +34,8 @@ rule_settings! {
     /// The pod keeps to a level of the Pod Security Standards, as pod security admission would judge it if it were
     /// created now.
     struct Settings {
-        /// The level: privileged (nothing is checked), baseline or restricted. Default: baseline.
+        /// The level: privileged (nothing is checked), baseline or restricted. Findings of restricted are medium
+        /// unless `severity` says otherwise. Default: baseline.
         level: Level,
         /// The release of Kubernetes whose definition of the level counts: `latest`, or one such as `v1.31`. One
         /// that is newer than all that Revisor knows (v1.37) is latest. Default: latest.

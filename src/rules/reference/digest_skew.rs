@@ -1,20 +1,29 @@
 //! DigestSkew: one tag means one content, wherever in the cluster it runs.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::rules::shown::ShortDigest;
-use crate::rules::{Control, ReferenceRule, Rule, RuleInfo, SettingError, rule_settings};
+use crate::rules::{Control, ReferenceRule, Rule, RuleInfo, SettingError, Span, rule_settings};
 use crate::subject::reference::{ReferenceFacts, RunningContent};
 use crate::verdict::{Note, Severity, Verdict, reason};
 
 rule_settings! {
     /// All pods of the cluster that run one reference with a tag and without a digest run the same content.
-    struct Settings {}
+    struct Settings {
+        /// How long several contents may run before this fails, for a tag that is being rolled out: `90s`, `5m`, `1h`.
+        /// What runs when Revisor starts has run for ever. Default: 5m.
+        grace: Span,
+    }
 }
 
-/// The rule; it has no settings of its own.
+const DEFAULT_GRACE: Span = Span(Duration::from_secs(300));
+
+/// The rule, its grace read.
 #[derive(Debug)]
-pub struct DigestSkew;
+pub struct DigestSkew {
+    grace: [Duration; 1],
+}
 
 impl Rule for DigestSkew {
     const INFO: RuleInfo = RuleInfo {
@@ -36,16 +45,16 @@ impl Rule for DigestSkew {
         severity: Severity::High,
         controls: &[Control::nist("3.2.2"), Control::nist("3.1.5"), Control::bsi("SYS.1.6.A14")],
         reads: &[],
-        false_positives: "A moved tag that is being rolled out, for as long as old and new pods \
-                          run. Nodes of several platforms or runtimes, of which some report the \
+        false_positives: "A moved tag that is being rolled out for longer than the grace, for as \
+                          long as old and new pods run. Nodes of several platforms or runtimes, of which some report the \
                           digest of the index and others that of their platform's manifest. \
                           Digests that say nothing of the content in the registry (images loaded \
                           into a node) are unknown.",
     };
     type Settings = Settings;
 
-    fn prepare(_: &Settings) -> Result<Self, SettingError> {
-        Ok(Self)
+    fn prepare(settings: &Settings) -> Result<Self, SettingError> {
+        Ok(Self { grace: [settings.grace.unwrap_or(DEFAULT_GRACE).0] })
     }
 }
 
@@ -100,6 +109,12 @@ impl ReferenceRule for DigestSkew {
         };
         let first_like = |digest| manifests().find(|first| algorithm(first) == algorithm(digest));
         let skewed = manifests().any(|digest| first_like(digest) != Some(digest));
+        let [grace] = self.grace;
+        if skewed && !subject.several_for.reached(grace) {
+            let message =
+                format_args!("under {name} run {}, for less than {}", Contents(subject), Span(grace));
+            return note.not_applicable("WithinGrace", message);
+        }
         if skewed {
             return note.fail("DigestSkew", format_args!("under {name} run {}", Contents(subject)));
         }
@@ -118,6 +133,10 @@ impl ReferenceRule for DigestSkew {
                 )
             }
         }
+    }
+
+    fn graces(&self) -> &[Duration] {
+        &self.grace
     }
 }
 

@@ -4,23 +4,28 @@ use std::time::Duration;
 
 use crate::reference::ImageId;
 use crate::rules::shown::ShortDigest;
-use crate::rules::{Control, Rule, RuleInfo, RunningRule, SettingError, rule_settings};
+use crate::rules::{Control, Rule, RuleInfo, RunningRule, SettingError, Span, rule_settings};
 use crate::subject::pod::Slot;
 use crate::subject::running::{Phase, RunningSubject, Waiting};
 use crate::verdict::{Note, Severity, Verdict, reason};
 
 rule_settings! {
-    /// Where the spec names a digest, the runtime reports that very digest as running. A difference has to last
-    /// two minutes after a change of the spec. Judged only where the spec names a digest.
-    struct Settings {}
+    /// Where the spec names a digest, the runtime reports that very digest as running. Judged only where the spec names
+    /// a digest.
+    struct Settings {
+        /// How long after a change of a live pod's spec the status may still speak of what ran before, such as `90s` or
+        /// `10m`. Default: 2m.
+        grace: Span,
+    }
 }
 
-/// How long after a change of the spec the status may still speak of what ran before.
-const GRACE: Duration = Duration::from_secs(120);
+const DEFAULT_GRACE: Span = Span(Duration::from_secs(120));
 
-/// The rule; it has no settings of its own.
+/// The rule, its grace read.
 #[derive(Debug)]
-pub struct RunningDigestMatches;
+pub struct RunningDigestMatches {
+    grace: [Duration; 1],
+}
 
 impl Rule for RunningDigestMatches {
     const INFO: RuleInfo = RuleInfo {
@@ -47,8 +52,8 @@ impl Rule for RunningDigestMatches {
     };
     type Settings = Settings;
 
-    fn prepare(_: &Settings) -> Result<Self, SettingError> {
-        Ok(Self)
+    fn prepare(settings: &Settings) -> Result<Self, SettingError> {
+        Ok(Self { grace: [settings.grace.unwrap_or(DEFAULT_GRACE).0] })
     }
 }
 
@@ -107,10 +112,11 @@ impl RunningRule for RunningDigestMatches {
                 format_args!("{shown} runs and {asked} is asked for: algorithms differ"),
             );
         }
-        if !subject.spec_changed.reached(GRACE) {
+        let [grace] = self.grace;
+        if !subject.spec_changed.reached(grace) {
             return note.not_applicable(
                 "WithinGrace",
-                format_args!("{shown} runs, {asked} has been asked for since less than 2m"),
+                format_args!("{shown} runs, {asked} has been asked for since less than {}", Span(grace)),
             );
         }
         if !repository.same_repository(reference) {
@@ -129,7 +135,7 @@ impl RunningRule for RunningDigestMatches {
     }
 
     fn graces(&self) -> &[Duration] {
-        &[GRACE]
+        &self.grace
     }
 }
 
@@ -214,7 +220,8 @@ mod tests {
         assert_eq!(after(119, &different), Verdict::NotApplicable("WithinGrace"));
         assert_eq!(after(120, &different), Verdict::Fail("DigestMismatch"));
         assert_eq!(after(0, &same), Verdict::Pass);
-        assert_eq!(rule::<RunningDigestMatches>("{}").graces(), [GRACE]);
+        assert_eq!(rule::<RunningDigestMatches>("{}").graces(), [DEFAULT_GRACE.0]);
+        assert_eq!(rule::<RunningDigestMatches>(r#"{"grace": "10m"}"#).graces(), [Duration::from_secs(600)]);
     }
 
     #[test]

@@ -29,9 +29,8 @@ pub(super) static RUN_AS_USER: Check = Check {
 /// by the pod's `true`.
 fn perhaps_root(pod: &PodShape, _: Minor) -> Option<Fault<'_>> {
     let of_the_pod = pod.facts().flag(Fact::RunAsNonRoot);
-    let set_to_false = Detail::of_containers(containers(pod, |facts| says_no(facts)))
-        .and_pod(of_the_pod == Some(false))
-        .with(["false"]);
+    let set_to_false =
+        Detail::of_containers(containers(pod, says_no)).and_pod(of_the_pod == Some(false)).with(["false"]);
     let open = |facts: &Facts| of_the_pod != Some(true) && !facts.has(Fact::RunAsNonRoot);
     let not_set = Detail::of_containers(containers(pod, open)).with(["not set"]);
     Fault::of("runAsNonRoot != true", [set_to_false, not_set])

@@ -85,7 +85,14 @@ mod tests {
             "seccompProfile (container \"app\": Unconfined)"
         );
         assert_eq!(of(18, "seccompProfile: {type: Unconfined}"), "");
-        for fine in ["", "seccompProfile: {type: RuntimeDefault}", "seccompProfile: {type: Localhost}"] {
+        // A profile without a type is one that nobody knows, not silence.
+        assert_eq!(of(19, "seccompProfile: {}"), "seccompProfile (container \"app\": \"\")");
+        for fine in [
+            "",
+            "seccompProfile: null",
+            "seccompProfile: {type: RuntimeDefault}",
+            "seccompProfile: {type: Localhost}",
+        ] {
             assert_eq!(of(37, fine), "", "{fine}");
         }
     }

@@ -70,6 +70,8 @@ mod tests {
             assert_eq!(found(Level::Restricted, Minor::MAX, source), "", "{source}");
             assert_eq!(found(Level::Restricted, 0, source), "", "{source}");
         }
+        let new = found(Level::Restricted, Minor::MAX, "teleport: {from: elsewhere}");
+        assert_eq!(new, "restricted volume types (volume \"v\": unknown");
         // Without a source, Kubernetes makes it an emptyDir.
         let bare = faults(Level::Restricted, 0, &pod("volumes: [{name: v}]\n"));
         assert!(!bare.contains("volume"), "{bare}");

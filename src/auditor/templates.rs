@@ -1,0 +1,109 @@
+//! The templates of controllers of pods, kept while a rule compares pods with them. A verdict that needs one is made
+//! when a namespace is rolled up: it is a comparison of two things that change on their own.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::findings::Workload;
+use super::namespaces::Namespaces;
+use crate::decode::pod::parse_uid;
+use crate::subject::Resource;
+use crate::subject::objects::{Content, ObjectFacts};
+use crate::subject::owner::{Owner, TemplateFacts};
+
+/// Kind, namespace and name.
+type Key = (Resource, Box<str>, Box<str>);
+
+/// All templates.
+#[derive(Debug, Default)]
+pub(super) struct Templates {
+    /// None for a template that could not be decoded.
+    by_name: HashMap<Key, Option<Arc<TemplateFacts>>>,
+    by_uid: HashMap<u128, Arc<TemplateFacts>>,
+    untold: HashMap<Resource, HashSet<Key>>,
+    denied: Vec<Resource>,
+}
+
+impl Templates {
+    /// Takes in a controller.
+    pub(super) fn apply(&mut self, facts: ObjectFacts, namespaces: &mut Namespaces) {
+        let key = (facts.kind, facts.namespace, facts.name);
+        if let Some(untold) = self.untold.get_mut(&key.0) {
+            untold.remove(&key);
+        }
+        let template = match facts.content {
+            Content::Template(template) => Some(template),
+            _ => None,
+        };
+        if self.by_name.get(&key) == Some(&template) {
+            return;
+        }
+        self.forget(&key, namespaces);
+        if let Some(template) = template.as_ref().filter(|template| template.uid != 0) {
+            self.by_uid.insert(template.uid, template.clone());
+        }
+        namespaces.mark_named(&key.1);
+        self.by_name.insert(key, template);
+    }
+
+    /// A controller is gone.
+    pub(super) fn remove(
+        &mut self,
+        kind: Resource,
+        namespace: &str,
+        name: &str,
+        namespaces: &mut Namespaces,
+    ) {
+        self.forget(&(kind, namespace.into(), name.into()), namespaces);
+    }
+
+    fn forget(&mut self, key: &Key, namespaces: &mut Namespaces) {
+        let Some(template) = self.by_name.remove(key) else { return };
+        if let Some(template) = template {
+            self.by_uid.remove(&template.uid);
+        }
+        namespaces.mark_named(&key.1);
+    }
+
+    /// From now on controllers of this kind are told again.
+    pub(super) fn relist_started(&mut self, kind: Resource) {
+        let untold = self.by_name.keys().filter(|key| key.0 == kind).cloned().collect();
+        self.untold.insert(kind, untold);
+    }
+
+    /// Those that were not told again are gone.
+    pub(super) fn relist_finished(&mut self, kind: Resource, namespaces: &mut Namespaces) {
+        for key in self.untold.remove(&kind).unwrap_or_default() {
+            self.forget(&key, namespaces);
+        }
+    }
+
+    /// These kinds may not be read.
+    pub(super) fn deny(&mut self, denied: impl Iterator<Item = Resource>) {
+        self.denied = denied.filter(|kind| kind.is_template()).collect();
+    }
+
+    /// The controller of a workload's pods.
+    pub(super) fn owner(&self, namespace: &str, workload: &Workload) -> Owner {
+        let (api_version, kind, name, uid) = match &workload.through {
+            Some(owner) => (&*owner.api_version, &*owner.kind, &*owner.name, &*owner.uid),
+            None => (&*workload.api_version, &*workload.kind, &*workload.name, workload.uid()),
+        };
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let Some(resource) = Resource::of_controller(group, kind) else { return Owner::Other };
+        if self.denied.contains(&resource) {
+            return Owner::Denied;
+        }
+        let uid = parse_uid(uid);
+        if let Some(template) = self.by_uid.get(&uid) {
+            return Owner::Template(template.clone());
+        }
+        match self.by_name.get(&(resource, namespace.into(), name.into())) {
+            // Another one of that name, which the pod does not mean.
+            Some(Some(template)) if template.uid != 0 && uid != 0 => Owner::Absent,
+            Some(Some(template)) => Owner::Template(template.clone()),
+            Some(None) => Owner::Malformed,
+            None => Owner::Absent,
+        }
+    }
+}
