@@ -28,6 +28,16 @@ const GAP: Duration = Duration::from_secs(1);
 /// How long to wait after a refusal.
 const AFTER_REFUSAL: Duration = Duration::from_secs(60);
 
+/// Namespace and name.
+type Key = (Arc<str>, Box<str>);
+
+/// What was said of an Exemption as it was then.
+#[derive(Debug)]
+struct Said {
+    object: Arc<RequestObject>,
+    condition: ExemptionCondition,
+}
+
 /// The writer.
 pub(crate) struct EffectiveWriter {
     client: Client,
@@ -36,7 +46,7 @@ pub(crate) struct EffectiveWriter {
     deadline: Duration,
     /// What was said of each Exemption last, by namespace and name: where a server drops fields, what stands there
     /// differs from it for ever.
-    said: HashMap<(Arc<str>, Box<str>), (Arc<RequestObject>, ExemptionCondition)>,
+    said: HashMap<Key, Said>,
     complaints: Complaints,
 }
 
@@ -85,15 +95,15 @@ impl EffectiveWriter {
             for outcome in part.requests.iter() {
                 let key = (Arc::clone(&part.name), outcome.object.name.clone());
                 let condition = effective(snapshot, outcome);
-                let entry = (Arc::clone(&outcome.object), condition.clone());
+                let said = Said { object: Arc::clone(&outcome.object), condition: condition.clone() };
                 if stands(outcome, &condition) || self.was_said(&key, outcome, &condition) {
-                    known.insert(key, entry);
+                    known.insert(key, said);
                     continue;
                 }
                 stop.unless(tokio::time::sleep(self.bucket.take(Instant::now()))).await?;
                 match self.write(&part.name, outcome, &condition, snapshot.observed_at).await {
                     Ok(()) => {
-                        known.insert(key, entry);
+                        known.insert(key, said);
                     }
                     Err(pause) => again = again.into_iter().chain(pause).min(),
                 }
@@ -105,14 +115,10 @@ impl EffectiveWriter {
 
     /// Whether this was written already: the watch has not told of it yet, or something else than what was written
     /// stands there. Where nothing stands there the object is another one of that name.
-    fn was_said(
-        &self,
-        key: &(Arc<str>, Box<str>),
-        outcome: &RequestOutcome,
-        condition: &ExemptionCondition,
-    ) -> bool {
-        self.said.get(key).is_some_and(|(object, said)| {
-            said == condition && (Arc::ptr_eq(object, &outcome.object) || outcome.object.effective.is_some())
+    fn was_said(&self, key: &Key, outcome: &RequestOutcome, condition: &ExemptionCondition) -> bool {
+        self.said.get(key).is_some_and(|said| {
+            let same_object = Arc::ptr_eq(&said.object, &outcome.object);
+            said.condition == *condition && (same_object || outcome.object.effective.is_some())
         })
     }
 

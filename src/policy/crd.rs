@@ -106,8 +106,9 @@ fn tighten(schema: &mut Value) {
 
 /// Where an unknown or empty field would take away a check, the server must not drop it.
 fn lose_nothing(root: &mut Value) {
-    if let Some(rules) = root.pointer_mut("/properties/spec/properties/rules").and_then(Value::as_object_mut)
-    {
+    let rules = root.pointer_mut("/properties/spec/properties/rules").and_then(Value::as_object_mut);
+    // In an Exemption they are a list of names.
+    if let Some(rules) = rules.filter(|rules| rules.contains_key("properties")) {
         for rule in properties(rules).into_iter().flat_map(|rules| rules.values_mut()) {
             rule[KEEP_UNKNOWN] = true.into();
         }

@@ -317,6 +317,19 @@ revisor_malformed_objects_total 1
 revisor_findings{policy="baseline",rule="TrustedRegistry",severity="critical",subject_kind="image_use",state="fail"} 1
 revisor_findings{policy="baseline",rule="TrustedRegistry",severity="critical",subject_kind="image_use",state="unknown"} 1
 revisor_findings{policy="baseline",rule="TrustedRegistry",severity="critical",subject_kind="image_use",state="exempt"} 1
+# HELP revisor_exemptions Exemptions by policy, origin (the policy itself, or an object of a namespace) and state: ending within 14 days, permitting nothing just now.
+# TYPE revisor_exemptions gauge
+revisor_exemptions{policy="baseline",origin="policy",state="active"} 1
+revisor_exemptions{policy="baseline",origin="policy",state="unused"} 0
+revisor_exemptions{policy="baseline",origin="policy",state="expiring"} 0
+revisor_exemptions{policy="baseline",origin="policy",state="expired"} 0
+revisor_exemptions{policy="baseline",origin="object",state="active"} 0
+revisor_exemptions{policy="baseline",origin="object",state="unused"} 0
+revisor_exemptions{policy="baseline",origin="object",state="expiring"} 0
+revisor_exemptions{policy="baseline",origin="object",state="expired"} 0
+# HELP revisor_exemption_expiry_timestamp_seconds When an exemption that stands in a policy ends.
+# TYPE revisor_exemption_expiry_timestamp_seconds gauge
+revisor_exemption_expiry_timestamp_seconds{policy="baseline",exemption="legacy-etl"} 1801353600.0
 # HELP revisor_policy_info Policies.
 # TYPE revisor_policy_info gauge
 revisor_policy_info{policy="baseline",profile="Baseline",profile_version="v1",spec_hash="c0ffee"} 1

@@ -60,7 +60,8 @@ fn free() -> Value {
 fn what_nobody_delegates_is_not_read_and_what_is_delegated_is_waited_for() {
     let nothing = Cluster::with_policies(&[policy("baseline", json!({"rules": {"noMutableTag": {}}}))]);
     assert!(!nothing.auditor.needed().contains(&Resource::Exemptions));
-    let mut waiting = Cluster::with_policies(&[delegating(free())]);
+    let mut waiting = nothing;
+    waiting.tell(Change::Policy(delegating(free())));
     assert!(waiting.auditor.needed().contains(&Resource::Exemptions) && !waiting.auditor.is_complete());
     waiting.list(Resource::Exemptions, []);
     assert!(waiting.auditor.is_complete());
