@@ -20,6 +20,7 @@ mod objects;
 mod pairs;
 mod plan;
 mod references;
+pub mod requests;
 mod rollup;
 mod shared;
 mod skew;
@@ -440,6 +441,7 @@ impl Auditor {
                 terminating,
                 exists,
                 counts: rollup::counts(&rolled.findings),
+                requests: rolled.requests,
                 findings: rolled.findings.into(),
                 pods: rolled.pods,
                 live_pods: rolled.live_pods,

@@ -2,6 +2,7 @@
 //!
 //! Standard output carries results only. Messages go to standard error: `error: ...` and what to do about it.
 
+mod approve;
 mod audit;
 mod completions;
 mod connect;
@@ -36,6 +37,7 @@ enum Command {
     Audit(Box<audit::Args>),
     Rules(rules::Args),
     Test(test::Args),
+    Approve(approve::Args),
     Crd(crd::Args),
     Completions(completions::Args),
 }
@@ -156,6 +158,7 @@ pub fn main() -> Exit {
         Command::Audit(args) => audit::run(*args, &mut streams),
         Command::Rules(args) => rules::run(args, &mut streams),
         Command::Test(args) => test::run(args, &mut streams),
+        Command::Approve(args) => approve::run(args, &mut streams),
         Command::Crd(args) => crd::run(args, &mut streams),
         Command::Completions(args) => completions::run(args, &mut streams),
     };

@@ -2,12 +2,14 @@
 //! in the reports. Everything runs on the current-thread runtime that the caller made.
 
 pub mod admin;
+pub mod approve;
 pub mod log;
 pub mod one_shot;
 pub mod pace;
 
 mod access;
 mod audits;
+mod effective;
 mod engine;
 mod events;
 mod health;
@@ -41,6 +43,7 @@ use crate::auditor::snapshot::Snapshot;
 use crate::auditor::transitions::WantedOwner;
 use admin::Admin;
 use audits::AuditWriter;
+use effective::EffectiveWriter;
 use engine::{Engine, Notice, Outlets};
 use events::EventWriter;
 use health::Health;
@@ -254,6 +257,8 @@ impl Tasks {
         let status = StatusWriter::new(client(), observed, operational(), settings.status_interval, deadline);
         self.start(|stop| status.run(newest.clone(), stop));
         let audits = AuditWriter::new(client(), operational(), settings.audits, deadline);
+        let effective = EffectiveWriter::new(client(), operational(), settings.audits, deadline);
+        self.start(|stop| effective.run(newest.clone(), stop));
         self.start(|stop| audits.run(newest, stop));
         let events = EventWriter::new(client(), operational(), settings.events, deadline, &settings.instance);
         self.start(|stop| events.run(due, stop));

@@ -7,10 +7,13 @@
 
 pub mod compile;
 pub mod crd;
+pub mod delegation;
 pub mod exemption;
+pub mod exemption_object;
 pub mod namespace_audit;
 pub mod problem;
 pub mod profile;
+pub mod request;
 pub mod scope;
 pub mod selector;
 pub mod spec;

@@ -75,7 +75,7 @@ macro_rules! resources {
 }
 
 resources! {
-    32:
+    33:
     /// `pods`
     Pods = "" "v1" "pods" "Pod" Namespaced Base Own;
     /// `namespaces`
@@ -86,6 +86,8 @@ resources! {
     Jobs = "batch" "v1" "jobs" "Job" Namespaced Base Own;
     /// `revisor.dev/imagepolicies`
     ImagePolicies = "revisor.dev" "v1alpha1" "imagepolicies" "ImagePolicy" Cluster Base Own;
+    /// `revisor.dev/exemptions`, while some policy delegates exemptions
+    Exemptions = "revisor.dev" "v1alpha1" "exemptions" "Exemption" Namespaced Base Custom;
     /// `resourcequotas`
     ResourceQuotas = "" "v1" "resourcequotas" "ResourceQuota" Namespaced Harmless Own;
     /// `limitranges`

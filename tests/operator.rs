@@ -1,5 +1,7 @@
 //! The real operator against the in-memory API server of testkit.
 
+#[path = "operator/exemptions.rs"]
+mod exemptions;
 #[path = "operator/findings.rs"]
 mod findings;
 #[path = "operator/kinds.rs"]

@@ -80,7 +80,7 @@ fn violations(cluster: &ControlPlane, count: u64) {
 }
 
 fn install_crds(cluster: &ControlPlane) {
-    for name in ["imagepolicies", "namespaceaudits"] {
+    for name in ["imagepolicies", "namespaceaudits", "exemptions"] {
         let path = format!("{}/crds/revisor.dev_{name}.yaml", env!("CARGO_MANIFEST_DIR"));
         cluster.apply(&std::fs::read_to_string(path).expect("a generated CRD"));
         let definition = format!("crd/{name}.revisor.dev");

@@ -13,8 +13,8 @@ use revisor::policy::namespace_audit::{
     NamespaceFinding, NamespaceSummary, POLICIES_MAX, REFERENCE_MAX, TEXT_MAX, cut,
 };
 use revisor::policy::status::{
-    CONDITION_MESSAGE_MAX, Condition, ConditionStatus, ImagePolicyStatus, NamespaceStatus, PolicySummary,
-    RuleStatus,
+    CONDITION_MESSAGE_MAX, Condition, ConditionStatus, ExemptionEntry, ExemptionState, ExemptionsStatus,
+    ImagePolicyStatus, NamespaceStatus, PolicySummary, RuleStatus,
 };
 use revisor::verdict::Severity;
 use serde_json::Value;
@@ -27,7 +27,7 @@ fn cluster() -> &'static ControlPlane {
     let cluster = controlplane::shared();
     cluster.apply(&crd::yaml());
     eventually("the CRDs are served", LIMIT, || {
-        ["imagepolicies.revisor.dev", "namespaceaudits.revisor.dev"]
+        ["imagepolicies.revisor.dev", "namespaceaudits.revisor.dev", "exemptions.revisor.dev"]
             .iter()
             .all(|name| cluster.kubectl(&["get", name, "-A"]).status.success())
     });
@@ -307,6 +307,18 @@ fn what_the_operator_writes_is_stored_in_full_and_shown_in_columns() {
             namespaces: 1,
         }],
         namespaces: vec![NamespaceStatus { name: "team-a".into(), critical: 0, violations: 1, unknown: 0 }],
+        exemptions: Some(ExemptionsStatus {
+            total: 3,
+            expiring: 1,
+            expired: 1,
+            unused: 1,
+            attention: vec![ExemptionEntry {
+                name: "legacy-etl".into(),
+                namespace: Some("team-a".into()),
+                state: ExemptionState::Expiring,
+                expires_at: Some(time()),
+            }],
+        }),
     };
     let header = serde_json::json!({"apiVersion": "revisor.dev/v1alpha1", "kind": "ImagePolicy"});
     let mut applied = header.clone();
@@ -345,7 +357,9 @@ fn what_the_operator_writes_is_stored_in_full_and_shown_in_columns() {
             reason: "why".into(),
             ticket: Some("OPS-412".into()),
             expires_at: Some(time()),
+            delegated: Some("annotation".into()),
         }),
+        exemption_requested: Some(true),
     };
     // One with every text as long as may be; a hundred such are more than etcd takes.
     let short = NamespaceFinding { message: "m".into(), remedy: "r".into(), ..finding.clone() };
@@ -374,4 +388,73 @@ fn what_the_operator_writes_is_stored_in_full_and_shown_in_columns() {
         .map(str::to_owned)
         .collect();
     assert_eq!(row[..6], ["revisor", "True", "0", "0", "0", "107"], "{row:?}");
+}
+
+#[test]
+#[ignore = "needs the real control plane (make e2e)"]
+fn a_bad_exemption_or_delegation_is_refused_and_an_approval_names_its_generation() {
+    let cluster = cluster();
+    cluster.create_namespace("asking");
+    let exemption = |name: &str, spec: &str| {
+        format!(
+            "{{apiVersion: revisor.dev/v1alpha1, kind: Exemption, metadata: {{name: {name}, namespace: asking}}, spec: {spec}}}"
+        )
+    };
+    let good = "rules: [NoMutableTag], reason: r, expiresAt: '2027-01-31T00:00:00Z'";
+    for (spec, field) in [
+        ("{rules: [NoMutableTag], reason: r}".to_owned(), "spec.expiresAt"),
+        ("{rules: [], reason: r, expiresAt: '2027-01-31T00:00:00Z'}".into(), "spec.rules"),
+        ("{rules: [NoMutableTag], reason: ' ', expiresAt: '2027-01-31T00:00:00Z'}".into(), "spec.reason"),
+        ("{rules: [NoMutableTag], reason: r, expiresAt: '2027-01-31'}".into(), "spec.expiresAt"),
+        (format!("{{{good}, workloads: [loader]}}"), "spec.workloads"),
+        (format!("{{{good}, images: []}}"), "spec.images"),
+        (format!("{{{good}, namespaces: [other]}}"), "namespaces"),
+    ] {
+        let refused = cluster.kubectl_with_input(&["create", "-f", "-"], &exemption("bad", &spec));
+        assert!(!refused.status.success() && said(&refused).contains(field), "{spec}: {}", said(&refused));
+    }
+    let empty = exemption("empty", &format!("{{{good}, workloads: null}}"));
+    let refused = cluster.kubectl_with_input(&["apply", "--server-side", "-f", "-"], &empty);
+    assert!(!refused.status.success(), "{}", said(&refused));
+
+    cluster.apply(&exemption("good", &format!("{{{good}}}")));
+    let approve = |condition: &str| {
+        let patch = format!("{{\"status\": {{\"conditions\": [{condition}]}}}}");
+        cluster.kubectl(&[
+            "patch",
+            "exemption",
+            "good",
+            "-n",
+            "asking",
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            &patch,
+        ])
+    };
+    let refused = approve(r#"{"type": "Approved", "status": "True"}"#);
+    assert!(!refused.status.success() && said(&refused).contains("observedGeneration"), "{}", said(&refused));
+    let approved = approve(r#"{"type": "Approved", "status": "True", "observedGeneration": 1}"#);
+    assert!(approved.status.success(), "{}", said(&approved));
+    let row = cluster.kubectl_ok(&["get", "exemptions", "-n", "asking", "--no-headers"]);
+    assert!(row.contains("NoMutableTag") && row.contains("True") && row.contains("2027-01-31"), "{row}");
+
+    for (delegation, field) in [
+        ("{rules: [NoMutableTag], maxDays: 0}", "spec.delegation[0].maxDays"),
+        ("{rules: [NoMutableTag], approval: Maybe}", "spec.delegation[0].approval"),
+        ("{rules: []}", "spec.delegation[0].rules"),
+    ] {
+        let spec = format!("{{rules: {{noMutableTag: {{}}}}, delegation: [{delegation}]}}");
+        let refused = cluster.kubectl_with_input(&["create", "-f", "-"], &policy("bad-delegation", &spec));
+        assert!(
+            !refused.status.success() && said(&refused).contains(field),
+            "{delegation}: {}",
+            said(&refused)
+        );
+    }
+    let selector =
+        "{rules: {noMutableTag: {}}, delegation: [{rules: [NoMutableTag], namespaceSelector: null}]}";
+    let refused = cluster
+        .kubectl_with_input(&["apply", "--server-side", "-f", "-"], &policy("bad-delegation", selector));
+    assert!(!refused.status.success(), "{}", said(&refused));
 }

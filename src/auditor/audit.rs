@@ -9,11 +9,13 @@ use super::findings::{
     FindingId, Judged, State, Subject, WHOLE_POD, Workload, WorkloadUse, judge, judged_at, name_id, use_id,
 };
 use super::namespaces::Namespace;
-use super::rollup::{Rolling, exemption};
+use super::requests::{Asked, Permit};
+use super::rollup::Rolling;
 use super::skew::Spreading;
 use super::workload::workload_hash;
 use crate::decode::{Source, UnsupportedObject};
 use crate::policy::compile::CompiledPolicy;
+use crate::policy::exemption::Exemption;
 use crate::policy::scope::Membership;
 use crate::rules::{Check, PreparedRule, RuleId, SubjectKind};
 use crate::subject::canonical::{combine, text_hash};
@@ -34,8 +36,10 @@ pub struct Judgement<'a> {
     pub subject: &'a Subject,
     /// The verdict.
     pub verdict: Verdict,
-    /// The policy's exemption that covers it, where it is a finding.
+    /// The policy's exemption that covers it, where it is a finding, or [`State::REQUESTED`].
     pub exemption: Option<u16>,
+    /// The exemption that a tenant asks for it, where it is a finding.
+    pub asked: Option<&'a Asked>,
     /// The rule's sentence; empty for a pass.
     pub message: &'a str,
     /// How many live pods it is about.
@@ -52,6 +56,14 @@ impl Judgement<'_> {
             (Verdict::Fail(_), None) => Some(State::Fail),
             (Verdict::Unknown(_), None) => Some(State::Unknown),
             _ => None,
+        }
+    }
+
+    /// What permits it, where it is a finding.
+    pub fn permission(&self) -> Option<&Exemption> {
+        match self.exemption? {
+            State::REQUESTED => self.asked?.permits(),
+            index => self.policy.exemptions.get(usize::from(index)),
         }
     }
 }
@@ -88,8 +100,7 @@ impl Auditor {
     }
 
     fn audit_uses(&self, now: Timestamp, tell: &mut dyn FnMut(&Judgement<'_>)) {
-        let mut text = String::new();
-        let rolling = self.rolling(now);
+        let (rolling, mut text) = (self.rolling(now), String::new());
         for (group, source) in self.inventory.each_row() {
             let namespace = self.namespaces.get(group.key.namespace);
             let judged = self.inventory.judged(group);
@@ -134,7 +145,8 @@ impl Auditor {
                         };
                         let id = use_id(rule.id, namespace.hash, workload.hash, hash);
                         let pods = u32::from(!judged.shape.is_template);
-                        told(id, policy, rule, &subject, verdict, now, &mut text, pods, source, tell);
+                        let at = (&rolling, Some(namespace));
+                        told(id, policy, rule, &subject, verdict, at, &mut text, pods, source, tell);
                     }
                 }
             }
@@ -143,12 +155,12 @@ impl Auditor {
 
     /// One verdict a policy that judges image uses, under the rule that comes first to any image: `unknown`.
     fn audit_unsupported(&self, now: Timestamp, tell: &mut dyn FnMut(&Judgement<'_>)) {
-        let mut text = String::new();
+        let (rolling, mut text) = (self.rolling(now), String::new());
         for object in &self.unsupported {
             let subject = unsupported_subject(object);
             let Subject::ImageUse(at) = &subject else { continue };
-            let namespace = self.namespaces.find(&object.namespace);
-            let labels = namespace.and_then(Namespace::labels);
+            let known = self.namespaces.find(&object.namespace);
+            let labels = known.and_then(Namespace::labels);
             for policy in self.plan.policies.iter() {
                 let mut rules =
                     policy.rules.iter().filter(|rule| rule.id.entry().subject == SubjectKind::ImageUse);
@@ -170,7 +182,8 @@ impl Auditor {
                 let hash = at.judged.shape.use_hashes.first().copied().unwrap_or(0);
                 let id = use_id(rule.id, namespace, at.workload.hash, hash);
                 let source = object.source.as_ref();
-                told(id, policy, rule, &subject, verdict, now, &mut text, 0, source, tell);
+                let at = (&rolling, known);
+                told(id, policy, rule, &subject, verdict, at, &mut text, 0, source, tell);
             }
         }
     }
@@ -195,7 +208,8 @@ impl Auditor {
                     };
                     let verdict = if out { Verdict::NotApplicable(reason::OUT_OF_SCOPE) } else { verdict };
                     let id = name_id(rule.id, namespace.hash);
-                    told(id, policy, rule, &subject, verdict, now, &mut text, 0, None, tell);
+                    let at = (&rolling, Some(namespace));
+                    told(id, policy, rule, &subject, verdict, at, &mut text, 0, None, tell);
                 }
             }
         }
@@ -204,7 +218,7 @@ impl Auditor {
     fn audit_references(&self, now: Timestamp, tell: &mut dyn FnMut(&Judgement<'_>)) {
         let (inventory, namespaces, policies) = (&self.inventory, &self.namespaces, &self.plan.policies);
         let spreading = Spreading { inventory, namespaces, policies, skews: &self.skews, now };
-        let mut text = String::new();
+        let (rolling, mut text) = (self.rolling(now), String::new());
         for name in self.inventory.references.names() {
             let Some(running) = self.inventory.references.get(name) else { continue };
             let spread = spreading.spread(name, running);
@@ -220,7 +234,8 @@ impl Auditor {
                     false => Verdict::NotApplicable(reason::OUT_OF_SCOPE),
                 };
                 let id = name_id(rule.id, text_hash(name));
-                told(id, policy, rule, &subject, verdict, now, &mut text, pods, None, tell);
+                let at = (&rolling, None);
+                told(id, policy, rule, &subject, verdict, at, &mut text, pods, None, tell);
             }
         }
     }
@@ -270,15 +285,22 @@ fn told(
     rule: &PreparedRule,
     subject: &Subject,
     verdict: Verdict,
-    now: Timestamp,
+    (rolling, namespace): (&Rolling<'_>, Option<&Namespace>),
     text: &mut String,
     pods: u32,
     source: Option<&Source>,
     tell: &mut dyn FnMut(&Judgement<'_>),
 ) {
-    let exemption = verdict.is_finding().then(|| exemption(policy, rule.id, subject, now)).flatten();
     if let (true, Some(reason)) = (text.is_empty(), verdict.reason()) {
         super::findings::explain_reason(rule.id, reason, text);
     }
-    tell(&Judgement { id, policy, rule, subject, verdict, exemption, message: text, pods, source });
+    let permit = match verdict.is_finding() {
+        true => rolling.permit(policy, rule.id, subject, namespace),
+        false => Permit::default(),
+    };
+    let (exemption, asked) = (permit.exemption, permit.asked.as_ref());
+    if let Some(asked) = asked {
+        asked.tell(text);
+    }
+    tell(&Judgement { id, policy, rule, subject, verdict, exemption, asked, message: text, pods, source });
 }

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use super::audit::Judgement;
 use super::findings::{Finding, FindingId, State, Subject, name_id};
 use super::marks::Telling;
-use super::rollup::{Rolling, exemption};
+use super::requests::exemption;
+use super::rollup::Rolling;
 use super::{Auditor, Feed};
 use crate::policy::compile::CompiledPolicy;
 use crate::rules::{Check, PreparedRule, RuleId};
@@ -61,8 +62,9 @@ impl Rolling<'_> {
                     pods: 0,
                     since: self.now,
                     dormant_since: None,
+                    asked: None,
                 };
-                self.exempt(policy, &mut finding);
+                self.exempt(policy, None, &mut finding);
                 findings.push(finding);
             }
         }
@@ -124,6 +126,7 @@ impl Auditor {
                     rule,
                     subject: &subject,
                     verdict,
+                    asked: None,
                     exemption: is_finding.then(|| exemption(policy, rule.id, &subject, now)).flatten(),
                     message: &text,
                     pods: 0,

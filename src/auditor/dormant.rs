@@ -19,7 +19,7 @@ impl Rolling<'_> {
     /// Carries since-times over from what was found before, and keeps findings dormant whose workload has no
     /// pod just now.
     pub(super) fn carry_over(&self, namespace: &Namespace, rolled: &mut Rolled) {
-        let mut dormant = Vec::new();
+        let (mut dormant, mut due) = (Vec::new(), None);
         let mut new = rolled.findings.iter_mut().peekable();
         for old in namespace.part.findings.iter() {
             let policy = match self.renumbered {
@@ -33,10 +33,11 @@ impl Rolling<'_> {
             while new.next_if(|finding| (finding.id, finding.policy) < key).is_some() {}
             if let Some(finding) = new.next_if(|finding| (finding.id, finding.policy) == key) {
                 finding.since = old.since;
-            } else if let Some(finding) = self.dormant(namespace, old, policy) {
+            } else if let Some(finding) = self.dormant(namespace, old, policy, &mut due) {
                 dormant.push(finding);
             }
         }
+        rolled.deadline = rolled.deadline.into_iter().chain(due).min();
         for finding in &dormant {
             self.schedule(finding, rolled, namespace.rolled_at);
         }
@@ -47,8 +48,14 @@ impl Rolling<'_> {
     }
 
     /// The finding as a dormant one, if its workload is controlled, has no live pod just now and is not known
-    /// to be gone, and the policy would still find it.
-    fn dormant(&self, namespace: &Namespace, old: &Finding, policy: u16) -> Option<Finding> {
+    /// to be gone, and the policy would still find it. `due` moves to when what permits it changes, if that is sooner.
+    fn dormant(
+        &self,
+        namespace: &Namespace,
+        old: &Finding,
+        policy: u16,
+        due: &mut Option<Timestamp>,
+    ) -> Option<Finding> {
         let Subject::ImageUse(at) = &old.subject else { return None };
         let workload = &at.workload;
         let alive = self.groups(namespace).any(|(group, outline)| {
@@ -70,7 +77,8 @@ impl Rolling<'_> {
         }
         let state = if matches!(old.state, State::Exempt(_)) { State::Fail } else { old.state };
         let mut finding = Finding { policy, state, pods: 0, dormant_since: Some(since), ..old.clone() };
-        self.exempt(compiled, &mut finding);
+        let next = self.exempt(compiled, Some(namespace), &mut finding);
+        *due = next.into_iter().chain(*due).min();
         Some(finding)
     }
 

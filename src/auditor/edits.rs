@@ -1,6 +1,6 @@
 //! Edits of policies: what a policy says otherwise than before, so that only that is judged again, and only
 //! namespaces whose verdicts moved are rolled up. Whatever changes more than rules, exemptions and the namespaces in
-//! scope (a policy came or went, another pod selector, other graces) is not an edit in this sense, and everything is
+//! scope (a policy came or went, another pod selector, other graces, another delegation) is not an edit in this sense, and everything is
 //! judged anew.
 
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use super::Auditor;
 use super::findings::{State, name_id};
 use super::namespaces::Namespace;
 use super::plan::{asks, graces};
-use super::rollup::{Rolling, exemption};
+use super::requests::exemption;
+use super::rollup::Rolling;
 use crate::policy::compile::CompiledPolicy;
 use crate::policy::scope::Membership;
 use crate::rules::{PreparedRule, RuleId, SubjectKind};
@@ -55,7 +56,10 @@ pub(super) fn edits(before: &[Arc<CompiledPolicy>], now: &[Arc<CompiledPolicy>])
 }
 
 fn edit(policy: usize, before: &Arc<CompiledPolicy>, now: &Arc<CompiledPolicy>) -> Option<Edit> {
-    if (&before.name, &before.uid) != (&now.name, &now.uid) || !before.scope.covers_pods_as(&now.scope) {
+    if (&before.name, &before.uid) != (&now.name, &now.uid)
+        || !before.scope.covers_pods_as(&now.scope)
+        || before.delegation != now.delegation
+    {
         return None;
     }
     let alike = |left: &PreparedRule, right: &PreparedRule| {

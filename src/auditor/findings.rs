@@ -5,7 +5,9 @@ use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
 
+use super::requests::Asked;
 use crate::policy::compile::CompiledPolicy;
+use crate::policy::exemption::Exemption;
 use crate::rules::{Check, RuleId, SubjectKind};
 use crate::subject::canonical::{combine, text_hash};
 use crate::subject::cluster::ClusterSubject;
@@ -223,11 +225,14 @@ pub enum State {
     Fail,
     /// Undecided.
     Unknown,
-    /// Exempt by the policy's exemption of this index.
+    /// Exempt by the policy's exemption of this index, or [`Self::REQUESTED`].
     Exempt(u16),
 }
 
 impl State {
+    /// The index of no exemption of a policy: the finding's own [`Finding::asked`] permits it.
+    pub const REQUESTED: u16 = u16::MAX;
+
     /// The word used in metrics and reports.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -259,6 +264,8 @@ pub struct Finding {
     pub since: Timestamp,
     /// Since when its workload has had no live pod.
     pub dormant_since: Option<Timestamp>,
+    /// The exemption that a tenant asks for it.
+    pub asked: Option<Arc<Asked>>,
 }
 
 impl Finding {
@@ -272,7 +279,19 @@ impl Finding {
             text.clear();
             explain_reason(self.rule, self.reason, &mut text);
         }
+        if let Some(asked) = &self.asked {
+            asked.tell(&mut text);
+        }
         text
+    }
+
+    /// What permits it, where its state is exempt.
+    pub fn exemption<'a>(&'a self, policy: &'a CompiledPolicy) -> Option<&'a Exemption> {
+        match self.state {
+            State::Exempt(State::REQUESTED) => self.asked.as_deref()?.permits(),
+            State::Exempt(index) => policy.exemptions.get(usize::from(index)),
+            State::Fail | State::Unknown => None,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::intern::{NONE, place};
 use super::marks::Marks;
 use super::snapshot::NamespaceSnapshot;
+use crate::policy::request::RequestObject;
 use crate::subject::Resource;
 use crate::subject::canonical::text_hash;
 use crate::subject::namespace::{NamespaceObject, NetworkPolicyFacts, TextPairs};
@@ -30,6 +31,8 @@ pub(super) struct Namespace {
     policy_generations: Box<[u32]>,
     /// Objects in it that only some rules read.
     pub(super) objects: Objects,
+    /// What its Exemption objects ask for, sorted by name.
+    pub(super) requests: Arc<[Arc<RequestObject>]>,
     /// Bindings that reach just its service accounts, from elsewhere.
     pub(super) granted: Objects,
     references: u32,
@@ -60,6 +63,7 @@ impl Namespace {
             network_policies: Arc::default(),
             policy_generations: Box::default(),
             objects: Objects::default(),
+            requests: Arc::default(),
             granted: Objects::default(),
             references: 0,
             first_group: NONE,
@@ -75,6 +79,15 @@ impl Namespace {
     /// The labels of its own object, where that is known.
     pub(super) fn labels(&self) -> Option<&TextPairs> {
         self.object.as_deref().map(|object| &object.labels)
+    }
+
+    /// Reads its Exemption objects anew, where the object that came or went is one.
+    fn read_requests(&mut self, changed: Resource) {
+        if changed == Resource::Exemptions {
+            let objects = self.objects.of(Resource::Exemptions).iter();
+            self.requests =
+                objects.filter_map(|object| RequestObject::compile(object)).map(Arc::new).collect();
+        }
     }
 
     fn place_of_policy(&self, name: &str) -> Result<usize, usize> {
@@ -309,14 +322,18 @@ impl Namespaces {
     /// Puts an object into its namespace.
     pub(super) fn put_object(&mut self, object: Arc<ObjectFacts>) {
         let id = self.named(&object.namespace);
-        self.get_mut(id).objects.insert(object);
+        let (namespace, kind) = (self.get_mut(id), object.kind);
+        namespace.objects.insert(object);
+        namespace.read_requests(kind);
         self.mark(id);
     }
 
     /// Takes an object out of its namespace.
     pub(super) fn take_object(&mut self, object: &ObjectFacts) {
         if let Some(&id) = self.by_name.get(&*object.namespace) {
-            self.get_mut(id).objects.remove(object.kind, &object.namespace, &object.name);
+            let namespace = self.get_mut(id);
+            namespace.objects.remove(object.kind, &object.namespace, &object.name);
+            namespace.read_requests(object.kind);
             self.mark(id);
         }
     }

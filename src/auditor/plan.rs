@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::decode::PolicyRecord;
 use crate::policy::compile::CompiledPolicy;
+use crate::policy::exemption::EXPIRING;
 use crate::rules::{Asks, PreparedRule};
 use crate::subject::Resource;
 
@@ -101,11 +102,14 @@ impl Plan {
         self.stale |= self.entries.remove(name).is_some();
     }
 
-    /// The kinds that are read: always, or by a rule of some policy.
+    /// The kinds that are read: always, by a rule of some policy, or because some policy delegates exemptions.
     pub(super) fn needs(&self) -> BTreeSet<Resource> {
         let rules = self.entries.values().flat_map(|entry| entry.compiled.rules.iter());
         let reads = rules.flat_map(PreparedRule::reads);
-        Resource::ALWAYS.into_iter().chain(reads).collect()
+        // What nobody delegates nobody has to know.
+        let delegates = self.entries.values().any(|entry| !entry.compiled.delegation.is_empty());
+        let requests = delegates.then_some(Resource::Exemptions);
+        Resource::ALWAYS.into_iter().chain(reads).chain(requests).collect()
     }
 
     /// From now on policies are told again.
@@ -143,9 +147,11 @@ impl Plan {
         self.stale
     }
 
-    /// The next time an exemption ends, after `now`.
+    /// The next time an exemption ends, or is to be said to end soon, after `now`.
     pub(super) fn next_expiry(&self, now: Timestamp) -> Option<Timestamp> {
         let exemptions = self.policies.iter().flat_map(|policy| policy.exemptions.iter());
-        exemptions.filter_map(|exemption| exemption.expires_at).filter(|expiry| *expiry > now).min()
+        let ends = exemptions.filter_map(|exemption| exemption.expires_at);
+        let turns = ends.flat_map(|end| [end.saturating_sub(EXPIRING).unwrap_or(Timestamp::MIN), end]);
+        turns.filter(|turn| *turn > now).min()
     }
 }

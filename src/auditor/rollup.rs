@@ -14,12 +14,13 @@ use super::inventory::Inventory;
 use super::namespaces::Namespace;
 use super::pairs::Outline;
 use super::plan::Plan;
+use super::requests::RequestOutcome;
 use super::snapshot::{Count, NamespaceSnapshot, Parts, RuleCount};
 use super::surroundings::Plain;
 use super::templates::Templates;
 use super::transitions::WantedOwner;
 use crate::policy::compile::CompiledPolicy;
-use crate::policy::exemption::Candidate;
+use crate::policy::request::Origin;
 use crate::policy::scope::Membership;
 use crate::rules::{Check, RuleId};
 use crate::subject::Resource;
@@ -56,6 +57,8 @@ pub(super) struct Rolled {
     /// When a dormant finding is over or its owner should be looked up.
     pub(super) deadline: Option<Timestamp>,
     pub(super) wanted: Vec<WantedOwner>,
+    /// What the policies say of the namespace's Exemption objects.
+    pub(super) requests: Arc<[RequestOutcome]>,
 }
 
 /// Space that is used again for every namespace.
@@ -120,7 +123,8 @@ impl<'a> Rolling<'a> {
             let due = self.namespace_findings(namespace, &facts, (index, policy, out), &mut findings);
             deadline = deadline.into_iter().chain(due).min();
         }
-        self.merge(namespace, &members, &mut space.raw, &mut findings);
+        let due = self.merge(namespace, &members, &mut space.raw, &mut findings);
+        deadline = deadline.into_iter().chain(due).min();
         let mut rolled = Rolled {
             findings,
             pods: namespace.pods,
@@ -128,8 +132,14 @@ impl<'a> Rolling<'a> {
             parts: self.parts(namespace, space),
             deadline,
             wanted: Vec::new(),
+            requests: Arc::default(),
         };
         self.carry_over(namespace, &mut rolled);
+        if !namespace.requests.is_empty() {
+            let (requests, due) = self.outcomes(namespace, &rolled.findings);
+            rolled.requests = requests;
+            rolled.deadline = rolled.deadline.into_iter().chain(due).min();
+        }
         rolled
     }
 
@@ -308,57 +318,93 @@ impl<'a> Rolling<'a> {
         }
     }
 
-    /// Merges the verdicts of several groups on one finding: the worst state, all pods.
+    /// Merges the verdicts of several groups on one finding: the worst state, all pods. Returns when time alone changes
+    /// some state next.
     fn merge(
         &self,
         namespace: &Namespace,
         members: &[Member<'_>],
         raw: &mut [Raw],
         findings: &mut Vec<Finding>,
-    ) {
+    ) -> Option<Timestamp> {
+        let mut deadline = None;
         raw.sort_unstable_by_key(|raw| (raw.id, raw.policy, raw.state, raw.member, raw.image_use));
         let mut at = 0;
         while at < raw.len() {
             let first = &raw[at];
             let same = |other: &&Raw| (other.id, other.policy) == (first.id, first.policy);
             let end = at + raw[at..].iter().take_while(same).count();
-            let pods = raw[at..end].iter().map(|raw| raw.pods).sum();
-            let member = &members[first.member as usize];
-            let policy = &self.plan.policies[usize::from(first.policy)];
-            let subject = Subject::ImageUse(WorkloadUse {
-                namespace: namespace.name.clone(),
-                workload: member.workload.clone(),
-                judged: member.judged.clone(),
-                image_use: first.image_use,
-                owner: member.owner.clone().filter(|_| first.rule.compares_owners()),
-            });
-            let reason = first.reason.or_else(|| {
-                let rule = policy.rule(first.rule)?;
-                judge(&rule.check, &subject, &mut Note::silent())?.reason()
-            });
-            let mut finding = Finding {
-                id: first.id,
-                policy: first.policy,
-                rule: first.rule,
-                state: first.state,
-                reason: reason.unwrap_or_default(),
-                subject,
-                pods,
-                since: self.now,
-                dormant_since: None,
-            };
-            self.exempt(policy, &mut finding);
+            let (finding, due) = self.merged(namespace, members, &raw[at..end]);
+            deadline = deadline.into_iter().chain(due).min();
             findings.push(finding);
             at = end;
         }
         findings.sort_by_key(|finding| (finding.id, finding.policy));
+        deadline
     }
 
-    /// Marks a finding that an exemption covers.
-    pub(super) fn exempt(&self, policy: &CompiledPolicy, finding: &mut Finding) {
-        if let Some(index) = exemption(policy, finding.rule, &finding.subject, self.now) {
-            finding.state = State::Exempt(index);
+    /// The finding that these verdicts are, worst first. Where an annotation permits it for some pods only, those count
+    /// that have none.
+    fn merged(
+        &self,
+        namespace: &Namespace,
+        members: &[Member<'_>],
+        raw: &[Raw],
+    ) -> (Finding, Option<Timestamp>) {
+        let pods = raw.iter().map(|raw| raw.pods).sum();
+        let (mut finding, mut due) = self.found(namespace, members, &raw[0], pods);
+        let by_annotation = |finding: &Finding| {
+            let asked = finding.asked.as_deref().filter(|asked| asked.permits().is_some());
+            asked.is_some_and(|asked| asked.origin == Origin::Annotation)
+        };
+        let mut others = raw[1..].iter();
+        while by_annotation(&finding)
+            && let Some(other) = others.next()
+        {
+            let (other, next) = self.found(namespace, members, other, pods);
+            due = due.into_iter().chain(next).min();
+            if !by_annotation(&other) {
+                finding = other;
+            }
         }
+        (finding, due)
+    }
+
+    /// The finding that one verdict is.
+    fn found(
+        &self,
+        namespace: &Namespace,
+        members: &[Member<'_>],
+        raw: &Raw,
+        pods: u32,
+    ) -> (Finding, Option<Timestamp>) {
+        let member = &members[raw.member as usize];
+        let policy = &self.plan.policies[usize::from(raw.policy)];
+        let subject = Subject::ImageUse(WorkloadUse {
+            namespace: namespace.name.clone(),
+            workload: member.workload.clone(),
+            judged: member.judged.clone(),
+            image_use: raw.image_use,
+            owner: member.owner.clone().filter(|_| raw.rule.compares_owners()),
+        });
+        let reason = raw.reason.or_else(|| {
+            let rule = policy.rule(raw.rule)?;
+            judge(&rule.check, &subject, &mut Note::silent())?.reason()
+        });
+        let mut finding = Finding {
+            id: raw.id,
+            policy: raw.policy,
+            rule: raw.rule,
+            state: raw.state,
+            reason: reason.unwrap_or_default(),
+            subject,
+            pods,
+            since: self.now,
+            dormant_since: None,
+            asked: None,
+        };
+        let due = self.exempt(policy, Some(namespace), &mut finding);
+        (finding, due)
     }
 }
 
@@ -369,36 +415,6 @@ fn each_bit(mut bits: u64, mut each: impl FnMut(RuleId)) {
         }
         bits &= bits - 1;
     }
-}
-
-/// Index of the exemption of `policy` that covers a finding at `now`.
-pub(super) fn exemption(
-    policy: &CompiledPolicy,
-    rule: RuleId,
-    subject: &Subject,
-    now: Timestamp,
-) -> Option<u16> {
-    if policy.exemptions.is_empty() {
-        return None;
-    }
-    let reference = |image: &'_ crate::subject::pod::Image| image.reference.as_ref().ok().cloned();
-    let (workload, owner_verified, image) = match subject {
-        Subject::ImageUse(at) => (
-            Some((&*at.workload.kind, &*at.workload.name)),
-            at.workload.verified || at.judged.shape.is_template,
-            at.image_use().and_then(|image_use| reference(&image_use.image)),
-        ),
-        // So that an exemption can name it: `workloads: [Cluster/cluster]`.
-        Subject::Cluster(_) => (Some((subject.kind(), subject.name())), true, None),
-        Subject::Namespace(_) => (None, true, None),
-        Subject::Reference(spread) => {
-            (None, true, crate::reference::Reference::parse(&spread.facts.canonical).ok())
-        }
-    };
-    let namespace = subject.namespace().map(|name| &**name);
-    let candidate = Candidate { rule, namespace, workload, owner_verified, image: image.as_ref() };
-    let covers = policy.exemptions.iter().position(|exemption| exemption.covers(&candidate, now))?;
-    u16::try_from(covers).ok()
 }
 
 /// Counts by policy and rule.
@@ -457,6 +473,7 @@ pub(super) fn shown_alike(
         (left.id, left.policy, left.rule, left.state, left.reason, left.since)
             == (right.id, right.policy, right.rule, right.state, right.reason, right.since)
             && alike_subject(&left.subject, &right.subject)
+            && left.asked == right.asked
             && (!reads_beyond(left) || alike_words(left, right))
     };
     before.findings.len() == findings.len() && before.findings.iter().zip(findings).all(alike)

@@ -11,7 +11,7 @@ use super::inventory::Inventory;
 use super::marks::Telling;
 use super::namespaces::Namespaces;
 use super::references::Running;
-use super::rollup::exemption;
+use super::requests::exemption;
 use super::{Auditor, Feed};
 use crate::policy::compile::CompiledPolicy;
 use crate::policy::scope::Membership;
@@ -147,6 +147,7 @@ impl Spreading<'_> {
                 pods: spread.namespaces.iter().map(|(_, pods)| pods).sum(),
                 since: self.now,
                 dormant_since: None,
+                asked: None,
             };
             if let Some(exemption) = exemption(policy, rule.id, &finding.subject, self.now) {
                 finding.state = State::Exempt(exemption);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::findings::{Finding, FindingId, Subject};
+use super::requests::RequestOutcome;
 use crate::policy::compile::CompiledPolicy;
 use crate::rules::RuleId;
 use crate::subject::Resource;
@@ -84,6 +85,8 @@ pub struct NamespaceSnapshot {
     pub findings: Arc<[Finding]>,
     /// Counts by policy and rule, sorted.
     pub counts: Arc<[RuleCount]>,
+    /// Its Exemption objects, by name, and what the policies say of them.
+    pub requests: Arc<[RequestOutcome]>,
     /// How many pods are in it, ended ones included.
     pub pods: u32,
     /// How many of them have not ended.
@@ -104,6 +107,7 @@ impl NamespaceSnapshot {
             exists: false,
             findings: Arc::default(),
             counts: Arc::default(),
+            requests: Arc::default(),
             pods: 0,
             live_pods: 0,
             parts: Parts::default(),
@@ -136,6 +140,10 @@ pub struct PolicySnapshot {
     pub missing_permissions: Box<[(RuleId, Resource)]>,
     /// Namespaces with violations.
     pub violating_namespaces: u32,
+    /// How many findings each of the policy's own exemptions permits, dormant ones included.
+    pub exempted: Box<[u32]>,
+    /// The policy delegates exemptions, and what is asked for may not be read.
+    pub requests_denied: bool,
 }
 
 impl PolicySnapshot {

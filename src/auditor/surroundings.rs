@@ -147,8 +147,9 @@ impl<'a> Rolling<'a> {
                 pods: 0,
                 since: self.now,
                 dormant_since: None,
+                asked: None,
             };
-            self.exempt(policy, &mut finding);
+            deadline = deadline.into_iter().chain(self.exempt(policy, Some(namespace), &mut finding)).min();
             findings.push(finding);
         }
         deadline

@@ -16,6 +16,7 @@ mod edits;
 mod kinds;
 mod objects;
 mod owners;
+mod requests;
 mod suspicion;
 
 /// An auditor with a clock that only the test moves.

@@ -36,6 +36,8 @@ struct Sums {
     live: Vec<Count>,
     namespaces: Vec<u32>,
     violating_namespaces: u32,
+    /// By the exemption's place in the policy; shorter where the last ones permit nothing.
+    exempted: Vec<u32>,
 }
 
 impl Sums {
@@ -45,7 +47,24 @@ impl Sums {
             live: vec![Count::default(); CATALOGUE.len()],
             namespaces: vec![0; CATALOGUE.len()],
             violating_namespaces: 0,
+            exempted: Vec::new(),
         }
+    }
+
+    /// One more finding in this state.
+    fn count_exempted(&mut self, state: State) {
+        if let State::Exempt(index) = state
+            && index != State::REQUESTED
+        {
+            self.add_exempted(usize::from(index), 1);
+        }
+    }
+
+    fn add_exempted(&mut self, index: usize, findings: u32) {
+        if self.exempted.len() <= index {
+            self.exempted.resize(index + 1, 0);
+        }
+        self.exempted[index] += findings;
     }
 
     fn add(&mut self, other: &Self) {
@@ -55,6 +74,9 @@ impl Sums {
             self.namespaces[rule] += other.namespaces[rule];
         }
         self.violating_namespaces += other.violating_namespaces;
+        for (index, findings) in other.exempted.iter().enumerate() {
+            self.add_exempted(index, *findings);
+        }
     }
 }
 
@@ -84,6 +106,10 @@ fn sum_block(policies: usize, parts: &[Arc<NamespaceSnapshot>]) -> Vec<Sums> {
                     counted = Some(count.policy);
                 }
             }
+        }
+        if part.counts.iter().any(|count| count.count.exempt > 0) {
+            let findings = part.findings.iter();
+            findings.for_each(|finding| sums[usize::from(finding.policy)].count_exempted(finding.state));
         }
     }
     sums
@@ -115,6 +141,7 @@ impl BlockSums {
             let sums = &mut total[usize::from(finding.policy)];
             add(&mut sums.counts[finding.rule.index()], finding.state);
             add(&mut sums.live[finding.rule.index()], finding.state);
+            sums.count_exempted(finding.state);
             if let (State::Fail, Subject::Reference(spread)) = (finding.state, &finding.subject) {
                 sums.namespaces[finding.rule.index()] += number(spread.namespaces.len());
             }
@@ -153,6 +180,11 @@ impl Auditor {
                 .filter(|(_, read): &(_, Resource)| self.kinds.denied.contains(read))
                 .collect(),
             violating_namespaces: sums.violating_namespaces,
+            exempted: (0..policy.exemptions.len())
+                .map(|index| sums.exempted.get(index).copied().unwrap_or(0))
+                .collect(),
+            requests_denied: !policy.delegation.is_empty()
+                && self.kinds.denied.contains(&Resource::Exemptions),
         });
         Snapshot {
             observed_at: self.observed_at.max(now),

@@ -23,6 +23,7 @@ use crate::auditor::Auditor;
 use crate::decode::Change;
 use crate::decode::manifest::Reader;
 use crate::decode::manifest::places::Places;
+use crate::policy::problem::Problem;
 use crate::verdict::Severity;
 use against::Against;
 use by_control::ByControl;
@@ -190,6 +191,7 @@ pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure
         auditor.apply(Change::Policy(record.clone()), now);
     }
     input.all_read &= problems.is_empty();
+    input.all_read &= tell_unreadable_exemptions(&mut auditor, now, input.cluster.is_some(), streams);
     let ask = report::Ask {
         now,
         outputs: &args.outputs,
@@ -231,6 +233,31 @@ fn check(args: &Args) -> Result<(), Failure> {
         against::check(&args.outputs)?;
     }
     args.adoption.check(&args.outputs)
+}
+
+/// Tells which Exemptions cannot be read. In files that is an error like any other, and false comes back; in a cluster
+/// they are somebody else's.
+fn tell_unreadable_exemptions(
+    auditor: &mut Auditor,
+    now: Timestamp,
+    is_cluster: bool,
+    streams: &mut Streams<'_>,
+) -> bool {
+    let mut all_read = true;
+    for part in auditor.snapshot(now).namespaces.iter() {
+        for object in part.requests.iter().map(|outcome| &outcome.object) {
+            for Problem { field, message, reason } in &object.problems {
+                let told = format!("Exemption {}/{}: {field}: {message} ({reason})", part.name, object.name);
+                if is_cluster {
+                    streams.note(&told)
+                } else {
+                    streams.error(&told)
+                }
+                all_read &= is_cluster;
+            }
+        }
+    }
+    all_read
 }
 
 /// What was read.

@@ -2,6 +2,7 @@
 //! tree, not by a visitor. A field of another type than its API says makes the object malformed; nothing is refused.
 
 mod admission;
+mod exemption;
 mod network;
 mod rbac;
 mod service;
@@ -67,6 +68,7 @@ fn content(kind: Resource, value: &Value, namespace: &str) -> Option<Content> {
         Resource::AdminNetworkPolicies
         | Resource::BaselineAdminNetworkPolicies
         | Resource::ClusterNetworkPolicies => network::read(kind, value).map(Content::AdminPolicy),
+        Resource::Exemptions => Some(Content::Exemption(Box::new(exemption::read(value)))),
         Resource::ReplicaSets
         | Resource::StatefulSets
         | Resource::DaemonSets

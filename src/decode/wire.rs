@@ -184,6 +184,7 @@ macro_rules! kinds {
 }
 
 kinds! {
+    Exemptions NamespaceResourceScope false;
     ResourceQuotas NamespaceResourceScope false;
     LimitRanges NamespaceResourceScope false;
     ServiceAccounts NamespaceResourceScope false;

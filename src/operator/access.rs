@@ -78,6 +78,7 @@ pub(crate) fn cost(resource: Resource) -> String {
     match resource {
         Resource::Pods | Resource::Namespaces => "nothing can be audited without it".to_owned(),
         Resource::ImagePolicies => "no policy can be read without it".to_owned(),
+        Resource::Exemptions => "no exemption that a tenant asks for counts without it".to_owned(),
         Resource::Jobs => "pods of CronJobs are reported under their Jobs".to_owned(),
         _ => match rules_reading(resource).as_slice() {
             [] => "no rule needs it".to_owned(),

@@ -358,6 +358,7 @@ mod tests {
             exists: true,
             findings: Arc::default(),
             counts: Arc::default(),
+            requests: Arc::default(),
             pods: 0,
             live_pods: 0,
             parts: crate::auditor::snapshot::Parts::default(),

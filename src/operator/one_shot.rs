@@ -162,6 +162,7 @@ impl Looking<'_> {
             )*};
         }
         list! {
+            Exemptions
             ResourceQuotas LimitRanges ServiceAccounts Services Ingresses
             Roles RoleBindings ClusterRoles ClusterRoleBindings
             ValidatingWebhooks MutatingWebhooks AdmissionPolicies AdmissionPolicyBindings

@@ -27,6 +27,7 @@ pub(super) fn all(context: &Context) -> FuturesUnordered<BoxFuture<'static, ()>>
         watch::<Wire<PodRecord>>(context.clone()).boxed(),
     ];
     let objects = of_objects![context,
+        Exemptions
         ResourceQuotas LimitRanges ServiceAccounts Services Ingresses
         Roles RoleBindings ClusterRoles ClusterRoleBindings
         ValidatingWebhooks MutatingWebhooks AdmissionPolicies AdmissionPolicyBindings
@@ -36,6 +37,6 @@ pub(super) fn all(context: &Context) -> FuturesUnordered<BoxFuture<'static, ()>>
         CalicoNetworkPolicies CalicoGlobalNetworkPolicies
         CalicoApiNetworkPolicies CalicoApiGlobalNetworkPolicies
     ];
-    const { assert!(5 + 27 == crate::subject::Resource::ALL.len(), "every kind has its watch") };
+    const { assert!(5 + 28 == crate::subject::Resource::ALL.len(), "every kind has its watch") };
     own.into_iter().chain(objects).collect()
 }

@@ -14,6 +14,7 @@ use std::sync::{Arc, LazyLock};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use super::delegation::Delegation;
 use super::exemption::Exemption;
 pub use super::problem::Problem;
 use super::problem::{Reader, kind_of, nearest as nearest_of, null_within, quoted, unknown_field};
@@ -45,6 +46,8 @@ pub struct CompiledPolicy {
     pub rules_set_here: u32,
     /// Dated permissions.
     pub exemptions: Box<[Exemption]>,
+    /// What tenants may ask for.
+    pub delegation: Box<[Delegation]>,
     /// What could not be used.
     pub problems: Box<[Problem]>,
 }
@@ -63,10 +66,11 @@ impl CompiledPolicy {
             rules: Box::default(),
             rules_set_here: 0,
             exemptions: Box::default(),
+            delegation: Box::default(),
             problems: Box::default(),
         };
         let mut problems = Vec::new();
-        let known = ["profile", "scope", "rules", "exemptions"];
+        let known = ["profile", "scope", "rules", "exemptions", "delegation"];
         if let Some(mut spec) = Reader::new(&record.spec, "spec", &known, &mut problems) {
             // An empty `scope:` is a problem already, and no scope that could be meant.
             let scope_is_null = record.spec.get("scope").is_some_and(Value::is_null);
@@ -92,6 +96,9 @@ impl CompiledPolicy {
             (policy.rules, policy.rules_set_here) = compile_rules(profile, own, spec.problems());
             if let Some(exemptions) = spec.value("exemptions") {
                 policy.exemptions = Exemption::compile_all(exemptions, spec.problems());
+            }
+            if let Some(delegation) = spec.value("delegation") {
+                policy.delegation = Delegation::compile_all(delegation, spec.problems());
             }
         }
         if policy.rules.is_empty() && problems.is_empty() {
@@ -150,6 +157,14 @@ pub fn restore_nulls(spec: &mut Value, last_applied: &str) {
     let Some(spec) = spec.as_object_mut() else { return };
     if let Some(rules) = applied.pointer("/spec/rules").filter(|rules| has_null(rules)) {
         restore_nulls_of(spec.entry("rules").or_insert_with(|| Value::Object(Map::new())), rules);
+    }
+    // Delegations have no names, so only those count that stand where they stood.
+    if let (Some(delegations), Some(applied)) = (
+        spec.get_mut("delegation").and_then(Value::as_array_mut),
+        applied.pointer("/spec/delegation").and_then(Value::as_array),
+    ) && delegations.len() == applied.len()
+    {
+        delegations.iter_mut().zip(applied).for_each(|(now, applied)| restore_nulls_of(now, applied));
     }
     let (Some(exemptions), Some(applied)) = (
         spec.get_mut("exemptions").and_then(Value::as_array_mut),

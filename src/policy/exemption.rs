@@ -4,12 +4,15 @@
 //! widen it. One exception: a rule that is not known (of a newer version, or misspelt) is a problem, and the
 //! exemption still covers the rules beside it, since that exempts nothing that was not asked for.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::problem::{Problem, Reader, quoted};
 use crate::reference::{Glob, Pattern, Reference};
 use crate::rules::{RuleId, nearest};
+
+/// How long before its end an exemption is said to expire soon.
+pub const EXPIRING: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// A reasoned, dated permission, compiled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,23 +120,15 @@ impl Exemption {
         let mut reader = Reader::new(value, path, &known, problems)?;
         let name = reader.text("name");
         let reason = reader.text("reason");
-        for (field, text) in [("name", name), ("reason", reason)] {
-            let absent = reader.value(field).is_none();
-            if absent || text.is_some_and(|text| text.trim().is_empty()) {
-                reader.wrong(field, "is required, and must not be blank");
-            }
-        }
+        refuse_blank("name", name, &mut reader);
+        refuse_blank("reason", reason, &mut reader);
         let ticket = reader.text("ticket").map(Into::into);
         let (namespaces, workloads, images) = (
             reader.texts("namespaces", Glob::parse),
             reader.texts("workloads", WorkloadGlob::parse),
             reader.texts("images", Pattern::parse),
         );
-        for field in ["namespaces", "workloads", "images"] {
-            if reader.value(field).and_then(Value::as_array).is_some_and(Vec::is_empty) {
-                reader.wrong(field, "an empty list would cover nothing: leave it out to cover any");
-            }
-        }
+        refuse_empty(&["namespaces", "workloads", "images"], &mut reader);
         if ["namespaces", "workloads", "images"].iter().all(|field| reader.value(field).is_none()) {
             reader.wrong(
                 "",
@@ -141,24 +136,10 @@ impl Exemption {
             );
         }
         let expires_at = Self::end(&mut reader);
-        let written = reader.texts("rules", Ok::<_, std::convert::Infallible>).unwrap_or_default();
-        if reader.value("rules").is_none() || (written.is_empty() && reader.is_clean()) {
-            reader.wrong("rules", "name at least one rule that need not be kept");
-        }
+        let written = written_rules(&mut reader);
         // From here on only rules that are not known.
         let usable = reader.is_clean();
-        let mut rules = Vec::new();
-        for (index, id) in written.into_iter().enumerate() {
-            match RuleId::named(id).filter(|rule| rule.as_str() == id) {
-                Some(rule) => rules.push(rule),
-                None => {
-                    let hint = nearest(id).map_or(String::new(), |near| format!(": did you mean {near}?"));
-                    let message = format!("unknown rule {}{hint}", quoted(id));
-                    let field = reader.path(&format!("rules[{index}]"));
-                    reader.problems().push(Problem::rule(field, message));
-                }
-            }
-        }
+        let rules = known_rules(&written, &mut reader);
         if !usable || rules.is_empty() {
             return None;
         }
@@ -174,6 +155,60 @@ impl Exemption {
         })
     }
 
+    /// Compiles the spec of an Exemption object. It lies in a namespace, so it names none, and it always ends.
+    pub(super) fn compile_requested(name: &str, spec: &Value, problems: &mut Vec<Problem>) -> Option<Self> {
+        let known = ["rules", "workloads", "images", "reason", "ticket", "expiresAt"];
+        let mut reader = Reader::new(spec, "spec", &known, problems)?;
+        let reason = reader.text("reason");
+        refuse_blank("reason", reason, &mut reader);
+        let ticket = reader.text("ticket").map(Into::into);
+        let (workloads, images) =
+            (reader.texts("workloads", WorkloadGlob::parse), reader.texts("images", Pattern::parse));
+        refuse_empty(&["workloads", "images"], &mut reader);
+        let expires_at = match reader.text("expiresAt") {
+            None if reader.value("expiresAt").is_none() => {
+                reader.wrong("expiresAt", "is required: what is permitted here always ends");
+                None
+            }
+            text => text.and_then(|text| instant(text, &mut reader)),
+        };
+        let written = written_rules(&mut reader);
+        let usable = reader.is_clean();
+        let rules = known_rules(&written, &mut reader);
+        if !usable || rules.is_empty() {
+            return None;
+        }
+        Some(Self {
+            name: name.into(),
+            reason: reason?.into(),
+            ticket,
+            expires_at: Some(expires_at?),
+            rules: rules.into(),
+            namespaces: None,
+            workloads: workloads.map(Into::into),
+            images: images.map(Into::into),
+        })
+    }
+
+    /// One that covers everything of one rule until `end`, wherever it is asked about.
+    pub(super) fn in_place(
+        name: &str,
+        rule: RuleId,
+        (ticket, reason): (Option<&str>, &str),
+        end: Timestamp,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            reason: reason.into(),
+            ticket: ticket.map(Into::into),
+            expires_at: Some(end),
+            rules: [rule].into(),
+            namespaces: None,
+            workloads: None,
+            images: None,
+        }
+    }
+
     /// When it ends: `expiresAt`, or never with `permanent: true`.
     fn end(reader: &mut Reader<'_, '_>) -> Option<Timestamp> {
         let permanent = reader.flag("permanent").unwrap_or(false);
@@ -182,16 +217,7 @@ impl Exemption {
                 reader.wrong("permanent", "a permanent exemption has no expiresAt: leave one of the two out");
                 None
             }
-            (Some(text), false) => {
-                let end = text.parse();
-                if end.is_err() {
-                    reader.wrong(
-                        "expiresAt",
-                        format!("{} is not an instant such as 2027-01-31T00:00:00Z", quoted(text)),
-                    );
-                }
-                end.ok()
-            }
+            (Some(text), false) => instant(text, reader),
             (None, false) if reader.value("expiresAt").is_none() => {
                 reader.wrong("expiresAt", "is required, unless permanent: true is set");
                 None
@@ -212,6 +238,11 @@ impl Exemption {
 
     /// What it says of the candidate at `now`. Allocates nothing.
     pub fn cover(&self, candidate: &Candidate<'_>, now: Timestamp) -> Cover {
+        if self.has_expired(now) { Cover::No } else { self.cover_in_time(candidate) }
+    }
+
+    /// What it says of the candidate while it has not expired.
+    pub fn cover_in_time(&self, candidate: &Candidate<'_>) -> Cover {
         let namespace = |globs: &[Glob]| {
             candidate.namespace.is_some_and(|name| globs.iter().any(|glob| glob.matches(name)))
         };
@@ -221,8 +252,7 @@ impl Exemption {
         let image = |patterns: &[Pattern]| {
             candidate.image.is_some_and(|image| patterns.iter().any(|pattern| pattern.matches(image)))
         };
-        if self.has_expired(now)
-            || !self.rules.contains(&candidate.rule)
+        if !self.rules.contains(&candidate.rule)
             || !self.namespaces.as_deref().is_none_or(namespace)
             || !self.workloads.as_deref().is_none_or(workload)
             || !self.images.as_deref().is_none_or(image)
@@ -233,6 +263,11 @@ impl Exemption {
         } else {
             Cover::Covered
         }
+    }
+
+    /// The same with this end.
+    pub fn ending(self, end: Timestamp) -> Self {
+        Self { expires_at: Some(end), ..self }
     }
 
     /// Whether it has ended: from `expires_at` on.
@@ -267,6 +302,59 @@ fn lists_more<T>(now: Option<&[T]>, before: Option<&[T]>, covers: impl Fn(&T, &T
     let Some(before) = before else { return false };
     let is_new = |item: &T| !before.iter().any(|other| covers(other, item));
     now.is_none_or(|now| now.iter().any(is_new))
+}
+
+fn instant(text: &str, reader: &mut Reader<'_, '_>) -> Option<Timestamp> {
+    let end = text.parse();
+    if end.is_err() {
+        reader.wrong("expiresAt", format!("{} is not an instant such as 2027-01-31T00:00:00Z", quoted(text)));
+    }
+    end.ok()
+}
+
+fn refuse_blank(field: &str, text: Option<&str>, reader: &mut Reader<'_, '_>) {
+    if reader.value(field).is_none() || text.is_some_and(|text| text.trim().is_empty()) {
+        reader.wrong(field, "is required, and must not be blank");
+    }
+}
+
+fn refuse_empty(fields: &[&str], reader: &mut Reader<'_, '_>) {
+    for field in fields {
+        if reader.value(field).and_then(Value::as_array).is_some_and(Vec::is_empty) {
+            reader.wrong(field, "an empty list would cover nothing: leave it out to cover any");
+        }
+    }
+}
+
+/// The field `rules`, as it is written.
+pub(super) fn written_rules<'a>(reader: &mut Reader<'a, '_>) -> Vec<&'a str> {
+    let written = reader.texts("rules", Ok::<_, std::convert::Infallible>).unwrap_or_default();
+    if reader.value("rules").is_none() || (written.is_empty() && reader.is_clean()) {
+        reader.wrong("rules", "name at least one rule that need not be kept");
+    }
+    written
+}
+
+/// The rules among those that are written; of the others each is a problem.
+pub(super) fn known_rules(written: &[&str], reader: &mut Reader<'_, '_>) -> Vec<RuleId> {
+    let mut rules = Vec::new();
+    for (index, id) in written.iter().enumerate() {
+        match rule_of(id) {
+            Some(rule) => rules.push(rule),
+            None => {
+                let hint = nearest(id).map_or(String::new(), |near| format!(": did you mean {near}?"));
+                let message = format!("unknown rule {}{hint}", quoted(id));
+                let field = reader.path(&format!("rules[{index}]"));
+                reader.problems().push(Problem::rule(field, message));
+            }
+        }
+    }
+    rules
+}
+
+/// The rule of exactly this id.
+pub(super) fn rule_of(id: &str) -> Option<RuleId> {
+    RuleId::named(id).filter(|rule| rule.as_str() == id)
 }
 
 #[cfg(test)]

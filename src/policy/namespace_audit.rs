@@ -156,6 +156,9 @@ pub struct NamespaceFinding {
     /// What permits it, where the state is exempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exemption: Option<FindingExemption>,
+    /// Whether an exemption was asked for that does not permit it: message says why; absent when not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exemption_requested: Option<bool>,
 }
 
 /// How a finding is shown.
@@ -175,7 +178,7 @@ pub struct FindingExemption {
     /// The exemption's name.
     #[schemars(length(max = 253))]
     pub name: String,
-    /// The policy it stands in.
+    /// The policy it stands in, or that delegates it.
     #[schemars(length(max = 253))]
     pub policy: String,
     /// Why it is permitted.
@@ -189,6 +192,11 @@ pub struct FindingExemption {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "date_time")]
     pub expires_at: Option<Time>,
+    /// How this namespace asked for it, where the policy delegates it: object, by the Exemption of this name, or
+    /// annotation; absent for one that stands in the policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub delegated: Option<String>,
 }
 
 /// The text, or its start and an ellipsis: at most `max` characters, as the API server counts them.
@@ -224,6 +232,7 @@ mod tests {
                 message: "m".into(),
                 remedy: "r".into(),
                 exemption: None,
+                exemption_requested: None,
             }],
             omitted: 0,
         };

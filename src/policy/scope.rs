@@ -110,12 +110,7 @@ impl Scope {
         if self.nothing || !included || self.exclude.iter().any(|glob| glob.matches(name)) {
             return Membership::Out;
         }
-        let label = |key: &str| match labels {
-            _ if key == NAME_LABEL => Label::Known(Some(name)),
-            Some(labels) => Label::Known(labels.get(key)),
-            None => Label::Unknown,
-        };
-        match self.namespaces.selects(label) {
+        match select_namespace(&self.namespaces, name, labels) {
             Some(true) => Membership::In,
             Some(false) => Membership::Out,
             None => Membership::Undecided,
@@ -181,6 +176,16 @@ impl Scope {
     pub fn pod<'a>(&self, value: &dyn Fn(&str) -> Option<&'a str>) -> bool {
         !self.nothing && self.pods.selects(|key| Label::Known(value(key))) == Some(true)
     }
+}
+
+/// Whether a selector selects a namespace; none where that depends on labels that are not known. Its name is known even
+/// then, and so is the label that repeats it.
+pub(super) fn select_namespace(selector: &Selector, name: &str, labels: Option<&TextPairs>) -> Option<bool> {
+    selector.selects(|key| match labels {
+        _ if key == NAME_LABEL => Label::Known(Some(name)),
+        Some(labels) => Label::Known(labels.get(key)),
+        None => Label::Unknown,
+    })
 }
 
 #[cfg(test)]

@@ -124,6 +124,11 @@ pub struct ImagePolicySpec {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub exemptions: Vec<ExemptionSpec>,
+    /// What tenants may ask exemptions from, by an object of the kind Exemption in their namespace. What nobody
+    /// delegates stays a violation, marked as requested. Default: nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
+    pub delegation: Vec<DelegationSpec>,
 }
 
 /// A preset of rules: its name and its version. A released version never gains a rule or a stricter setting.
@@ -320,4 +325,44 @@ pub struct ExemptionSpec {
     /// It has no end. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permanent: Option<bool>,
+}
+
+/// Rules from which tenants may ask exemptions. Where several delegations name a rule and select a namespace, the one
+/// that permits most counts. If the server says that a delegation must not validate the schema (not), then its
+/// namespaceSelector is empty: leave it out, or write `{}`.
+#[derive(KubeSchema, Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DelegationSpec {
+    /// The rules that are delegated, by id: PullPolicyAlways. Of others an exemption is asked for in vain.
+    #[schemars(
+        length(min = 1, max = 64),
+        inner(length(max = 63), regex(pattern = "^[A-Z][A-Za-z0-9]*$")),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub rules: Vec<String>,
+    /// Only to namespaces with these labels. Who may edit the labels of a namespace decides about it. Default: to
+    /// every namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace_selector: Option<LabelSelector>,
+    /// For how many days at most, from the creation of the Exemption. One that ends later ends then. An annotation
+    /// counts while it reaches no further ahead. Default: 90.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3650))]
+    pub max_days: Option<i32>,
+    /// Required: an Exemption counts once its condition Approved is True at its current generation. None: it counts
+    /// at once. Default: Required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalMode>,
+    /// Take annotations of pods and pod templates, too: `exempt.revisor.dev/PullPolicyAlways: "OPS-412 until
+    /// 2027-01-31: preloaded nodes"`. They have no approval, so they count only with approval: None. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<bool>,
+}
+
+/// Whether somebody must approve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "described at the field")]
+pub enum ApprovalMode {
+    Required,
+    None,
 }

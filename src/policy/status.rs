@@ -9,6 +9,8 @@ use crate::verdict::Severity;
 
 /// How many namespaces a status names at most.
 pub const NAMESPACES_MAX: usize = 20;
+/// How many exemptions a status names at most.
+pub const EXEMPTIONS_MAX: usize = 20;
 /// How many characters a condition's message has at most.
 pub const CONDITION_MESSAGE_MAX: usize = 2048;
 
@@ -38,6 +40,55 @@ pub struct ImagePolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "atomic"))]
     pub namespaces: Vec<NamespaceStatus>,
+    /// Exemptions that count under this policy, in numbers, and those that somebody should look at; absent for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exemptions: Option<ExemptionsStatus>,
+}
+
+/// Exemptions of a policy: its own, and those that it delegates.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExemptionsStatus {
+    /// All of them.
+    pub total: u32,
+    /// Those that end within 14 days.
+    pub expiring: u32,
+    /// Those that have ended.
+    pub expired: u32,
+    /// Those that permit nothing that is found just now.
+    pub unused: u32,
+    /// The ones to look at, at most 20: ended ones first, then those that end soon, then unused ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "atomic"))]
+    pub attention: Vec<ExemptionEntry>,
+}
+
+/// An exemption to look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExemptionEntry {
+    /// Its name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// The namespace whose Exemption it is; absent for one that stands in this policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub namespace: Option<String>,
+    /// Expired: it has ended. Expiring: it ends within 14 days. Unused: it permits nothing that is found just now.
+    pub state: ExemptionState,
+    /// When it ends under this policy; absent for a permanent one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "date_time")]
+    pub expires_at: Option<Time>,
+}
+
+/// Why somebody should look at an exemption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "described at the field")]
+pub enum ExemptionState {
+    Expired,
+    Expiring,
+    Unused,
 }
 
 /// One aspect of the state.
@@ -159,6 +210,7 @@ mod tests {
                 violations: 6,
                 unknown: 1,
             }],
+            exemptions: None,
         };
         assert_eq!(
             serde_json::to_string(&status).unwrap(),

@@ -4,6 +4,7 @@ use crate::auditor::snapshot::{PolicySnapshot, Snapshot};
 use crate::policy::compile::CompiledPolicy;
 use crate::policy::status::ConditionStatus;
 use crate::rules::RuleId;
+use crate::subject::Resource;
 
 use super::escape::{cut, visible_within};
 use super::words::{Counted, list};
@@ -77,7 +78,13 @@ fn missing_permissions(part: &PolicySnapshot) -> Option<String> {
         let resource = of_one[0].0;
         format!("not permitted to list and watch {resource}, so {} {verb} unknown", list(&rules, RULES_NAMED))
     });
-    let told: Vec<_> = told.collect();
+    let requests = part.requests_denied.then(|| {
+        format!(
+            "not permitted to list and watch {}, so no exemption that a tenant asks for counts",
+            Resource::Exemptions
+        )
+    });
+    let told: Vec<_> = told.chain(requests).collect();
     (!told.is_empty()).then(|| told.join("; "))
 }
 

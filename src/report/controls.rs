@@ -394,13 +394,35 @@ impl World<'_> {
             };
             policy.exemptions.iter().filter(|it| permits(it)).map(part).collect()
         };
-        self.policies.iter().flat_map(|policy| of_policy(policy)).collect()
+        let own = self.policies.iter().flat_map(|policy| of_policy(policy));
+        own.chain(self.delegated(rules)).collect()
+    }
+
+    /// Exemptions that tenants asked for and that permit something, each under its namespace.
+    fn delegated(&self, rules: &[RuleId]) -> impl Iterator<Item = ExemptionPart> {
+        let mut parts: BTreeMap<(String, String), (Permission, BTreeSet<_>)> = BTreeMap::new();
+        for row in rules.iter().flat_map(|rule| self.rows_of(*rule)) {
+            let Some(permission) = row.exemption.as_ref().filter(|it| it.delegated.is_some()) else {
+                continue;
+            };
+            let place = format!("{}/{}", row.namespace.as_deref().unwrap_or_default(), permission.name);
+            let named = Permission { name: place.clone(), ..permission.clone() };
+            let part = parts.entry((row.policy.clone(), place)).or_insert((named, BTreeSet::new()));
+            part.1.insert(subject_of(row));
+        }
+        parts.into_iter().map(|((policy, _), (permission, subjects))| ExemptionPart {
+            policy,
+            permission,
+            expired: false,
+            subjects: subjects.len() as u64,
+        })
     }
 
     /// How many subjects an exemption permits.
     fn permitted(&self, policy: &CompiledPolicy, exemption: &Exemption, rules: &[RuleId]) -> u64 {
         let by_it = |row: &&AuditResult| {
-            row.policy == *policy.name && row.exemption.as_ref().is_some_and(|it| it.name == *exemption.name)
+            let is_it = |it: &Permission| it.delegated.is_none() && it.name == *exemption.name;
+            row.policy == *policy.name && row.exemption.as_ref().is_some_and(is_it)
         };
         let rows = rules.iter().flat_map(|rule| self.rows_of(*rule)).filter(by_it);
         rows.map(subject_of).collect::<BTreeSet<_>>().len() as u64

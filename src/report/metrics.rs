@@ -21,6 +21,7 @@ use crate::rules::SubjectKind;
 pub use super::exposition::Format;
 
 use super::conditions::conditions;
+use super::exemption_states::encode as exemptions;
 use super::namespace_series::{HELP, NAME as NAMESPACE_FINDINGS, NamespaceSeries};
 use super::operational::{Operational, seconds};
 use super::status::severity_of;
@@ -109,7 +110,7 @@ impl Collector for Families {
     }
 }
 
-fn gauges<'a>(
+pub(super) fn gauges<'a>(
     encoder: &'a mut DescriptorEncoder<'_>,
     name: &'a str,
     help: &str,
@@ -117,7 +118,7 @@ fn gauges<'a>(
     encoder.encode_descriptor(name, help, None, MetricType::Gauge)
 }
 
-fn sample<V: EncodeGaugeValue>(
+pub(super) fn sample<V: EncodeGaugeValue>(
     family: &mut MetricEncoder<'_>,
     labels: &impl EncodeLabelSet,
     value: V,
@@ -178,6 +179,7 @@ fn policies(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Re
     for part in snapshot.policies.iter() {
         findings(&mut family, part)?;
     }
+    exemptions(encoder, snapshot)?;
     let mut family = encoder.encode_descriptor("revisor_policy", "Policies.", None, MetricType::Info)?;
     for part in snapshot.policies.iter() {
         let policy = &part.policy;
@@ -316,6 +318,19 @@ revisor_malformed_objects_total 1
 revisor_findings{policy="baseline",rule="TrustedRegistry",severity="critical",subject_kind="image_use",state="fail"} 1
 revisor_findings{policy="baseline",rule="TrustedRegistry",severity="critical",subject_kind="image_use",state="unknown"} 1
 revisor_findings{policy="baseline",rule="TrustedRegistry",severity="critical",subject_kind="image_use",state="exempt"} 1
+# HELP revisor_exemptions Exemptions by policy, origin (the policy itself, or an object of a namespace) and state: ending within 14 days, permitting nothing just now.
+# TYPE revisor_exemptions gauge
+revisor_exemptions{policy="baseline",origin="policy",state="active"} 1
+revisor_exemptions{policy="baseline",origin="policy",state="unused"} 0
+revisor_exemptions{policy="baseline",origin="policy",state="expiring"} 0
+revisor_exemptions{policy="baseline",origin="policy",state="expired"} 0
+revisor_exemptions{policy="baseline",origin="object",state="active"} 0
+revisor_exemptions{policy="baseline",origin="object",state="unused"} 0
+revisor_exemptions{policy="baseline",origin="object",state="expiring"} 0
+revisor_exemptions{policy="baseline",origin="object",state="expired"} 0
+# HELP revisor_exemption_expiry_timestamp_seconds When an exemption that stands in a policy ends.
+# TYPE revisor_exemption_expiry_timestamp_seconds gauge
+revisor_exemption_expiry_timestamp_seconds{policy="baseline",exemption="legacy-etl"} 1801353600.0
 # HELP revisor_policy_info Policies.
 # TYPE revisor_policy_info gauge
 revisor_policy_info{policy="baseline",profile="Baseline",profile_version="v1",spec_hash="c0ffee"} 1

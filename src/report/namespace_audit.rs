@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::auditor::findings::{Finding, State, Subject};
+use crate::auditor::requests::Asked;
 use crate::auditor::snapshot::Snapshot;
 use crate::policy::namespace_audit::{
     FINDINGS_MAX, FindingExemption, FindingState, NAME_MAX, NamespaceAuditContent, NamespaceFinding,
@@ -71,11 +72,11 @@ impl<'a> Merged<'a> {
     }
 
     fn write(&self, snapshot: &Snapshot, remedy: String) -> NamespaceFinding {
-        let Finding { id, rule, state, reason, subject, .. } = self.spokesman;
+        let Finding { id, rule, state, reason, subject, asked, .. } = self.spokesman;
         let (state, exemption) = match state {
             State::Fail => (FindingState::Fail, None),
             State::Unknown => (FindingState::Unknown, None),
-            State::Exempt(index) => (FindingState::Exempt, self.exemption(snapshot, *index)),
+            State::Exempt(_) => (FindingState::Exempt, self.exemption(snapshot)),
         };
         let policy =
             |finding: &&Finding| snapshot.policies[usize::from(finding.policy)].policy.name.to_string();
@@ -97,6 +98,7 @@ impl<'a> Merged<'a> {
             message: self.message(snapshot),
             remedy,
             exemption,
+            exemption_requested: asked.as_deref().is_some_and(Asked::is_pending).then_some(true),
         }
     }
 
@@ -114,9 +116,10 @@ impl<'a> Merged<'a> {
         message
     }
 
-    fn exemption(&self, snapshot: &Snapshot, index: u16) -> Option<FindingExemption> {
+    fn exemption(&self, snapshot: &Snapshot) -> Option<FindingExemption> {
         let policy = &snapshot.policies[usize::from(self.spokesman.policy)].policy;
-        let exemption = policy.exemptions.get(usize::from(index))?;
+        let exemption = self.spokesman.exemption(policy)?;
+        let asked = self.spokesman.asked.as_deref().filter(|asked| asked.permits().is_some());
         Some(FindingExemption {
             name: visible_within(&exemption.name, NAME_MAX).into_owned(),
             policy: policy.name.to_string(),
@@ -126,6 +129,7 @@ impl<'a> Merged<'a> {
                 .as_deref()
                 .map(|ticket| visible_within(ticket, REFERENCE_MAX).into_owned()),
             expires_at: exemption.expires_at.map(Time),
+            delegated: asked.map(|asked| asked.origin.as_str().to_owned()),
         })
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::auditor::audit::Judgement;
 use crate::auditor::findings::{State, Subject};
+use crate::auditor::requests::Asked;
 use crate::decode::Source;
 use crate::policy::compile::CompiledPolicy;
 use crate::policy::exemption::Exemption;
@@ -95,6 +96,10 @@ pub struct Permission {
     /// When it ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// How a tenant asked for it, under a delegation of the policy: `object`, an Exemption of the namespace, or
+    /// `annotation`; left out for an exemption that stands in the policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delegated: Option<&'static str>,
 }
 
 impl From<&Exemption> for Permission {
@@ -104,6 +109,7 @@ impl From<&Exemption> for Permission {
             reason: exemption.reason.to_string(),
             ticket: exemption.ticket.as_deref().map(str::to_owned),
             expires_at: exemption.expires_at,
+            delegated: None,
         }
     }
 }
@@ -163,6 +169,9 @@ pub struct AuditResult {
     /// What permits it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exemption: Option<Permission>,
+    /// A tenant asks for an exemption that does not permit it; the message says why. Left out when nobody does.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub exemption_requested: bool,
     /// A finding that is not in the baseline; left out when it is, and where no baseline was given.
     #[serde(rename = "new", skip_serializing_if = "std::ops::Not::not")]
     pub is_new: bool,
@@ -173,7 +182,9 @@ pub struct AuditResult {
 
 impl From<&Judgement<'_>> for AuditResult {
     fn from(judgement: &Judgement<'_>) -> Self {
-        let Judgement { policy, rule, id, verdict, subject, exemption, message, pods, source } = *judgement;
+        let Judgement { policy, rule, id, verdict, subject, asked, message, pods, source, exemption: _ } =
+            *judgement;
+        let permits = asked.filter(|asked| asked.permits().is_some());
         let info = rule.id.info();
         let image_use = subject.image_use();
         let (written, canonical) = match subject {
@@ -207,7 +218,11 @@ impl From<&Judgement<'_>> for AuditResult {
             controls: info.controls,
             pods: Some(pods).filter(|pods| *pods > 0),
             source: source.map(Place::from),
-            exemption: exemption.and_then(|index| Some(policy.exemptions.get(usize::from(index))?.into())),
+            exemption: judgement.permission().map(|exemption| Permission {
+                delegated: permits.map(|asked| asked.origin.as_str()),
+                ..Permission::from(exemption)
+            }),
+            exemption_requested: asked.is_some_and(Asked::is_pending),
             is_new: false,
             located: None,
         }

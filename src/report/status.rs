@@ -11,6 +11,7 @@ use crate::rules::RuleId;
 use crate::verdict::Severity;
 
 use super::conditions::conditions;
+use super::exemption_states::exemptions_status;
 
 /// Whether a status may be written yet. Until everything has been told once a restarted operator knows less
 /// than the status that stands there; only a policy that nobody has answered yet gets a first word.
@@ -56,6 +57,7 @@ pub fn policy_status(snapshot: &Snapshot, index: u16) -> Option<ImagePolicyStatu
         summary: Some(summary),
         rules: rules.collect(),
         namespaces: worst_namespaces(snapshot, index, part),
+        exemptions: exemptions_status(snapshot, index, part),
     })
 }
 
@@ -201,7 +203,13 @@ mod tests {
       "violations": 0,
       "unknown": 1
     }
-  ]
+  ],
+  "exemptions": {
+    "total": 1,
+    "expiring": 0,
+    "expired": 0,
+    "unused": 0
+  }
 }"#
         );
     }

@@ -62,6 +62,7 @@ pub(super) fn policy(name: &str, severity: Severity) -> CompiledPolicy {
         rules: Box::new([rule]),
         rules_set_here: 1,
         exemptions: exemptions(),
+        delegation: Box::default(),
         problems: Box::default(),
     }
 }
@@ -186,6 +187,7 @@ impl World {
             pods: 3,
             since: at(i64::from(policy)),
             dormant_since: None,
+            asked: None,
         });
         self
     }
@@ -241,6 +243,7 @@ impl World {
             pods: namespaces.iter().map(|(_, pods)| pods).sum(),
             since: at(0),
             dormant_since: None,
+            asked: None,
         });
         self
     }
@@ -269,6 +272,10 @@ impl World {
             let violating =
                 u32::try_from(namespaces.iter().filter(|part| of_policy(part).fail > 0).count()).unwrap();
             let live = count;
+            let found = namespaces.iter().flat_map(|part| part.findings.iter());
+            let permits = |state| found.clone().filter(|it| it.policy == index && it.state == state).count();
+            let exempted = 0..u16::try_from(policy.exemptions.len()).unwrap();
+            let exempted = exempted.map(|at| u32::try_from(permits(State::Exempt(at))).unwrap()).collect();
             let rules = policy.rules.iter().map(|rule| RuleTotal {
                 rule: rule.id,
                 count,
@@ -280,6 +287,8 @@ impl World {
                 policy: Arc::new(policy),
                 missing_permissions: self.missing.clone().into(),
                 violating_namespaces: violating,
+                exempted,
+                requests_denied: false,
             }
         };
         Snapshot {
@@ -336,6 +345,7 @@ fn namespace(name: String, mut findings: Vec<Finding>) -> Arc<NamespaceSnapshot>
         exists: true,
         findings: findings.into(),
         counts: counts.into(),
+        requests: Arc::default(),
         pods: 3,
         live_pods: 3,
         parts: Parts { image_uses: 3, ..Parts::default() },
@@ -369,6 +379,7 @@ pub(super) fn report(
             subject: &finding.subject,
             verdict,
             exemption,
+            asked: finding.asked.as_deref(),
             message: &message,
             pods: finding.pods,
             source: finding.subject.image_use().map(|_| &place),

@@ -82,7 +82,15 @@ pub enum Fact {
     AppliedWithPolicy = 33,
     /// One that it was given without
     AppliedWithoutPolicy = 34,
+    /// An annotation `exempt.revisor.dev/<rule>`: `<rule>=<value>`, the value cut at [`EXEMPTION_MAX`]. No rule reads
+    /// it.
+    ExemptionAnnotation = 35,
 }
+
+/// The prefix of annotations that ask for an exemption; the rule's id follows.
+pub const EXEMPTION_PREFIX: &str = "exempt.revisor.dev/";
+/// How many bytes of such an annotation's value are kept: an annotation may be as large as a quarter of a megabyte.
+pub const EXEMPTION_MAX: usize = 1_024;
 
 /// The facts of one pod or one container, sorted by [`Fact`].
 #[derive(Clone, Default, PartialEq, Eq, Hash)]

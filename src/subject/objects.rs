@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use serde_json::Value;
+
 use super::Resource;
 use super::admission::{AdmissionBinding, AdmissionPolicy, Webhook};
 use super::namespace::TextPairs;
@@ -65,6 +68,23 @@ pub enum Content {
     AdminPolicy(AdminPolicy),
     /// The template of a controller of pods.
     Template(Arc<TemplateFacts>),
+    /// An Exemption.
+    Exemption(Box<ExemptionFacts>),
+}
+
+/// An Exemption: what a tenant asks for. No rule reads it; what it means is decided under each policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExemptionFacts {
+    /// `spec`, untouched.
+    pub spec: Value,
+    /// `metadata.generation`; 0 in files.
+    pub generation: i64,
+    /// `metadata.creationTimestamp`; none in files.
+    pub created: Option<Timestamp>,
+    /// The condition `Approved` is True, and speaks of this very generation.
+    pub approved: bool,
+    /// The condition `Effective` as it stands in the status.
+    pub effective: Option<Value>,
 }
 
 /// A ResourceQuota.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use testkit::controlplane::{ControlPlane, NODE};
 
-use crate::objects::{EVIL, TRUSTED, cron_job, deny_ingress, deployment, pod, policy};
+use crate::objects::{EVIL, TRUSTED, cron_job, delegating, deny_ingress, deployment, exemption, pod, policy};
 use crate::operator::Operator;
 use crate::wait::{check, until};
 use crate::world::{
@@ -167,6 +167,9 @@ fn the_shipped_rights_suffice_and_are_all_that_is_used() {
     let (cluster, kubeconfig) = installed(ControlPlane::builder().audit_log(true));
     grant_all_tiers(&cluster);
     cluster.apply(&policy("tiers", "kube-public", READ_ALL));
+    cluster.create_namespace("asks");
+    cluster.apply(&delegating("asks", "asks", "{rules: [TrustedRegistry], approval: None}"));
+    cluster.apply(&exemption("asks", "bare", "TrustedRegistry"));
     let operator = Operator::start(&kubeconfig, &[]);
     await_audited(&cluster, "tiers");
     live_through(&cluster);

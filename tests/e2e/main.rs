@@ -16,6 +16,7 @@ mod world;
 mod admission;
 mod agreement;
 mod cronjobs;
+mod exemptions;
 mod findings;
 mod fresh;
 mod install;

@@ -23,6 +23,25 @@ spec:
 /// A rule as most policies here have it.
 pub(crate) const TRUST: &str = "{trustedRegistry: {severity: critical, allow: [registry.example]}}";
 
+/// A policy that trusts one registry only, and delegates: `{rules: [...], ...}`.
+pub(crate) fn delegating(name: &str, namespaces: &str, delegation: &str) -> String {
+    policy(name, namespaces, TRUST) + &format!("  delegation: [{delegation}]\n")
+}
+
+/// What a tenant asks for: two months from now on.
+pub(crate) fn exemption(namespace: &str, name: &str, rule: &str) -> String {
+    let end = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * 60);
+    format!(
+        "---
+apiVersion: revisor.dev/v1alpha1
+kind: Exemption
+metadata: {{name: {name}, namespace: {namespace}}}
+spec: {{rules: [{rule}], reason: nodes are preloaded, ticket: OPS-412, expiresAt: '{}'}}
+",
+        end.strftime("%Y-%m-%dT%H:%M:%SZ")
+    )
+}
+
 /// A pod of its own.
 pub(crate) fn pod(namespace: &str, name: &str, image: &str) -> String {
     format!(

@@ -51,10 +51,15 @@ pub(crate) fn install(cluster: &ControlPlane) -> PathBuf {
 #[track_caller]
 pub(crate) fn await_crds(cluster: &ControlPlane) {
     let wait = ["wait", "--for=condition=Established", "--timeout=60s"];
-    let kinds = ["crd/imagepolicies.revisor.dev", "crd/namespaceaudits.revisor.dev"];
+    let kinds =
+        ["crd/imagepolicies.revisor.dev", "crd/namespaceaudits.revisor.dev", "crd/exemptions.revisor.dev"];
     cluster.kubectl_ok(&[&wait[..], &kinds[..]].concat());
     until("the kinds of revisor.dev are served", || {
-        let listed = cluster.kubectl(&["get", "imagepolicies.revisor.dev,namespaceaudits.revisor.dev", "-A"]);
+        let listed = cluster.kubectl(&[
+            "get",
+            "imagepolicies.revisor.dev,namespaceaudits.revisor.dev,exemptions.revisor.dev",
+            "-A",
+        ]);
         check(listed.status.success(), || text(&listed.stderr))
     });
 }

@@ -54,6 +54,7 @@ pub(super) fn look(
     let (looked_at, seen) = looked?;
     for resource in &seen.denied {
         let costs = match resource {
+            Resource::Exemptions => "no exemption that a tenant asks for counts",
             Resource::Jobs => "pods are reported under their Job, not their CronJob",
             Resource::ImagePolicies => "the cluster's policies are not used; give some with --policy",
             _ => "rules that read it are unknown",

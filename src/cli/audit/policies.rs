@@ -87,7 +87,10 @@ impl Policies {
         let default = self.is_empty().then(|| builtin(DEFAULT_PROFILE));
         let compiled = self.records.iter().chain(&self.beside).chain(&default).map(CompiledPolicy::compile);
         compiled
-            .flat_map(|policy| policy.rules.iter().flat_map(PreparedRule::reads).collect::<Vec<_>>())
+            .flat_map(|policy| {
+                let requests = (!policy.delegation.is_empty()).then_some(Resource::Exemptions);
+                policy.rules.iter().flat_map(PreparedRule::reads).chain(requests).collect::<Vec<_>>()
+            })
             .collect()
     }
 

@@ -7,7 +7,7 @@ use super::facts::Told;
 use super::{PodRecord, Section, parse_uid};
 use crate::decode::lenient::{Boolean, DeepList, Entries, Fields, Items, List, Object, Text, TextMap};
 use crate::subject::canonical::{Reader, put_text};
-use crate::subject::facts::Fact;
+use crate::subject::facts::{EXEMPTION_MAX, EXEMPTION_PREFIX, Fact};
 use crate::subject::pod::PodShape;
 
 pub(super) struct MetadataFields<'x>(pub(super) &'x mut PodRecord, pub(super) &'x mut Told);
@@ -89,8 +89,9 @@ impl<'de> Fields<'de> for MetadataFields<'_> {
     }
 }
 
-/// Whether the pod mirrors a static one (`pkg/kubelet/types/pod_update.go`), and the profiles of AppArmor and seccomp
-/// that were written as annotations before they were fields (`pkg/apis/core/annotation_key_constants.go`).
+/// Whether the pod mirrors a static one (`pkg/kubelet/types/pod_update.go`), the profiles of AppArmor and seccomp
+/// that were written as annotations before they were fields (`pkg/apis/core/annotation_key_constants.go`), and
+/// exemptions that are asked for in place.
 struct Annotations<'x> {
     told: &'x mut Told,
     /// The fact that the key is, with the start of its text.
@@ -100,17 +101,18 @@ struct Annotations<'x> {
     wrong: bool,
 }
 
-const PROFILES: &[(&str, Fact)] = &[
+const WANTED: &[(&str, Fact)] = &[
     ("container.apparmor.security.beta.kubernetes.io/", Fact::AppArmorAnnotation),
     ("container.seccomp.security.alpha.kubernetes.io/", Fact::SeccompAnnotation),
     ("seccomp.security.alpha.kubernetes.io/pod", Fact::SeccompAnnotation),
+    (EXEMPTION_PREFIX, Fact::ExemptionAnnotation),
 ];
 
 impl Entries for Annotations<'_> {
     fn key(&mut self, key: &str) -> bool {
         self.is_static |= key == "kubernetes.io/config.mirror";
-        let profile = PROFILES.iter().find_map(|(prefix, fact)| Some((*fact, key.strip_prefix(prefix)?)));
-        self.wanted = profile.map(|(fact, container)| (fact, format!("{container}=")));
+        let wanted = WANTED.iter().find_map(|(prefix, fact)| Some((*fact, key.strip_prefix(prefix)?)));
+        self.wanted = wanted.map(|(fact, name)| (fact, format!("{name}=")));
         self.last_applied = key == applied::LAST_APPLIED;
         self.wanted.is_some() || self.last_applied
     }
@@ -119,6 +121,10 @@ impl Entries for Annotations<'_> {
         if self.last_applied {
             applied::tell(value, &["spec"], self.told);
         } else if let Some((fact, start)) = self.wanted.take() {
+            let value = match fact {
+                Fact::ExemptionAnnotation => start_of(value, EXEMPTION_MAX),
+                _ => value,
+            };
             self.told.put(fact, &(start + value));
         }
     }
@@ -126,6 +132,15 @@ impl Entries for Annotations<'_> {
     fn wrong(&mut self) {
         self.wrong = true;
     }
+}
+
+/// The text, or as many whole characters of its start as fit into `most` bytes.
+fn start_of(text: &str, most: usize) -> &str {
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 struct Labels<'x> {
@@ -235,12 +250,9 @@ impl Default for ShortText {
 
 impl ShortText {
     pub(super) fn set(&mut self, text: &str) {
-        let mut end = text.len().min(self.bytes.len());
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        self.bytes[..end].copy_from_slice(&text.as_bytes()[..end]);
-        self.length = u8::try_from(end).unwrap_or(0);
+        let text = start_of(text, self.bytes.len());
+        self.bytes[..text.len()].copy_from_slice(text.as_bytes());
+        self.length = u8::try_from(text.len()).unwrap_or(0);
     }
 
     pub(super) fn as_str(&self) -> &str {

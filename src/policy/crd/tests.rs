@@ -30,10 +30,15 @@ fn walk(schema: &Value, path: &str, visit: &mut dyn FnMut(&str, &Map<String, Val
 }
 
 /// Where `not` refuses empty fields.
-const REFUSING_EMPTY: [&str; 2] = ["imagepolicies.spec.rules", "imagepolicies.spec.exemptions[]"];
+const REFUSING_EMPTY: [&str; 4] = [
+    "imagepolicies.spec.rules",
+    "imagepolicies.spec.exemptions[]",
+    "imagepolicies.spec.delegation[]",
+    "exemptions.spec",
+];
 
 fn every_schema(mut visit: impl FnMut(&str, &Map<String, Value>)) {
-    for plural in ["imagepolicies", "namespaceaudits"] {
+    for plural in ["imagepolicies", "namespaceaudits", "exemptions"] {
         walk(&schema(plural), plural, &mut visit);
     }
 }
@@ -84,7 +89,7 @@ fn nothing_has_a_default_and_a_field_that_may_be_null_is_refused_when_it_is() {
     refused.sort();
     nullable.sort();
     assert_eq!(nullable, refused);
-    assert_eq!(nullable.len(), CATALOGUE.len() + 3);
+    assert_eq!(nullable.len(), CATALOGUE.len() + 6);
 }
 
 #[test]
@@ -150,12 +155,15 @@ fn lists_with_a_key_are_maps() {
 
 #[test]
 fn the_crds_are_named_and_shown_as_documented() {
-    let [policies, audits] = &crds()[..] else { panic!("two kinds") };
+    let [policies, audits, exemptions] = &crds()[..] else { panic!("three kinds") };
     let names = &policies.spec.names;
     assert_eq!((policies.spec.scope.as_str(), audits.spec.scope.as_str()), ("Cluster", "Namespaced"));
     assert_eq!(names.short_names.as_deref(), Some(&["imgpol".to_owned()][..]));
     assert_eq!(audits.spec.names.short_names.as_deref().unwrap_or_default(), [""; 0]);
+    assert_eq!(exemptions.spec.scope, "Namespaced");
+    let asked = ["Rules", "Approved", "Effective", "Expires", "Reason", "Why", "Age"];
     for (crd, expected) in [
+        (exemptions, &asked[..]),
         (policies, &["Ready", "Compliant", "Violations", "Critical", "Unknown", "Rules", "Age"][..]),
         (audits, &["Compliant", "Critical", "Violations", "Unknown", "Exempt", "Age"][..]),
     ] {
@@ -163,7 +171,9 @@ fn the_crds_are_named_and_shown_as_documented() {
         let columns = crd.spec.versions[0].additional_printer_columns.iter().flatten();
         assert_eq!(columns.map(|column| column.name.as_str()).collect::<Vec<_>>(), expected);
     }
-    assert!(policies.spec.versions[0].subresources.as_ref().unwrap().status.is_some());
+    for crd in [policies, exemptions] {
+        assert!(crd.spec.versions[0].subresources.as_ref().unwrap().status.is_some());
+    }
     assert!(
         audits.spec.versions[0]
             .subresources

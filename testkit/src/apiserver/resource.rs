@@ -206,14 +206,15 @@ fn built_in(row: &Row) -> ResourceType {
     }
 }
 
-/// The project's own two types, for servers that need no CRD first.
-pub(super) fn own_types() -> [ResourceType; 2] {
+/// The project's own types, for servers that need no CRD first.
+pub(super) fn own_types() -> [ResourceType; 3] {
     let group = "revisor.dev";
     [
         ResourceType::custom(group, "v1alpha1", "imagepolicies", "ImagePolicy")
             .cluster_scoped()
             .with_status(),
         ResourceType::custom(group, "v1alpha1", "namespaceaudits", "NamespaceAudit"),
+        ResourceType::custom(group, "v1alpha1", "exemptions", "Exemption").with_status(),
     ]
 }
 
