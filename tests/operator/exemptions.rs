@@ -1,5 +1,6 @@
 //! Exemptions of tenants: what the operator reads, and the one thing that it writes of them.
 
+use revisor::operator::approve::{ApproveError, Decision, decide};
 use serde_json::{Value, json};
 use testkit::apiserver::ApiServer;
 
@@ -92,5 +93,45 @@ async fn while_nobody_delegates_exemptions_are_not_even_watched() {
     a_while().await;
     assert_eq!(effective(&server), json!(null));
     assert_eq!(server.requests().of_resource("exemptions"), 0);
+    operator.stop().await;
+}
+
+#[tokio::test]
+async fn an_approval_is_of_the_generation_that_stands_there_and_beside_the_operators_condition() {
+    let server = ApiServer::builder().start().await;
+    tidy_namespace(&server, "team-a");
+    deployment(&server, "team-a", "web", "evil.test/x:1");
+    server.apply(&DELEGATING.replace("None", "Required"));
+    exemption(&server, "preloaded");
+    let operator = Running::ready(&server, in_pages()).await;
+    eventually("it waits", async || effective(&server)["reason"] == "ApprovalRequired").await;
+    let client =
+        kube::Client::try_from(kube::Config::new(server.url().parse().expect("a URL"))).expect("a client");
+    let now = jiff::Timestamp::now();
+    let decision = Decision {
+        namespace: "team-a",
+        name: "web",
+        approve: true,
+        generation: None,
+        message: Some("agreed"),
+    };
+    let decided = decide(&client, &decision, now).await.expect("an approval");
+    assert_eq!((decided.generation, decided.unchanged), (1, false));
+    assert_eq!(decided.spec["reason"], "preloaded");
+    eventually("permitted", async || summary(&server)["exempt"] == 1).await;
+    eventually("told", async || effective(&server)["status"] == "True").await;
+    assert!(decide(&client, &decision, now).await.expect("an answer").unchanged);
+
+    exemption(&server, "edited");
+    eventually("a violation again", async || summary(&server)["violations"] == 1).await;
+    let before = Decision { generation: Some(1), ..decision.clone() };
+    assert!(matches!(decide(&client, &before, now).await, Err(ApproveError::Changed(_))));
+    assert_eq!(decide(&client, &decision, now).await.expect("an approval").generation, 2);
+    eventually("permitted again", async || summary(&server)["exempt"] == 1).await;
+    let revoke = Decision { approve: false, ..decision.clone() };
+    decide(&client, &revoke, now).await.expect("a revocation");
+    eventually("revoked", async || summary(&server)["violations"] == 1).await;
+    let nobody = Decision { name: "nobody", ..decision };
+    assert!(matches!(decide(&client, &nobody, now).await, Err(ApproveError::NotFound(_))));
     operator.stop().await;
 }

@@ -317,3 +317,20 @@ fn an_exemption_ends_although_its_pod_is_replaced_by_another_one() {
     cluster.pass(30 * 60);
     assert_eq!(only(&cluster.snapshot()).state, State::Fail);
 }
+
+#[test]
+fn what_each_exemption_of_a_policy_permits_is_counted_and_its_end_is_near_fourteen_days_before() {
+    let own = |name: &str, namespace: &str| json!({"name": name, "rules": ["NoMutableTag"], "namespaces": [namespace], "reason": "r", "expiresAt": "2026-02-01T00:00:00Z"});
+    let exemptions = json!([own("other", "team-b"), own("own", "team-a")]);
+    let spec = json!({"rules": {"noMutableTag": {}}, "exemptions": exemptions});
+    let mut cluster = Cluster::with_policies(&[policy("baseline", spec)]);
+    cluster.put(&web(1, "nginx"));
+    assert_eq!(*cluster.snapshot().policies[0].exempted, [0, 1]);
+    let soon = "2026-01-18T00:00:00Z".parse().ok();
+    assert_eq!(cluster.auditor.next_deadline(), soon);
+    cluster.pass(17 * 24 * 3_600);
+    assert_eq!(cluster.auditor.next_deadline(), "2026-02-01T00:00:00Z".parse().ok());
+    cluster.gone(&web(1, "nginx"));
+    cluster.tell(Change::OwnerGone("team-a".into(), "Deployment".into(), "web".into()));
+    assert_eq!(*cluster.snapshot().policies[0].exempted, [0, 0]);
+}
