@@ -9,6 +9,7 @@ mod kinds;
 mod lines;
 mod object;
 pub mod places;
+mod plain;
 mod root;
 mod search;
 mod split;
