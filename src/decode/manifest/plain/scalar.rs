@@ -107,7 +107,7 @@ fn resolve(text: &str) -> Result<Word<'_>, NotPlain> {
                 _ => short(text)?,
             });
         }
-        [b'/' | b'_' | b'$' | b'(', ..] | [b'-', b'-', ..] => true,
+        [b'/' | b'_' | b'$' | b'(', ..] | [b'-', b'-', ..] | [b'.', b'.', ..] => true,
         [b'1'..=b'9', ..] if bytes.len() < 19 && bytes.iter().all(u8::is_ascii_digit) => {
             return text.parse().map(Word::Number).map_err(|_| NotPlain);
         }
