@@ -56,6 +56,12 @@ e2e: ## the tests against a real control plane (also needs Go 1.26; builds it on
 bench: ## the benchmarks; figures go to docs/performance.md
 	$(CARGO) bench --locked --bench '*'
 
+# FUZZ_SECONDS=600 make fuzz; fuzz/run TARGET for one. Not part of `make test`,
+# which tries again what was found, and a few thousand inputs more.
+.PHONY: fuzz
+fuzz: ## searches for inputs that break the parsers, 60 s each (also needs a C++ compiler)
+	CARGO="$(CARGO)" fuzz/run
+
 .PHONY: generate
 generate: ## crds/, docs/rules.md, docs/profiles.md and rules in presets, anew from the program
 	UPDATE_CRDS=1 $(CARGO) test --locked --lib --quiet crd

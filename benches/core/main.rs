@@ -1,6 +1,6 @@
 //! What the core costs, in ratios and figures taken in one run: `cargo bench`.
 //!
-//! `cargo bench -- --pods 20000 --rounds 5` is a quick one. Every kind of cluster is loaded in a process of its
+//! `cargo bench -- --pods 20000 --rounds 5` is a quick one; `--files` takes only the audit of files, and keeps them. Every kind of cluster is loaded in a process of its
 //! own, so that its memory is its own. The last line of the output is everything as one JSON object.
 
 #![expect(clippy::print_stdout, reason = "a table is what a benchmark is for")]
@@ -8,6 +8,7 @@
 mod cluster;
 mod decode;
 mod figures;
+mod files;
 
 use std::process::{Command, Stdio};
 
@@ -23,22 +24,28 @@ const KINDS: [&str; 3] = ["shared", "unique", "all-different"];
 struct Options {
     pods: usize,
     rounds: usize,
+    /// Only the audit of files.
+    files_only: bool,
     /// Set in a process that was started for one kind of cluster.
     kind: Option<String>,
 }
 
 impl Options {
     fn read() -> Result<Self> {
-        let mut options = Self { pods: 150_000, rounds: 15, kind: None };
+        let mut options = Self { pods: 150_000, rounds: 15, files_only: false, kind: None };
         // Cargo adds `--bench`.
         let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
         while let Some(word) = words.next() {
+            if word == "--files" {
+                options.files_only = true;
+                continue;
+            }
             let value = words.next().with_context(|| format!("{word} needs a value"))?;
             match word.as_str() {
                 "--pods" => options.pods = value.parse().context("--pods")?,
                 "--rounds" => options.rounds = value.parse().context("--rounds")?,
                 "--kind" => options.kind = Some(value),
-                _ => bail!("unknown option {word}; known are --pods, --rounds and --kind"),
+                _ => bail!("unknown option {word}; known are --pods, --rounds, --files and --kind"),
             }
         }
         Ok(options)
@@ -64,6 +71,13 @@ fn main() -> Result<()> {
         return Ok(());
     }
     let mut all = Map::new();
+    let files = files::measure(options.rounds, options.files_only)?;
+    files.print("files");
+    all.insert("files".into(), files.into());
+    if options.files_only {
+        println!("{}", Value::Object(all));
+        return Ok(());
+    }
     let decode = decode::measure(&cluster("shared", options.pods)?, options.rounds)?;
     decode.print("decode");
     all.insert("decode".into(), decode.into());

@@ -9,9 +9,12 @@ mod output;
 pub(super) mod policies;
 mod report;
 
+use std::cell::Cell;
 use std::io::{self, IsTerminal as _};
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
 
 use clap::{ValueEnum, ValueHint};
@@ -288,24 +291,29 @@ fn read_files(
     }
     let mut all_read = found.errors.is_empty();
     found.errors.iter().for_each(|error| streams.error(error));
-    let mut told = 0_u64;
-    for (index, path) in found.files.iter().enumerate() {
+    let (mut told, opened, mut unread) = (0_u64, Cell::new(0_usize), Vec::new());
+    let mut texts = found.files.iter().filter_map(|path| {
+        opened.set(opened.get() + 1);
         let file: Arc<str> = path.display().to_string().into();
         match files::read(path) {
-            Ok(text) => reader.read(file, &text, &mut |change| {
-                told += 1;
-                let words = || format!("file {} of {}, {told} objects", index + 1, found.files.len());
-                progress.tell(streams.err, words);
-                tell(change, policies);
-            }),
+            Ok(text) => Some((file, text)),
             Err(error) => {
-                all_read = false;
-                progress.clear(streams.err);
-                streams.error(&format!("{file}: {error}"));
+                unread.push(format!("{file}: {error}"));
+                None
             }
         }
-    }
+    });
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    reader.read_all(threads, &mut texts, &mut |change| {
+        told += 1;
+        let words = || format!("file {} of {}, {told} objects", opened.get(), found.files.len());
+        progress.tell(streams.err, words);
+        tell(change, policies);
+    });
+    drop(texts);
+    all_read &= unread.is_empty();
     progress.clear(streams.err);
+    unread.iter().for_each(|error| streams.error(error));
     reader.errors.iter().for_each(|error| streams.error(&error.to_string()));
     if reader.more_errors > 0 {
         streams.error(&format!("{} more errors are not shown", reader.more_errors));

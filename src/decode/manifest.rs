@@ -8,7 +8,9 @@ mod json;
 mod kinds;
 mod lines;
 mod object;
+mod parallel;
 pub mod places;
+mod plain;
 mod root;
 mod search;
 mod split;
@@ -88,6 +90,8 @@ pub struct Reader {
     pub foreign: usize,
     /// Where fields stand, where that was asked for.
     pub places: Option<Places>,
+    /// The file that was last said to be a Helm template.
+    template: Option<Arc<str>>,
 }
 
 impl Reader {
@@ -103,6 +107,7 @@ impl Reader {
             objects: 0,
             foreign: 0,
             places: None,
+            template: None,
         }
     }
 
@@ -115,46 +120,53 @@ impl Reader {
     pub fn read(&mut self, file: Arc<str>, text: &str, sink: &mut dyn FnMut(Change)) {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if json::is_json(&file, text) {
-            self.read_json(&file, text, sink);
+            json::parts(text).iter().for_each(|part| self.read_json(&file, text, part, sink));
         } else {
             self.read_yaml(&file, text, sink);
         }
     }
 
     fn read_yaml(&mut self, file: &Arc<str>, text: &str, sink: &mut dyn FnMut(Change)) {
-        let mut is_helm = false;
-        for document in split::documents(text) {
-            self.documents += 1;
-            let above = document.first_line - 1;
-            let place = Place { file, document: document.number, line: document.content_line, item: None };
-            let mut items = Vec::new();
-            let root = yaml::read(document.text, &mut |item| {
-                let line = if item.line == 0 { place.line } else { item.line + above };
-                items.push((item.index, line));
-                self.item(place, line, item, sink);
-            });
-            let root = root.and_then(|root| match root {
-                // A policy must not lose one of two equal keys in silence.
-                Some(root) if is_policy(&root) => yaml::check_keys(document.text).map(|()| Some(root)),
-                root => Ok(root),
-            });
-            if let (Some(places), Ok(_)) = (&mut self.places, &root) {
-                places.add(place.source(), above, &items, lines::yaml(document.text));
-            }
-            match root {
-                Ok(root) => self.root(place, root, sink),
-                Err(_) if document.text.contains("{{") => {
-                    // One hint a file: its other documents are riddles for the same reason.
-                    if !std::mem::replace(&mut is_helm, true) {
-                        self.error(place.error(HELM.to_owned()));
-                    }
-                }
-                Err(problem) => self.problem(place, above, problem),
+        split::documents(text).for_each(|document| self.document(file, document, sink));
+    }
+
+    fn document(&mut self, file: &Arc<str>, document: split::Document<'_>, sink: &mut dyn FnMut(Change)) {
+        self.documents += 1;
+        let above = document.first_line - 1;
+        let place = Place { file, document: document.number, line: document.content_line, item: None };
+        let mut items = Vec::new();
+        let root = yaml::read(document.text, &mut |item| {
+            let line = if item.line == 0 { place.line } else { item.line + above };
+            items.push((item.index, line));
+            self.item(place, line, item, sink);
+        });
+        let root = root.and_then(|root| match root {
+            // A policy must not lose one of two equal keys in silence.
+            Some(root) if is_policy(&root) => yaml::check_keys(document.text).map(|()| Some(root)),
+            root => Ok(root),
+        });
+        if let (Some(places), Ok(_)) = (&mut self.places, &root) {
+            places.add(place.source(), above, &items, lines::yaml(document.text));
+        }
+        match root {
+            Ok(root) => self.root(place, root, sink),
+            Err(_) if document.text.contains("{{") => self.error(place.error(HELM.to_owned())),
+            Err(mut problem) => {
+                // To YAML a lone carriage return ends a line, too; to editors it does not.
+                let lines = document.text.bytes().filter(|byte| *byte == b'\n').count() + 1;
+                problem.line = problem.line.min(u32::try_from(lines).unwrap_or(u32::MAX));
+                self.problem(place, above, problem);
             }
         }
     }
 
-    fn read_json(&mut self, file: &Arc<str>, text: &str, sink: &mut dyn FnMut(Change)) {
+    fn read_json(
+        &mut self,
+        file: &Arc<str>,
+        text: &str,
+        part: &json::Part,
+        sink: &mut dyn FnMut(Change),
+    ) {
         let this = RefCell::new((self, sink, Vec::new()));
         let on_item = &mut |document, line, item: Item| {
             let (this, sink, items) = &mut *this.borrow_mut();
@@ -174,7 +186,7 @@ impl Reader {
                 Err(problem) => this.problem(place, 0, problem),
             }
         };
-        json::read(text, on_item, on_document);
+        json::read(text, part, on_item, on_document);
     }
 
     /// An item of a document's List, and the line on which it begins.
@@ -212,11 +224,7 @@ impl Reader {
         let mut telling = Telling { default_namespace: &self.default_namespace, place, sink };
         match telling.tell(value, &api_version, &kind) {
             Ok(Told::Changes) => {}
-            Ok(Told::Unknown(kind)) => {
-                let full =
-                    self.unknown_kinds.len() >= MAX_UNKNOWN_KINDS && !self.unknown_kinds.contains_key(&kind);
-                *self.unknown_kinds.entry(if full { "others".to_owned() } else { kind }).or_default() += 1;
-            }
+            Ok(Told::Unknown(kind)) => self.unknown_kind(kind, 1),
             Ok(Told::Hint(hint)) => {
                 self.hints.insert(hint);
             }
@@ -255,6 +263,11 @@ impl Reader {
         }
     }
 
+    fn unknown_kind(&mut self, kind: String, count: usize) {
+        let full = self.unknown_kinds.len() >= MAX_UNKNOWN_KINDS && !self.unknown_kinds.contains_key(&kind);
+        *self.unknown_kinds.entry(if full { "others".to_owned() } else { kind }).or_default() += count;
+    }
+
     fn problem(&mut self, place: Place<'_>, above: u32, problem: Problem) {
         let line = if problem.line == 0 { place.line } else { problem.line + above };
         let column = Some(problem.column).filter(|column| *column > 0);
@@ -262,6 +275,13 @@ impl Reader {
     }
 
     fn error(&mut self, error: ManifestError) {
+        if error.message == HELM {
+            // One hint a file: its other documents are riddles for the same reason.
+            if self.template.as_ref() == Some(&error.file) {
+                return;
+            }
+            self.template = Some(error.file.clone());
+        }
         if self.errors.len() < MAX_ERRORS {
             self.errors.push(error);
         } else {

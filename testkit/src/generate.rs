@@ -2,6 +2,7 @@
 //! them, namespaces, network policies and an ImagePolicy with every rule. Nothing is kept: every object is
 //! written when it is asked for, into a String that the caller uses again.
 
+mod deployment;
 mod image;
 mod namespace;
 mod pod;
@@ -10,6 +11,7 @@ mod template;
 
 use std::ops::Range;
 
+pub use deployment::deployment;
 use random::{Dice, put};
 use template::template;
 

@@ -2,12 +2,13 @@
 
 use std::cell::Cell;
 use std::io::{self, Read};
+use std::ops::Range;
 
 use serde::de::{DeserializeSeed as _, Deserializer, IgnoredAny};
 use serde_json::Value;
 
 use super::root::{Element, Item, Root};
-use super::tree::Tree;
+use super::tree::{Limits, Node};
 use super::yaml::{self, Problem};
 
 /// Whether `text` is to be read as JSON. YAML is a superset, so only what begins with a brace is in doubt.
@@ -15,6 +16,10 @@ pub(super) fn is_json(file: &str, text: &str) -> bool {
     let Some(inside) = text.trim_start().strip_prefix('{') else {
         return extension_is_json(file);
     };
+    // JSON has no line breaks in texts, so a line of YAML's is seen without reading everything.
+    if extension_is_json(file) && !text.contains("\n---") && !text.contains("\n#") {
+        return true;
+    }
     let mut stream = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
     match stream.next() {
         // YAML documents may well be written as JSON objects.
@@ -42,14 +47,67 @@ pub(super) struct Document<'t> {
     pub(super) root: Result<Option<Value>, Problem>,
 }
 
-/// Reads every object of a stream. After one that does not parse, reading goes on at the next line that begins
-/// with a brace. `on_item` is told the document's number and line with each item.
+/// Where a part of a stream begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) range: Range<usize>,
+    /// The line, counted from 1.
+    pub(super) line: u32,
+    /// How many objects come before it.
+    pub(super) before: u32,
+}
+
+impl Part {
+    pub(super) fn whole(text: &str) -> Self {
+        Self { range: 0..text.len(), line: 1, before: 0 }
+    }
+}
+
+/// A large stream is read in parts of about this size, on however many threads.
+const PART: usize = 256 << 10;
+
+/// The parts in which a stream is read.
+pub(super) fn parts(text: &str) -> Vec<Part> {
+    let parts = if text.len() > PART { cut(text, PART) } else { None };
+    parts.unwrap_or_else(|| vec![Part::whole(text)])
+}
+
+/// Cuts a stream between objects into parts of at least `size`. None when objects follow each other on one line:
+/// then only reading them counts them.
+fn cut(text: &str, size: usize) -> Option<Vec<Part>> {
+    let (mut parts, mut part, mut objects) = (Vec::new(), Part::whole(text), 0);
+    for (brace, _) in text.match_indices('{') {
+        let before = text.get(..brace).unwrap_or_default();
+        let line = before.trim_end_matches([' ', '\t', '\r']);
+        // Within an object, a comma would stand between these braces.
+        if !line.trim_end_matches(['\n', ' ', '\t', '\r']).ends_with('}') {
+            continue;
+        }
+        if line.ends_with('}') {
+            return None;
+        }
+        objects += 1;
+        if brace - part.range.start >= size {
+            part.range.end = brace;
+            let line = part.line + newlines(&text[part.range.clone()]);
+            parts
+                .push(std::mem::replace(&mut part, Part { range: brace..text.len(), line, before: objects }));
+        }
+    }
+    parts.push(part);
+    Some(parts)
+}
+
+/// Reads every object of a part of a stream. After one that does not parse, reading goes on at the next line that
+/// begins with a brace. `on_item` is told the document's number and line with each item.
 pub(super) fn read(
     text: &str,
+    part: &Part,
     on_item: &mut dyn FnMut(u32, u32, Item),
     on_document: &mut dyn FnMut(Document<'_>),
 ) {
-    let (mut offset, mut line, mut number) = (0, 1, 0);
+    let text = text.get(part.range.clone()).unwrap_or_default();
+    let (mut offset, mut line, mut number) = (0, part.line, part.before);
     loop {
         let rest = text.get(offset..).unwrap_or_default();
         let blank = rest.len() - rest.trim_start().len();
@@ -60,23 +118,18 @@ pub(super) fn read(
             break;
         }
         number += 1;
-        let position = Position { bytes: Cell::new(0), line: Cell::new(1) };
+        let mut deserializer = serde_json::Deserializer::from_str(rest);
         let root = Root {
-            element: CountedElement(&position),
-            on_item: &mut |mut item| {
-                item.line += line - 1;
-                on_item(number, line, item);
-            },
+            element: ItemOf { text: rest, counted: &Cell::new((0, line)) },
+            on_item: &mut |item| on_item(number, line, item),
         };
-        let counting = Counting { rest: rest.as_bytes(), position: &position };
-        let root =
-            root.deserialize(&mut serde_json::Deserializer::from_reader(counting)).map_err(|error| Problem {
-                line: line + u32::try_from(error.line()).unwrap_or(u32::MAX).saturating_sub(1),
-                column: u32::try_from(error.column()).unwrap_or(u32::MAX),
-                message: message(&error),
-            });
+        let root = root.deserialize(&mut deserializer).map_err(|error| Problem {
+            line: line + u32::try_from(error.line()).unwrap_or(u32::MAX).saturating_sub(1),
+            column: u32::try_from(error.column()).unwrap_or(u32::MAX),
+            message: message(&error),
+        });
         let read = if root.is_ok() {
-            position.bytes.get()
+            deserializer.into_iter::<IgnoredAny>().byte_offset()
         } else {
             rest.match_indices("\n{").map(|(at, _)| at + 1).next().unwrap_or(rest.len())
         };
@@ -92,9 +145,9 @@ pub(super) fn with(
     text: &str,
     read: impl FnOnce(&mut serde_json::Deserializer<serde_json::de::IoRead<Counting<'_>>>, &Cell<u32>),
 ) {
-    let position = Position { bytes: Cell::new(0), line: Cell::new(1) };
-    let counting = Counting { rest: text.as_bytes(), position: &position };
-    read(&mut serde_json::Deserializer::from_reader(counting), &position.line);
+    let line = Cell::new(1);
+    let counting = Counting { rest: text.as_bytes(), line: &line };
+    read(&mut serde_json::Deserializer::from_reader(counting), &line);
 }
 
 fn newlines(text: &str) -> u32 {
@@ -110,15 +163,10 @@ fn message(error: &serde_json::Error) -> String {
     message
 }
 
-struct Position {
-    bytes: Cell<usize>,
-    line: Cell<u32>,
-}
-
-/// Hands out bytes and counts them: `serde_json` tells no positions while it reads.
+/// Hands out bytes and counts lines: `serde_json` tells no places while it reads.
 pub(super) struct Counting<'t> {
     rest: &'t [u8],
-    position: &'t Position,
+    line: &'t Cell<u32>,
 }
 
 impl Read for Counting<'_> {
@@ -129,22 +177,33 @@ impl Read for Counting<'_> {
         };
         *slot = *byte;
         self.rest = rest;
-        self.position.bytes.set(self.position.bytes.get() + 1);
         if *byte == b'\n' {
-            self.position.line.set(self.position.line.get() + 1);
+            self.line.set(self.line.get() + 1);
         }
         Ok(1)
     }
 }
 
+/// An item of a document, whose line is counted from where the last one began: `serde_json` tells no places while it
+/// reads, but a key without escapes is a piece of the text itself.
 #[derive(Clone, Copy)]
-struct CountedElement<'t>(&'t Position);
+struct ItemOf<'t> {
+    text: &'t str,
+    counted: &'t Cell<(usize, u32)>,
+}
 
-impl Element for CountedElement<'_> {
+impl Element for ItemOf<'_> {
     fn read<'de, D: Deserializer<'de>>(self, deserializer: D) -> Result<(u32, Value), D::Error> {
-        // The element's first byte has been looked at, and nothing after it.
-        let line = self.0.line.get();
-        serde::Deserialize::deserialize(deserializer).map(|Tree(value)| (line, value))
+        let first_key = Cell::new(0);
+        let value = Node::telling(&Limits::new(), &first_key).deserialize(deserializer)?;
+        let (from, mut line) = self.counted.get();
+        let key = first_key.get().checked_sub(self.text.as_ptr().addr());
+        let begins = key.and_then(|key| self.text.get(from..key)?.rfind('{'));
+        if let Some(begins) = begins {
+            line += newlines(self.text.get(from..from + begins).unwrap_or_default());
+            self.counted.set((from + begins, line));
+        }
+        Ok((line, value))
     }
 }
 
@@ -155,7 +214,7 @@ mod tests {
     /// Number, line, and the kind or the error's line.
     fn documents(text: &str) -> Vec<(u32, u32, Result<String, u32>)> {
         let mut found = Vec::new();
-        read(text, &mut |_, _, _| {}, &mut |document| {
+        read(text, &Part::whole(text), &mut |_, _, _| {}, &mut |document| {
             let kind =
                 document.root.map(|root| root.unwrap()["kind"].as_str().unwrap_or_default().to_owned());
             found.push((document.number, document.line, kind.map_err(|problem| problem.line)));
@@ -182,8 +241,21 @@ mod tests {
     fn items_keep_their_line() {
         let text = "\n{\n \"apiVersion\": \"v1\",\n \"items\": [\n  {\"apiVersion\": \"v1\", \"kind\": \"Pod\"},\n  {\n   \"apiVersion\": \"v1\", \"kind\": \"Pod\"}\n ],\n \"kind\": \"List\"\n}\n";
         let mut lines = Vec::new();
-        read(text, &mut |number, line, item| lines.push((number, line, item.index, item.line)), &mut |_| {});
+        let on_item = &mut |number, line, item: Item| lines.push((number, line, item.index, item.line));
+        read(text, &Part::whole(text), on_item, &mut |_| {});
         assert_eq!(lines, [(1, 2, 0, 5), (1, 2, 1, 6)]);
+    }
+
+    #[test]
+    fn a_stream_is_cut_between_objects_only() {
+        let text = "{\"a\": [\n{},\n{}\n]}\n\n  {\"b\": {\"c\": {}}}\n{}\n";
+        let parts = cut(text, 1).unwrap();
+        let found: Vec<_> =
+            parts.iter().map(|part| (text[part.range.clone()].trim_end(), part.line, part.before)).collect();
+        let first = "{\"a\": [\n{},\n{}\n]}";
+        assert_eq!(found, [(first, 1, 0), ("{\"b\": {\"c\": {}}}", 6, 1), ("{}", 7, 2)]);
+        assert_eq!(cut(text, 1_000).unwrap(), [Part::whole(text)]);
+        assert_eq!(cut("{}\n{} {}\n", 1), None);
     }
 
     #[test]

@@ -88,6 +88,23 @@ impl Places {
         self.first.as_ref()
     }
 
+    /// Takes over what was found in the part of the input that comes next.
+    pub(super) fn absorb(&mut self, next: Self) {
+        for (source, parts) in next.objects {
+            self.objects.entry(source).or_default().extend(parts);
+        }
+        for (name, source) in next.namespaces {
+            self.namespaces.entry(name).or_insert(source);
+        }
+        for (name, source) in next.inhabited {
+            self.inhabited.entry(name).or_insert(source);
+        }
+        for (name, sources) in next.named {
+            self.named.entry(name).or_default().extend(sources);
+        }
+        self.first = self.first.take().or(next.first);
+    }
+
     /// Takes note of an object's identity.
     pub(super) fn see(&mut self, value: &Value, api_version: &str, kind: &str, default: &str, at: &Source) {
         self.first.get_or_insert_with(|| at.clone());

@@ -83,7 +83,7 @@ impl<'de, E: Element> Visitor<'de> for Root<'_, E> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<Value>, A::Error> {
         let limits = Limits::new();
-        let node = Node { limits: &limits, depth: 2 };
+        let node = Node::field(&limits);
         let mut fields = Map::new();
         while let Some(key) = map.next_key::<String>()? {
             let text = |field: &str| fields.get(field).and_then(Value::as_str);

@@ -8,6 +8,8 @@ pub(super) struct Document<'t> {
     pub(super) text: &'t str,
     /// Its number in the file, counted from 1; empty documents count.
     pub(super) number: u32,
+    /// Where `text` begins in the stream.
+    pub(super) offset: usize,
     /// The line on which `text` begins, counted from 1.
     pub(super) first_line: u32,
     /// The first line with content, counted from 1.
@@ -17,49 +19,80 @@ pub(super) struct Document<'t> {
 /// Cuts a stream at lines that begin with `---` (a document begins) or `...` (one ends). Documents of nothing
 /// but comments are left out. Such lines inside a block scalar are indented and so no markers.
 pub(super) fn documents(text: &str) -> impl Iterator<Item = Document<'_>> {
-    let mut lines = Lines { rest: text, offset: 0, line: 1 };
-    let mut number = 0;
-    let mut open = Open::at(0, 1);
-    let mut ended = false;
-    std::iter::from_fn(move || {
-        while !ended {
-            let finished = match lines.next() {
-                Some(line) if is_marker(line.text, "---") && !open.only_directives() => {
-                    let finished = std::mem::replace(&mut open, Open::at(line.offset, line.number));
-                    open.see(line.text.get(3..).unwrap_or_default(), line.number);
+    let mut splitter = Splitter::new();
+    std::iter::from_fn(move || splitter.next(text))
+}
+
+/// How far a stream has been cut; the text is given with each step.
+#[derive(Debug)]
+pub(super) struct Splitter {
+    offset: usize,
+    line: u32,
+    number: u32,
+    open: Open,
+    ended: bool,
+}
+
+impl Splitter {
+    pub(super) fn new() -> Self {
+        Self { offset: 0, line: 1, number: 0, open: Open::at(0, 1), ended: false }
+    }
+
+    /// The next document of the stream.
+    pub(super) fn next<'t>(&mut self, text: &'t str) -> Option<Document<'t>> {
+        while !self.ended {
+            let (finished, end) = match self.next_line(text) {
+                Some(line) if is_marker(line.text, "---") && !self.open.only_directives() => {
+                    let finished = std::mem::replace(&mut self.open, Open::at(line.offset, line.number));
+                    self.open.see(line.text.get(3..).unwrap_or_default(), line.number);
                     (finished, line.offset)
                 }
                 Some(line) if is_marker(line.text, "---") => {
-                    open.marked = true;
-                    open.see(line.text.get(3..).unwrap_or_default(), line.number);
+                    self.open.marked = true;
+                    self.open.see(line.text.get(3..).unwrap_or_default(), line.number);
                     continue;
                 }
                 Some(line) if is_marker(line.text, "...") => {
-                    (std::mem::replace(&mut open, Open::at(lines.offset, lines.line)), line.offset)
+                    (std::mem::replace(&mut self.open, Open::at(self.offset, self.line)), line.offset)
                 }
                 Some(line) => {
-                    open.see(line.text, line.number);
+                    self.open.see(line.text, line.number);
                     continue;
                 }
                 None => {
-                    ended = true;
-                    (open, text.len())
+                    self.ended = true;
+                    (self.open, text.len())
                 }
             };
-            let (finished, end) = finished;
             // What stands before the first marker is a document only when it says something.
-            number += u32::from(finished.content_line.is_some() || finished.marked || finished.offset > 0);
+            self.number +=
+                u32::from(finished.content_line.is_some() || finished.marked || finished.offset > 0);
             if let Some(content_line) = finished.content_line {
                 let text = text.get(finished.offset..end).unwrap_or_default();
-                return Some(Document { text, number, first_line: finished.line, content_line });
+                return Some(Document {
+                    text,
+                    number: self.number,
+                    offset: finished.offset,
+                    first_line: finished.line,
+                    content_line,
+                });
             }
         }
         None
-    })
+    }
+
+    fn next_line<'t>(&mut self, text: &'t str) -> Option<Line<'t>> {
+        let rest = text.get(self.offset..).filter(|rest| !rest.is_empty())?;
+        let length = rest.find('\n').map_or(rest.len(), |at| at + 1);
+        let line = Line { text: &rest[..length], offset: self.offset, number: self.line };
+        self.offset += length;
+        self.line += 1;
+        Some(line)
+    }
 }
 
 /// The document being collected.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Open {
     offset: usize,
     line: u32,
@@ -74,13 +107,14 @@ impl Open {
     }
 
     fn see(&mut self, line: &str, number: u32) {
+        if self.content_line.is_some() {
+            return;
+        }
         let trimmed = line.trim();
         match trimmed.as_bytes().first() {
             None | Some(b'#') => {}
-            Some(b'%') if self.content_line.is_none() && line.starts_with('%') => self.directives = true,
-            Some(_) => {
-                self.content_line.get_or_insert(number);
-            }
+            Some(b'%') if line.starts_with('%') => self.directives = true,
+            Some(_) => self.content_line = Some(number),
         }
     }
 
@@ -94,29 +128,6 @@ struct Line<'t> {
     text: &'t str,
     offset: usize,
     number: u32,
-}
-
-struct Lines<'t> {
-    rest: &'t str,
-    offset: usize,
-    line: u32,
-}
-
-impl<'t> Iterator for Lines<'t> {
-    type Item = Line<'t>;
-
-    fn next(&mut self) -> Option<Line<'t>> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let length = self.rest.find('\n').map_or(self.rest.len(), |at| at + 1);
-        let (text, rest) = self.rest.split_at(length);
-        let line = Line { text, offset: self.offset, number: self.line };
-        self.rest = rest;
-        self.offset += length;
-        self.line += 1;
-        Some(line)
-    }
 }
 
 fn is_marker(line: &str, marker: &str) -> bool {

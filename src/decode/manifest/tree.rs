@@ -47,23 +47,40 @@ pub(super) struct Tree(pub(super) Value);
 
 impl<'de> Deserialize<'de> for Tree {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Node { limits: &Limits::new(), depth: 1 }.deserialize(deserializer).map(Tree)
+        Node::new(&Limits::new()).deserialize(deserializer).map(Tree)
     }
 }
 
 /// A part of an object.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Node<'l> {
-    pub(super) limits: &'l Limits,
-    pub(super) depth: u32,
+    limits: &'l Limits,
+    depth: u32,
+    /// Is told the address of the object's first key, where the text itself holds it.
+    first_key: Option<&'l Cell<usize>>,
 }
 
-impl Node<'_> {
+impl<'l> Node<'l> {
+    /// A whole object.
+    pub(super) fn new(limits: &'l Limits) -> Self {
+        Self { limits, depth: 1, first_key: None }
+    }
+
+    /// A field of one.
+    pub(super) fn field(limits: &'l Limits) -> Self {
+        Self { depth: 2, ..Self::new(limits) }
+    }
+
+    /// A whole object, and where its first key stands.
+    pub(super) fn telling(limits: &'l Limits, first_key: &'l Cell<usize>) -> Self {
+        Self { first_key: Some(first_key), ..Self::new(limits) }
+    }
+
     fn below<E: Error>(self) -> Result<Self, E> {
         if self.depth >= MAX_DEPTH {
             return Err(E::custom(format_args!("nested more than {MAX_DEPTH} levels deep")));
         }
-        Ok(Self { depth: self.depth + 1, ..self })
+        Ok(Self { depth: self.depth + 1, first_key: None, ..self })
     }
 }
 
@@ -133,11 +150,45 @@ impl<'de> Visitor<'de> for Node<'_> {
         self.limits.node()?;
         let below = self.below()?;
         let mut fields = Map::new();
+        if let Some(at) = self.first_key
+            && let Some(key) = map.next_key_seed(KeyAt(at))?
+        {
+            self.limits.text(&key)?;
+            fields.insert(key, map.next_value_seed(below)?);
+        }
         while let Some(key) = map.next_key::<String>()? {
             self.limits.text(&key)?;
             fields.insert(key, map.next_value_seed(below)?);
         }
         Ok(Value::Object(fields))
+    }
+}
+
+/// A key, and its address.
+struct KeyAt<'c>(&'c Cell<usize>);
+
+impl<'de> DeserializeSeed<'de> for KeyAt<'_> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for KeyAt<'_> {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, key: &'de str) -> Result<String, E> {
+        self.0.set(key.as_ptr().addr());
+        Ok(key.to_owned())
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<String, E> {
+        Ok(key.to_owned())
     }
 }
 

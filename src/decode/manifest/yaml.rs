@@ -7,6 +7,7 @@ use serde_json::Value;
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy, Options};
 use serde_saphyr::{MessageFormatter, Spanned, UserMessageFormatter};
 
+use super::plain;
 use super::root::{Element, Item, Root};
 use super::tree::{MAX_DEPTH, Tree};
 
@@ -45,6 +46,29 @@ fn options(duplicate_keys: DuplicateKeyPolicy) -> Options {
 
 /// Reads a document. None when it is empty.
 pub(super) fn read(text: &str, on_item: &mut dyn FnMut(Item)) -> Result<Option<Value>, Problem> {
+    let mut told = 0;
+    let plain = plain::read(text, &mut |item| {
+        told = item.index + 1;
+        on_item(item);
+    });
+    plain.or_else(|plain::NotPlain| {
+        // Items that were told already are read the same again.
+        read_fully(text, &mut |item| {
+            if item.index >= told {
+                on_item(item);
+            }
+        })
+    })
+}
+
+/// The value of one scalar or of a text in flow style, where it is well-formed.
+pub(super) fn value(text: &str) -> Option<Value> {
+    let tree = serde_saphyr::from_str_with_options::<Tree>(text, options(DuplicateKeyPolicy::LastWins));
+    tree.ok().map(|Tree(value)| value)
+}
+
+/// Reads a document with the parser for all of YAML.
+pub(super) fn read_fully(text: &str, on_item: &mut dyn FnMut(Item)) -> Result<Option<Value>, Problem> {
     with(text, |deserializer| Root { element: SpannedElement, on_item }.deserialize(deserializer))
 }
 
