@@ -27,9 +27,11 @@ pub(super) struct Plan {
     pub(super) policies: Arc<[Arc<CompiledPolicy>]>,
     /// All graces that some rule gives, sorted, each once.
     pub(super) graces: Vec<Duration>,
-    /// What rules about namespaces ask, all together.
     /// Some rule compares pods with their controllers' templates.
     pub(super) compares_owners: bool,
+    /// Some scope includes templates of workloads without pods.
+    pub(super) includes_templates: bool,
+    /// What rules about namespaces ask, all together.
     pub(super) asks: Asks,
     stale: bool,
 }
@@ -95,7 +97,9 @@ impl Plan {
     pub(super) fn needs(&self) -> BTreeSet<Resource> {
         let rules = self.entries.values().flat_map(|entry| entry.compiled.rules.iter());
         let reads = rules.flat_map(PreparedRule::reads);
-        Resource::ALWAYS.into_iter().chain(reads).collect()
+        let mut scopes = self.entries.values().map(|entry| &entry.compiled.scope);
+        let templates = scopes.any(|scope| scope.include_templates).then_some(Resource::TEMPLATES);
+        Resource::ALWAYS.into_iter().chain(reads).chain(templates.into_iter().flatten()).collect()
     }
 
     /// From now on policies are told again.
@@ -125,6 +129,7 @@ impl Plan {
         self.asks = asks(&self.policies);
         let mut rules = self.policies.iter().flat_map(|policy| policy.rules.iter());
         self.compares_owners = rules.any(|rule| rule.id.compares_owners());
+        self.includes_templates = self.policies.iter().any(|policy| policy.scope.include_templates);
         Some(before)
     }
 

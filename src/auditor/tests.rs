@@ -16,6 +16,7 @@ mod edits;
 mod kinds;
 mod objects;
 mod owners;
+mod stand_ins;
 
 /// An auditor with a clock that only the test moves.
 struct Cluster {

@@ -5,6 +5,7 @@ mod admission;
 mod network;
 mod rbac;
 mod service;
+pub mod stand_in;
 #[cfg(test)]
 mod tests;
 

@@ -166,6 +166,7 @@ impl Looking<'_> {
             Roles RoleBindings ClusterRoles ClusterRoleBindings
             ValidatingWebhooks MutatingWebhooks AdmissionPolicies AdmissionPolicyBindings
             ReplicaSets StatefulSets DaemonSets ReplicationControllers JobTemplates
+            Deployments CronJobs
             AdminNetworkPolicies BaselineAdminNetworkPolicies ClusterNetworkPolicies
             CiliumNetworkPolicies CiliumClusterwideNetworkPolicies
             CalicoNetworkPolicies CalicoGlobalNetworkPolicies

@@ -110,7 +110,7 @@ impl Default for Operational {
     fn default() -> Self {
         Self {
             detection_latency: Histogram::new(LATENCY_BUCKETS),
-            watches: Default::default(),
+            watches: std::array::from_fn(|_| Watch::default()),
             events: Default::default(),
             status_writes: Default::default(),
             transitions: Default::default(),
