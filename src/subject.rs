@@ -30,6 +30,8 @@ pub enum Tier {
     Admission,
     /// Whole workloads, with the environment of their containers.
     Workloads,
+    /// Reveals the machines: addresses, versions, what lies on them.
+    Nodes,
 }
 
 struct Row {
@@ -75,7 +77,7 @@ macro_rules! resources {
 }
 
 resources! {
-    34:
+    35:
     /// `pods`
     Pods = "" "v1" "pods" "Pod" Namespaced Base Own;
     /// `namespaces`
@@ -131,6 +133,8 @@ resources! {
     Deployments = "apps" "v1" "deployments" "Deployment" Namespaced Workloads Own;
     /// `batch/cronjobs`, for their templates
     CronJobs = "batch" "v1" "cronjobs" "CronJob" Namespaced Workloads Own;
+    /// `nodes`, for the images that they list
+    Nodes = "" "v1" "nodes" "Node" Cluster Nodes Own;
     /// `policy.networking.k8s.io/adminnetworkpolicies`
     AdminNetworkPolicies = "policy.networking.k8s.io" "v1alpha1" "adminnetworkpolicies"
         "AdminNetworkPolicy" Cluster Harmless Custom;

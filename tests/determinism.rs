@@ -116,7 +116,7 @@ fn network_policy_change(index: u8, variant: u8) -> Change {
 }
 
 /// How many objects there are of kinds that only some rules read.
-const OTHERS: u8 = 18;
+const OTHERS: u8 = 19;
 
 fn other_kind(index: u8) -> Resource {
     [
@@ -136,7 +136,8 @@ fn other_kind(index: u8) -> Resource {
         Resource::StatefulSets,
         Resource::Deployments,
         Resource::CronJobs,
-    ][usize::from(index % 16)]
+        Resource::Nodes,
+    ][usize::from(index % 17)]
 }
 
 fn other_name(index: u8) -> (String, String) {
@@ -178,6 +179,7 @@ fn other_change(index: u8, variant: u8) -> Change {
         "subjects": [subject], "spec": spec, "roleRef": {"kind": "ClusterRole", "name": role},
         "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": [if is_odd { "get" } else { "*" }]}],
         "automountServiceAccountToken": is_odd,
+        "status": {"images": [{"names": [if is_odd { "evil.test/x:1" } else { "nginx:1" }]}]},
     });
     let (kind, facts) = (other_kind(index), object::read(other_kind(index), &object).unwrap());
     match kind.is_template() {
@@ -205,6 +207,7 @@ fn policy_change(index: u8, variant: u8) -> Change {
         "podSecurityEnforced": {"minLevel": if bit(1) { "baseline" } else { "restricted" }},
         "trustedRegistry": {"allow": [if bit(4) { "docker.io/**" } else { "docker.io/library/*" }]},
     });
+    rules["nodeImageUntrusted"] = json!({"allow": ["docker.io/**"], "enabled": bit(0) != bit(4)});
     for (rule, enabled) in [
         ("noClusterAdminRoleBinding", bit(0)),
         ("noBindingsToAnonymous", bit(1)),

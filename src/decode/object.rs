@@ -3,6 +3,7 @@
 
 mod admission;
 mod network;
+mod node;
 mod rbac;
 mod service;
 pub mod stand_in;
@@ -73,6 +74,7 @@ fn content(kind: Resource, value: &Value, namespace: &str) -> Option<Content> {
         | Resource::DaemonSets
         | Resource::ReplicationControllers
         | Resource::JobTemplates => template(value).map(|facts| Content::Template(Arc::new(facts))),
+        Resource::Nodes => node::read(value).map(Content::Node),
         _ => Some(Content::Present),
     }
 }

@@ -204,6 +204,7 @@ kinds! {
     JobTemplates NamespaceResourceScope false;
     Deployments NamespaceResourceScope false;
     CronJobs NamespaceResourceScope false;
+    Nodes ClusterResourceScope false;
     AdminNetworkPolicies ClusterResourceScope false;
     BaselineAdminNetworkPolicies ClusterResourceScope false;
     ClusterNetworkPolicies ClusterResourceScope false;
