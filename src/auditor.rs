@@ -25,6 +25,7 @@ mod rollup;
 mod shared;
 mod skew;
 pub mod snapshot;
+mod stand_ins;
 mod surroundings;
 pub mod suspicion;
 mod templates;
@@ -210,7 +211,9 @@ impl Auditor {
                     false => self.objects.apply(facts, &mut self.namespaces),
                 }
             }
+            Change::Workload(facts, stand_in) => self.workload(facts, stand_in, now),
             Change::ObjectGone(kind, namespace, name) if kind.is_template() => {
+                self.inventory.remove_stand_in((kind, &namespace, &name), &mut self.namespaces);
                 self.templates.remove(kind, &namespace, &name, &mut self.namespaces);
             }
             Change::ObjectGone(kind, namespace, name) => {
@@ -278,7 +281,10 @@ impl Auditor {
             Resource::NetworkPolicies => self.namespaces.policies_relist_started(),
             Resource::Jobs => self.inventory.jobs_relist_started(),
             Resource::ImagePolicies => self.plan.relist_started(),
-            kind if kind.is_template() => self.templates.relist_started(kind),
+            kind if kind.is_template() => {
+                self.inventory.stand_ins.relist_started(kind);
+                self.templates.relist_started(kind);
+            }
             _ => self.objects.relist_started(kind, &self.namespaces),
         }
     }
@@ -301,7 +307,10 @@ impl Auditor {
             Resource::ImagePolicies => {
                 self.plan.not_told().iter().for_each(|name| self.policy_gone(name, now));
             }
-            kind if kind.is_template() => self.templates.relist_finished(kind, &mut self.namespaces),
+            kind if kind.is_template() => {
+                self.inventory.stand_ins_relist_finished(kind, &mut self.namespaces);
+                self.templates.relist_finished(kind, &mut self.namespaces);
+            }
             _ => self.objects.relist_finished(kind, &mut self.namespaces),
         }
     }

@@ -35,6 +35,9 @@ pub enum Change {
     NetworkPolicyGone(Arc<str>, Box<str>),
     /// An object that only some rules read is there, or is as follows now.
     Object(ObjectFacts),
+    /// A workload of the cluster is there, or is as follows now: what its pods are compared with, and the pod that
+    /// it would make; none if it will make none.
+    Workload(ObjectFacts, Option<Box<PodRecord>>),
     /// Such an object is gone: kind, namespace (empty for none) and name.
     ObjectGone(Resource, Box<str>, Box<str>),
     /// A Job is there: what it is and the CronJob that controls it, if one does.

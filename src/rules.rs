@@ -7,6 +7,7 @@
 mod about_namespaces;
 pub mod bsi;
 mod catalogue;
+pub mod cluster;
 pub mod container;
 mod control;
 pub mod image;
@@ -21,6 +22,7 @@ mod span;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 use std::fmt;
 use std::time::Duration;

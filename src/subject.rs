@@ -30,6 +30,8 @@ pub enum Tier {
     Admission,
     /// Whole workloads, with the environment of their containers.
     Workloads,
+    /// Reveals the machines: addresses, versions, what lies on them.
+    Nodes,
 }
 
 struct Row {
@@ -75,7 +77,7 @@ macro_rules! resources {
 }
 
 resources! {
-    33:
+    36:
     /// `pods`
     Pods = "" "v1" "pods" "Pod" Namespaced Base Own;
     /// `namespaces`
@@ -129,6 +131,12 @@ resources! {
     ReplicationControllers = "" "v1" "replicationcontrollers" "ReplicationController" Namespaced Workloads Own;
     /// `batch/jobs` as a whole, for their templates
     JobTemplates = "batch" "v1" "jobs" "Job" Namespaced Workloads Own;
+    /// `apps/deployments`, for their templates
+    Deployments = "apps" "v1" "deployments" "Deployment" Namespaced Workloads Own;
+    /// `batch/cronjobs`, for their templates
+    CronJobs = "batch" "v1" "cronjobs" "CronJob" Namespaced Workloads Own;
+    /// `nodes`, for the images that they list
+    Nodes = "" "v1" "nodes" "Node" Cluster Nodes Own;
     /// `policy.networking.k8s.io/adminnetworkpolicies`
     AdminNetworkPolicies = "policy.networking.k8s.io" "v1alpha1" "adminnetworkpolicies"
         "AdminNetworkPolicy" Cluster Harmless Custom;
@@ -161,6 +169,17 @@ resources! {
 impl Resource {
     /// Those that are read whatever the policies ask; the others are if an active rule reads them.
     pub const ALWAYS: [Self; 4] = [Self::Pods, Self::Namespaces, Self::Jobs, Self::ImagePolicies];
+
+    /// Those whose templates are judged where a policy includes templates.
+    pub const TEMPLATES: [Self; 7] = [
+        Self::ReplicaSets,
+        Self::StatefulSets,
+        Self::DaemonSets,
+        Self::ReplicationControllers,
+        Self::JobTemplates,
+        Self::Deployments,
+        Self::CronJobs,
+    ];
 
     /// The API group; empty for the core group.
     pub fn group(self) -> &'static str {
@@ -196,7 +215,7 @@ impl Resource {
         }
     }
 
-    /// Whether its objects control pods, and their templates are what is read.
+    /// Whether pods are made from its objects, and their templates are what is read.
     pub fn is_template(self) -> bool {
         self.tier() == Tier::Workloads
     }

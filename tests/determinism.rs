@@ -116,7 +116,7 @@ fn network_policy_change(index: u8, variant: u8) -> Change {
 }
 
 /// How many objects there are of kinds that only some rules read.
-const OTHERS: u8 = 16;
+const OTHERS: u8 = 19;
 
 fn other_kind(index: u8) -> Resource {
     [
@@ -134,7 +134,10 @@ fn other_kind(index: u8) -> Resource {
         Resource::AdmissionPolicies,
         Resource::ReplicaSets,
         Resource::StatefulSets,
-    ][usize::from(index % 14)]
+        Resource::Deployments,
+        Resource::CronJobs,
+        Resource::Nodes,
+    ][usize::from(index % 17)]
 }
 
 fn other_name(index: u8) -> (String, String) {
@@ -145,6 +148,8 @@ fn other_name(index: u8) -> (String, String) {
         // The controllers that pods name.
         Resource::ReplicaSets => ("team-1".into(), "web-6f7".into()),
         Resource::StatefulSets => ("team-0".into(), "db".into()),
+        Resource::Deployments => ("team-1".into(), "web".into()),
+        Resource::CronJobs => ("team-0".into(), "nightly".into()),
         _ => (namespace, format!("object-{index}")),
     }
 }
@@ -165,6 +170,7 @@ fn other_change(index: u8, variant: u8) -> Change {
         "hard": {limited: "1"}, "type": (if is_odd { "NodePort" } else { "ClusterIP" }),
         "tier": "Admin", "priority": variant, "subject": {"namespaces": {}},
         "template": {"spec": {"containers": [{"name": "app", "image": if is_odd { "nginx" } else { "nginx:1.27" }}]}},
+        "jobTemplate": {"spec": {"template": {"spec": {"containers": [{"name": "app", "image": "nginx"}]}}}},
         "ingress": [{"action": (if is_odd { "Accept" } else { "Deny" }), "from": [{"namespaces": {}}]}],
     });
     let role = if is_odd { "cluster-admin" } else { "view" };
@@ -173,8 +179,13 @@ fn other_change(index: u8, variant: u8) -> Change {
         "subjects": [subject], "spec": spec, "roleRef": {"kind": "ClusterRole", "name": role},
         "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": [if is_odd { "get" } else { "*" }]}],
         "automountServiceAccountToken": is_odd,
+        "status": {"images": [{"names": [if is_odd { "evil.test/x:1" } else { "nginx:1" }]}]},
     });
-    Change::Object(object::read(other_kind(index), &object).unwrap())
+    let (kind, facts) = (other_kind(index), object::read(other_kind(index), &object).unwrap());
+    match kind.is_template() {
+        true => Change::Workload(facts, object::stand_in::read(kind, &object).map(Box::new)),
+        false => Change::Object(facts),
+    }
 }
 
 fn policy_change(index: u8, variant: u8) -> Change {
@@ -185,7 +196,8 @@ fn policy_change(index: u8, variant: u8) -> Change {
         0..=2 => json!({}),
         3 => json!({"podSelector": {"matchLabels": {"app": "app-1"}}}),
         4 => json!({"namespaceSelector": {"matchLabels": {"tier": "1"}}}),
-        5 | 6 => json!({"excludeNamespaces": ["team-2"]}),
+        5 => json!({"excludeNamespaces": ["team-2"]}),
+        6 => json!({"includeTemplates": true}),
         _ => json!({"excludeNamespaces": ["team-2"], "includeTerminated": true}),
     };
     let mut rules = json!({
@@ -195,6 +207,7 @@ fn policy_change(index: u8, variant: u8) -> Change {
         "podSecurityEnforced": {"minLevel": if bit(1) { "baseline" } else { "restricted" }},
         "trustedRegistry": {"allow": [if bit(4) { "docker.io/**" } else { "docker.io/library/*" }]},
     });
+    rules["nodeImageUntrusted"] = json!({"allow": ["docker.io/**"], "enabled": bit(0) != bit(4)});
     for (rule, enabled) in [
         ("noClusterAdminRoleBinding", bit(0)),
         ("noBindingsToAnonymous", bit(1)),

@@ -1,5 +1,6 @@
 //! A one-shot audit: every verdict on every subject, for `revisor audit`. The Snapshot keeps findings only.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -101,9 +102,16 @@ impl Auditor {
 
     fn audit_uses(&self, now: Timestamp, tell: &mut dyn FnMut(&Judgement<'_>)) {
         let (rolling, mut text) = (self.rolling(now), String::new());
+        let mut alive = HashMap::new();
         for (group, source) in self.inventory.each_row() {
             let namespace = self.namespaces.get(group.key.namespace);
             let judged = self.inventory.judged(group);
+            if judged.shape.is_stand_in {
+                let alive = alive.entry(group.key.namespace).or_insert_with(|| rolling.alive(namespace));
+                if alive.contains(&rolling.workload_hash(group)) {
+                    continue;
+                }
+            }
             let Some(workload) = self.inventory.workload(group) else { continue };
             let labels = namespace.labels();
             let owner = rolling.owner(namespace, workload, judged);
@@ -111,6 +119,9 @@ impl Auditor {
             // A malformed pod has no use that can be read; it is told once a rule.
             let uses = if malformed { 0..1 } else { 0..judged.shape.uses.len() };
             for (index, policy) in self.plan.policies.iter().enumerate() {
+                if judged.shape.is_stand_in && !policy.scope.include_templates {
+                    continue;
+                }
                 let membership = match policy.scope.namespace(&namespace.name, labels) {
                     Membership::In if !self.inventory.labels.covers(group.key.class, index) => {
                         Membership::Out

@@ -2,11 +2,14 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::findings::{Finding, State, Subject, judge};
+use super::findings::{Finding, State, Subject, WorkloadUse, judge};
 use super::namespaces::Namespace;
 use super::rollup::{Rolled, Rolling};
 use super::transitions::WantedOwner;
+use crate::policy::compile::CompiledPolicy;
 use crate::policy::scope::Membership;
+use crate::rules::Check;
+use crate::subject::pod::ImageUse;
 use crate::verdict::{Note, Verdict};
 
 /// A dormant finding is over after this time.
@@ -70,6 +73,11 @@ impl Rolling<'_> {
         let compiled = &self.plan.policies[usize::from(policy)];
         let rule = compiled.rule(old.rule)?;
         let labels = namespace.labels();
+        if self.is_answered(namespace, compiled, at)
+            && !matches!(rule.check, Check::Running(_) | Check::Owner(_))
+        {
+            return None;
+        }
         let in_scope = compiled.scope.namespace(&namespace.name, labels) == Membership::In;
         let still = judge(&rule.check, &old.subject, &mut Note::silent()).is_none_or(Verdict::is_finding);
         if !in_scope || !still || self.now.duration_since(since) >= DORMANT_AT_MOST {
@@ -80,6 +88,19 @@ impl Rolling<'_> {
         let next = self.exempt(compiled, Some(namespace), &mut finding);
         *due = next.into_iter().chain(*due).min();
         Some(finding)
+    }
+
+    /// Whether the template of a workload is judged in place of its pods, and answers for this use too. A container
+    /// that it does not have may be injected again into the next pod.
+    fn is_answered(&self, namespace: &Namespace, policy: &CompiledPolicy, at: &WorkloadUse) -> bool {
+        let mut stand_ins = self.stand_ins(namespace).into_iter();
+        let stand_in = stand_ins.find(|(group, _)| self.workload_hash(group) == at.workload.hash);
+        let Some((group, _)) = stand_in.filter(|_| policy.scope.include_templates) else { return false };
+        let shape = &self.inventory.judged(group).shape;
+        at.image_use().is_none_or(|image_use| {
+            let same = |other: &ImageUse| (other.slot, &other.name) == (image_use.slot, &image_use.name);
+            shape.uses.iter().any(same)
+        })
     }
 
     /// When a dormant finding must be looked at again, and whether its owner is to be looked up now.

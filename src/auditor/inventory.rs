@@ -20,6 +20,7 @@ use super::namespaces::Namespaces;
 use super::pairs::{PairKey, Pairs};
 use super::references::References;
 use super::shared::Distinct;
+use super::stand_ins::StandIns;
 use super::suspicion::hosts::Hosts;
 use super::suspicion::tags::Tags;
 use super::workload::{put_key, workload};
@@ -82,6 +83,7 @@ pub(super) struct Inventory {
     pub(super) references: References,
     pub(super) hosts: Hosts,
     pub(super) tags: Tags,
+    pub(super) stand_ins: StandIns,
     /// Pods that could not be decoded.
     pub(super) malformed: u64,
 }
@@ -89,7 +91,7 @@ pub(super) struct Inventory {
 impl Inventory {
     /// How many pods there are.
     pub(super) fn pods(&self) -> usize {
-        self.row_index.len()
+        self.row_index.len() - self.stand_ins.len()
     }
 
     /// How many distinct images there are (or were, since the last sweep).
@@ -287,7 +289,7 @@ impl Inventory {
     /// The group of this key with one more pod. Each id in the key has been acquired once by the caller; what
     /// the group already refers to is given back.
     fn join_group(&mut self, key: GroupKey, namespaces: &mut Namespaces) -> u32 {
-        namespaces.changed_pods(key.namespace, 1);
+        namespaces.changed_pods(key.namespace, self.pods_in(key.pair));
         if let Some(id) = self.groups.join(&key) {
             namespaces.release(key.namespace);
             self.owners.release(key.owner);
@@ -300,10 +302,15 @@ impl Inventory {
         id
     }
 
+    /// How many pods a row of this pair is: a template stands for none.
+    fn pods_in(&self, pair: u32) -> i32 {
+        i32::from(!self.pairs.outline(pair).stands_in)
+    }
+
     /// One pod less in a group.
     fn release_group(&mut self, id: u32, namespaces: &mut Namespaces) {
         let key = self.groups.get(id).key;
-        namespaces.changed_pods(key.namespace, -1);
+        namespaces.changed_pods(key.namespace, -self.pods_in(key.pair));
         let Left::Nobody(first) = self.groups.leave(id) else { return };
         if let Some(first) = first {
             namespaces.set_first_group(key.namespace, first);
@@ -353,7 +360,8 @@ impl Inventory {
         self.tags.list(false);
         for id in 0..self.rows.len() {
             let row = &self.rows[id];
-            if row.group != NONE && row.generation != self.generation {
+            let is_pod = row.group != NONE && self.pods_in(self.groups.get(row.group).key.pair) > 0;
+            if is_pod && row.generation != self.generation {
                 self.remove_row(u32::try_from(id).unwrap_or(NONE), namespaces);
             }
         }

@@ -80,7 +80,7 @@ fn told_by(change: &Change) -> Option<Resource> {
         Change::Pod(_) | Change::PodGone(_) => Some(Resource::Pods),
         Change::Namespace(..) | Change::NamespaceGone(_) => Some(Resource::Namespaces),
         Change::NetworkPolicy(..) | Change::NetworkPolicyGone(..) => Some(Resource::NetworkPolicies),
-        Change::Object(facts) => Some(facts.kind),
+        Change::Object(facts) | Change::Workload(facts, _) => Some(facts.kind),
         Change::ObjectGone(kind, ..) => Some(*kind),
         Change::Job(_) | Change::JobGone(_) => Some(Resource::Jobs),
         Change::Policy(_) | Change::PolicyGone(_) => Some(Resource::ImagePolicies),

@@ -19,6 +19,9 @@ pub(super) struct ClusterObjects {
     shared: Objects,
     reaching_all: Objects,
     rbac: Objects,
+    nodes: Objects,
+    /// Texts that nodes share.
+    names: Names,
     denied: Box<[Resource]>,
     partial: bool,
     /// Of kinds that are being told again: what was not told yet.
@@ -47,8 +50,31 @@ fn reach(object: &ObjectFacts) -> (BTreeSet<&str>, bool) {
     (namespaces, everyone)
 }
 
-fn is_rbac(kind: Resource) -> bool {
-    matches!(kind, Resource::ClusterRoles | Resource::ClusterRoleBindings)
+/// Texts of which many objects have the same.
+#[derive(Debug, Default)]
+struct Names {
+    texts: HashSet<Arc<str>>,
+    /// How many were in use when it was last looked.
+    used: usize,
+}
+
+impl Names {
+    /// Lets an object share the texts that others have too.
+    fn share(&mut self, content: &mut Content) {
+        let Content::Node(node) = content else { return };
+        for name in &mut node.repositories {
+            match self.texts.get(name) {
+                Some(shared) => *name = shared.clone(),
+                None => {
+                    self.texts.insert(name.clone());
+                }
+            }
+        }
+        if self.texts.len() > 2 * self.used.max(512) {
+            self.texts.retain(|text| Arc::strong_count(text) > 1);
+            self.used = self.texts.len();
+        }
+    }
 }
 
 impl ClusterObjects {
@@ -58,7 +84,8 @@ impl ClusterObjects {
     }
 
     /// Takes in an object, wherever it lies.
-    pub(super) fn apply(&mut self, facts: ObjectFacts, namespaces: &mut Namespaces) {
+    pub(super) fn apply(&mut self, mut facts: ObjectFacts, namespaces: &mut Namespaces) {
+        self.names.share(&mut facts.content);
         let (kind, namespace, name) = (facts.kind, &facts.namespace, &facts.name);
         if let Some(untold) = self.untold.get_mut(&kind) {
             untold.remove(&(namespace.clone(), name.clone()));
@@ -79,14 +106,20 @@ impl ClusterObjects {
         }
         match kind {
             _ if kind.is_namespaced() => namespaces.put_object(object),
-            _ if is_rbac(kind) => {
-                self.rbac.insert(object);
-                self.dirty = true;
-            }
             _ => {
-                self.shared.insert(object);
-                (self.stale, self.dirty) = (true, true);
+                self.stale |= self.place(kind).1;
+                self.dirty = true;
+                self.place(kind).0.insert(object);
             }
+        }
+    }
+
+    /// Where an object of this kind lies that is in no namespace, and whether namespaces share it.
+    fn place(&mut self, kind: Resource) -> (&mut Objects, bool) {
+        match kind {
+            Resource::ClusterRoles | Resource::ClusterRoleBindings => (&mut self.rbac, false),
+            Resource::Nodes => (&mut self.nodes, false),
+            _ => (&mut self.shared, true),
         }
     }
 
@@ -100,8 +133,12 @@ impl ClusterObjects {
     ) -> Option<&'a Arc<ObjectFacts>> {
         match kind {
             _ if kind.is_namespaced() => namespaces.find(namespace)?.objects.find(kind, namespace, name),
-            _ if is_rbac(kind) => self.rbac.find(kind, namespace, name),
-            _ => self.shared.find(kind, namespace, name),
+            _ => match kind {
+                Resource::ClusterRoles | Resource::ClusterRoleBindings => &self.rbac,
+                Resource::Nodes => &self.nodes,
+                _ => &self.shared,
+            }
+            .find(kind, namespace, name),
         }
     }
 
@@ -117,13 +154,10 @@ impl ClusterObjects {
         self.withdraw(&object, namespaces);
         match kind {
             _ if kind.is_namespaced() => namespaces.take_object(&object),
-            _ if is_rbac(kind) => {
-                self.rbac.remove(kind, namespace, name);
-                self.dirty = true;
-            }
             _ => {
-                self.shared.remove(kind, namespace, name);
-                (self.stale, self.dirty) = (true, true);
+                self.stale |= self.place(kind).1;
+                self.dirty = true;
+                self.place(kind).0.remove(kind, namespace, name);
             }
         }
     }
@@ -140,7 +174,7 @@ impl ClusterObjects {
 
     /// From now on objects of this kind are told again.
     pub(super) fn relist_started(&mut self, kind: Resource, namespaces: &Namespaces) {
-        let own = self.shared.of(kind).iter().chain(self.rbac.of(kind));
+        let own = self.shared.of(kind).iter().chain(self.rbac.of(kind)).chain(self.nodes.of(kind));
         let objects = own.chain(namespaces.objects_of(kind));
         let untold = objects.map(|object| (object.namespace.clone(), object.name.clone())).collect();
         self.untold.insert(kind, untold);
@@ -186,7 +220,7 @@ impl ClusterObjects {
 
     /// The cluster as a subject.
     pub(super) fn subject(&self) -> ClusterSubject {
-        ClusterSubject { shared: self.facts.clone(), rbac: self.rbac.clone() }
+        ClusterSubject { shared: self.facts.clone(), rbac: self.rbac.clone(), nodes: self.nodes.clone() }
     }
 
     /// Whether the cluster must be judged again; asked once.

@@ -101,6 +101,8 @@ pub(super) struct Outline {
     pub(super) malformed: bool,
     /// The pod has ended.
     pub(super) ended: bool,
+    /// No pod, but a template that may be judged in place of pods.
+    pub(super) stands_in: bool,
 }
 
 impl Outline {
@@ -112,6 +114,7 @@ impl Outline {
             containers: u16::try_from(judged.shape.containers().count()).unwrap_or(u16::MAX),
             malformed: judged.shape.malformed,
             ended: judged.running.phase == Phase::Terminated,
+            stands_in: judged.shape.is_stand_in,
         }
     }
 

@@ -28,9 +28,11 @@ pub(super) struct Plan {
     pub(super) policies: Arc<[Arc<CompiledPolicy>]>,
     /// All graces that some rule gives, sorted, each once.
     pub(super) graces: Vec<Duration>,
-    /// What rules about namespaces ask, all together.
     /// Some rule compares pods with their controllers' templates.
     pub(super) compares_owners: bool,
+    /// Some scope includes templates of workloads without pods.
+    pub(super) includes_templates: bool,
+    /// What rules about namespaces ask, all together.
     pub(super) asks: Asks,
     stale: bool,
 }
@@ -109,7 +111,10 @@ impl Plan {
         // What nobody delegates nobody has to know.
         let delegates = self.entries.values().any(|entry| !entry.compiled.delegation.is_empty());
         let requests = delegates.then_some(Resource::Exemptions);
-        Resource::ALWAYS.into_iter().chain(reads).chain(requests).collect()
+        let mut scopes = self.entries.values().map(|entry| &entry.compiled.scope);
+        let templates = scopes.any(|scope| scope.include_templates).then_some(Resource::TEMPLATES);
+        let others = templates.into_iter().flatten().chain(requests);
+        Resource::ALWAYS.into_iter().chain(reads).chain(others).collect()
     }
 
     /// From now on policies are told again.
@@ -139,6 +144,7 @@ impl Plan {
         self.asks = asks(&self.policies);
         let mut rules = self.policies.iter().flat_map(|policy| policy.rules.iter());
         self.compares_owners = rules.any(|rule| rule.id.compares_owners());
+        self.includes_templates = self.policies.iter().any(|policy| policy.scope.include_templates);
         Some(before)
     }
 

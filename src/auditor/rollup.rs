@@ -143,8 +143,16 @@ impl<'a> Rolling<'a> {
         rolled
     }
 
-    /// The groups of a namespace with their outlines.
+    /// The groups of pods of a namespace with their outlines.
     pub(super) fn groups(
+        &self,
+        namespace: &Namespace,
+    ) -> impl Iterator<Item = (&'a Group, &'a Outline)> + use<'a> {
+        self.all_groups(namespace).filter(|(_, outline)| !outline.stands_in)
+    }
+
+    /// The groups of pods and of templates.
+    pub(super) fn all_groups(
         &self,
         namespace: &Namespace,
     ) -> impl Iterator<Item = (&'a Group, &'a Outline)> + use<'a> {
@@ -155,7 +163,7 @@ impl<'a> Rolling<'a> {
 
     /// The groups in which something may be found: `every` one, or those of which something was.
     fn members(&self, namespace: &Namespace, every: bool) -> Vec<Member<'a>> {
-        let groups = self.groups(namespace);
+        let groups = self.groups(namespace).chain(self.stand_ins(namespace));
         let groups = groups.filter(|(_, outline)| every || outline.malformed || outline.found());
         let mut members: Vec<Member<'a>> = groups
             .filter_map(|(group, outline)| {
@@ -261,6 +269,7 @@ impl<'a> Rolling<'a> {
                 || member.owner.is_some() && owner_rules().next().is_some();
             if !may_find
                 || outline.ended && !policy.scope.include_terminated
+                || outline.stands_in && !policy.scope.include_templates
                 || !self.inventory.labels.covers(member.group.key.class, usize::from(index))
             {
                 continue;

@@ -138,6 +138,8 @@ pub struct PolicySnapshot {
     pub rules: Box<[RuleTotal]>,
     /// Rules that cannot be decided because a resource may not be read, with that resource.
     pub missing_permissions: Box<[(RuleId, Resource)]>,
+    /// Workloads that may not be read although the policy includes their templates.
+    pub unread_templates: Box<[Resource]>,
     /// Namespaces with violations.
     pub violating_namespaces: u32,
     /// How many findings each of the policy's own exemptions permits, dormant ones included.

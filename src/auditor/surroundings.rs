@@ -176,6 +176,9 @@ impl<'a> Rolling<'a> {
         note: &mut Note<'_>,
     ) -> Option<Verdict> {
         let Check::Namespace(judge) = &rule.check else { return None };
+        if judge.asks().only_cluster {
+            return None;
+        }
         let denied = self.is_denied(rule);
         match facts.object.as_deref() {
             Some(object) if !object.malformed => match denied {

@@ -17,6 +17,7 @@ mod kinds;
 mod objects;
 mod owners;
 mod requests;
+mod stand_ins;
 mod suspicion;
 
 /// An auditor with a clock that only the test moves.

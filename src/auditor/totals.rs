@@ -179,6 +179,10 @@ impl Auditor {
                 .flat_map(|rule| rule.reads().map(move |read| (rule.id, read)))
                 .filter(|(_, read): &(_, Resource)| self.kinds.denied.contains(read))
                 .collect(),
+            unread_templates: Resource::TEMPLATES
+                .into_iter()
+                .filter(|kind| policy.scope.include_templates && self.kinds.denied.contains(kind))
+                .collect(),
             violating_namespaces: sums.violating_namespaces,
             exempted: (0..policy.exemptions.len())
                 .map(|index| sums.exempted.get(index).copied().unwrap_or(0))

@@ -4,8 +4,10 @@
 mod admission;
 mod exemption;
 mod network;
+mod node;
 mod rbac;
 mod service;
+pub mod stand_in;
 #[cfg(test)]
 mod tests;
 
@@ -74,6 +76,7 @@ fn content(kind: Resource, value: &Value, namespace: &str) -> Option<Content> {
         | Resource::DaemonSets
         | Resource::ReplicationControllers
         | Resource::JobTemplates => template(value).map(|facts| Content::Template(Arc::new(facts))),
+        Resource::Nodes => node::read(value).map(Content::Node),
         _ => Some(Content::Present),
     }
 }

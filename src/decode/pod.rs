@@ -51,7 +51,8 @@ pub struct PodRecord {
     pub uid: u128,
     /// `metadata.resourceVersion`, for the watch to go on.
     pub resource_version: String,
-    /// Bits [`PodShape::STATIC`], [`PodShape::MALFORMED`], [`PodShape::TEMPLATE`] and [`PodShape::AS_WRITTEN`].
+    /// Bits [`PodShape::STATIC`], [`PodShape::MALFORMED`], [`PodShape::TEMPLATE`], [`PodShape::AS_WRITTEN`] and
+    /// [`PodShape::STAND_IN`].
     pub flags: u8,
     /// Since when the containers are not ready, in seconds since 1970; told only while an image keeps some
     /// container waiting, 0 otherwise and when the status does not say.

@@ -203,6 +203,9 @@ kinds! {
     DaemonSets NamespaceResourceScope false;
     ReplicationControllers NamespaceResourceScope false;
     JobTemplates NamespaceResourceScope false;
+    Deployments NamespaceResourceScope false;
+    CronJobs NamespaceResourceScope false;
+    Nodes ClusterResourceScope false;
     AdminNetworkPolicies ClusterResourceScope false;
     BaselineAdminNetworkPolicies ClusterResourceScope false;
     ClusterNetworkPolicies ClusterResourceScope false;
@@ -221,6 +224,8 @@ pub struct ObjectRecord<K> {
     pub resource_version: String,
     /// What rules read.
     pub facts: ObjectFacts,
+    /// The pod that a workload would make.
+    stand_in: Option<Box<PodRecord>>,
     kind: PhantomData<K>,
 }
 
@@ -228,7 +233,13 @@ impl<'de, K: Kind> Deserialize<'de> for ObjectRecord<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
         let resource_version = object::metadata(&value, "resourceVersion").to_owned();
-        Ok(Self { resource_version, facts: object::facts(K::RESOURCE, &value), kind: PhantomData })
+        let stand_in = K::RESOURCE.is_template().then(|| object::stand_in::read(K::RESOURCE, &value));
+        Ok(Self {
+            resource_version,
+            facts: object::facts(K::RESOURCE, &value),
+            stand_in: stand_in.flatten().map(Box::new),
+            kind: PhantomData,
+        })
     }
 }
 
@@ -242,7 +253,11 @@ impl<K: Kind> Lean for ObjectRecord<K> {
     }
 
     fn change(self) -> Change {
-        if is_usable(&self.facts) { Change::Object(self.facts) } else { Change::Unusable(K::RESOURCE) }
+        match is_usable(&self.facts) {
+            true if K::RESOURCE.is_template() => Change::Workload(self.facts, self.stand_in),
+            true => Change::Object(self.facts),
+            false => Change::Unusable(K::RESOURCE),
+        }
     }
 
     fn gone(self) -> Option<Change> {

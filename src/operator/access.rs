@@ -81,6 +81,10 @@ pub(crate) fn cost(resource: Resource) -> String {
         Resource::Exemptions => "no exemption that a tenant asks for counts without it".to_owned(),
         Resource::Jobs => "pods of CronJobs are reported under their Jobs".to_owned(),
         _ => match rules_reading(resource).as_slice() {
+            [] if Resource::TEMPLATES.contains(&resource) => {
+                "policies that include templates do not judge these workloads while they have no pods"
+                    .to_owned()
+            }
             [] => "no rule needs it".to_owned(),
             rules => format!("these rules are undecided (MissingPermission): {}", rules.join(", ")),
         },

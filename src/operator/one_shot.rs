@@ -167,6 +167,7 @@ impl Looking<'_> {
             Roles RoleBindings ClusterRoles ClusterRoleBindings
             ValidatingWebhooks MutatingWebhooks AdmissionPolicies AdmissionPolicyBindings
             ReplicaSets StatefulSets DaemonSets ReplicationControllers JobTemplates
+            Deployments CronJobs Nodes
             AdminNetworkPolicies BaselineAdminNetworkPolicies ClusterNetworkPolicies
             CiliumNetworkPolicies CiliumClusterwideNetworkPolicies
             CalicoNetworkPolicies CalicoGlobalNetworkPolicies

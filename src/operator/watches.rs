@@ -32,11 +32,12 @@ pub(super) fn all(context: &Context) -> FuturesUnordered<BoxFuture<'static, ()>>
         Roles RoleBindings ClusterRoles ClusterRoleBindings
         ValidatingWebhooks MutatingWebhooks AdmissionPolicies AdmissionPolicyBindings
         ReplicaSets StatefulSets DaemonSets ReplicationControllers JobTemplates
+        Deployments CronJobs Nodes
         AdminNetworkPolicies BaselineAdminNetworkPolicies ClusterNetworkPolicies
         CiliumNetworkPolicies CiliumClusterwideNetworkPolicies
         CalicoNetworkPolicies CalicoGlobalNetworkPolicies
         CalicoApiNetworkPolicies CalicoApiGlobalNetworkPolicies
     ];
-    const { assert!(5 + 28 == crate::subject::Resource::ALL.len(), "every kind has its watch") };
+    const { assert!(5 + 31 == crate::subject::Resource::ALL.len(), "every kind has its watch") };
     own.into_iter().chain(objects).collect()
 }

@@ -30,6 +30,8 @@ pub enum Membership {
 pub struct Scope {
     /// Judge ended pods too.
     pub include_terminated: bool,
+    /// Judge templates of workloads of a live cluster that have no pod now.
+    pub include_templates: bool,
     nothing: bool,
     /// As it stands in the policy.
     written: Option<Value>,
@@ -73,6 +75,7 @@ impl Scope {
             "namespaceSelector",
             "podSelector",
             "includeTerminated",
+            "includeTemplates",
         ];
         let mut reader = Reader::new(value, "spec.scope", &known, problems)?;
         let include = reader.texts("includeNamespaces", Glob::parse);
@@ -92,8 +95,10 @@ impl Scope {
         };
         let (namespaces, pods) = (selector("namespaceSelector"), selector("podSelector"));
         let include_terminated = reader.flag("includeTerminated").unwrap_or(false);
+        let include_templates = reader.flag("includeTemplates").unwrap_or(false);
         Some(Self {
             include_terminated,
+            include_templates,
             nothing: false,
             written: None,
             include: include.map(Vec::into_boxed_slice),
@@ -125,7 +130,8 @@ impl Scope {
 
     /// Whether both cover the same pods of any namespace that both cover.
     pub fn covers_pods_as(&self, other: &Self) -> bool {
-        (self.nothing, self.include_terminated) == (other.nothing, other.include_terminated)
+        (self.nothing, self.include_terminated, self.include_templates)
+            == (other.nothing, other.include_terminated, other.include_templates)
             && self.pods == other.pods
     }
 
@@ -261,9 +267,9 @@ mod tests {
     #[test]
     fn a_pod_selector_selects_pods_and_no_namespaces() {
         let scope = scope(
-            json!({"podSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}, "includeTerminated": true}),
+            json!({"podSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}, "includeTerminated": true, "includeTemplates": true}),
         );
-        assert!(scope.selects_pods() && scope.include_terminated);
+        assert!(scope.selects_pods() && scope.include_terminated && scope.include_templates);
         assert!(scope.pod(&|key| (key == "app").then_some("web")));
         assert!(!scope.pod(&|_| None));
         assert_eq!(scope.namespace("team-a", None), Membership::In);

@@ -191,6 +191,11 @@ pub struct ScopeSpec {
     /// Judge pods that have ended, too. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub include_terminated: Option<bool>,
+    /// Judge the templates of workloads that have no pod now, too: suspended CronJobs, Deployments that are scaled to
+    /// zero. Needs to read workloads (deploy/tiers/4-workloads.yaml). In files templates are always judged.
+    /// Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub include_templates: Option<bool>,
 }
 
 /// Labels that must be there; all conditions must hold. An empty selector selects everything.

@@ -84,7 +84,14 @@ fn missing_permissions(part: &PolicySnapshot) -> Option<String> {
             Resource::Exemptions
         )
     });
-    let told: Vec<_> = told.chain(requests).collect();
+    let mut told: Vec<_> = told.chain(requests).collect();
+    if !part.unread_templates.is_empty() {
+        let kinds: Vec<_> = part.unread_templates.iter().map(Resource::to_string).collect();
+        told.push(format!(
+            "not permitted to list and watch {}, so workloads without pods are not all judged",
+            kinds.join(", ")
+        ));
+    }
     (!told.is_empty()).then(|| told.join("; "))
 }
 
@@ -135,7 +142,7 @@ fn compliant(snapshot: &Snapshot, part: &PolicySnapshot) -> Judgement {
     } else if !part.policy.problems.is_empty() {
         let message = "no violations, but part of the policy is not in force".to_owned();
         (ConditionStatus::Unknown, "Undecided", message)
-    } else if !part.missing_permissions.is_empty() {
+    } else if !part.missing_permissions.is_empty() || !part.unread_templates.is_empty() {
         let message = "no violations, but not everything may be read".to_owned();
         (ConditionStatus::Unknown, "Undecided", message)
     } else if part.rules.is_empty() {
@@ -153,7 +160,6 @@ mod tests {
     use super::super::testing::{World, image_subject, namespace_subject, policy};
     use super::*;
     use crate::auditor::findings::State;
-    use crate::subject::Resource;
     use crate::verdict::Severity;
 
     fn told(world: World) -> Vec<String> {
@@ -235,6 +241,21 @@ mod tests {
                 "Stalled=False SpecUsable: every field of the spec is in force",
             ]
         );
+    }
+
+    #[test]
+    fn workloads_that_may_not_be_read_are_named_and_nothing_is_compliant_without_their_templates() {
+        let world = World::baseline().unread(Resource::Deployments).unread(Resource::CronJobs);
+        let told = told(world);
+        assert!(
+            told[0].ends_with(
+                "; not permitted to list and watch deployments.apps, cronjobs.batch, so workloads without pods are \
+                 not all judged"
+            ),
+            "{}",
+            told[0]
+        );
+        assert!(told[2].starts_with("Compliant=Unknown Undecided"), "{}", told[2]);
     }
 
     #[test]

@@ -133,6 +133,7 @@ pub(super) fn transition(kind: TransitionKind) -> Transition {
 pub(super) struct World {
     policies: Vec<CompiledPolicy>,
     missing: Vec<(RuleId, Resource)>,
+    unread_templates: Vec<Resource>,
     findings: BTreeMap<String, Vec<Finding>>,
     references: Vec<Finding>,
     running: bool,
@@ -160,6 +161,12 @@ impl World {
         let mut problems = std::mem::take(&mut self.policies[0].problems).into_vec();
         problems.push(Problem { reason, field: field.into(), message: message.into() });
         self.policies[0].problems = problems.into();
+        self
+    }
+
+    /// Workloads may not be read whose templates the policy includes.
+    pub(super) fn unread(mut self, resource: Resource) -> Self {
+        self.unread_templates.push(resource);
         self
     }
 
@@ -286,6 +293,7 @@ impl World {
                 rules: rules.collect(),
                 policy: Arc::new(policy),
                 missing_permissions: self.missing.clone().into(),
+                unread_templates: self.unread_templates.clone().into(),
                 violating_namespaces: violating,
                 exempted,
                 requests_denied: false,

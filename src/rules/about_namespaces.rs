@@ -29,6 +29,8 @@ pub struct Asks {
     pub pods: PodsRead,
     /// It judges the cluster too.
     pub cluster: bool,
+    /// It judges nothing but the cluster.
+    pub only_cluster: bool,
     /// It finds what is there, so that it can fail a namespace whose own object is not known.
     pub without_object: bool,
     /// It judges namespaces that its own policy's scope leaves out.
@@ -41,6 +43,7 @@ impl Asks {
         beyond: false,
         pods: PodsRead::Number,
         cluster: false,
+        only_cluster: false,
         without_object: false,
         any_scope: false,
     };
@@ -50,6 +53,8 @@ impl Asks {
     pub const PRESENCE: Self = Self { without_object: true, ..Self::BEYOND };
     /// The same, and those of the cluster.
     pub const PRESENCE_AND_CLUSTER: Self = Self { cluster: true, ..Self::PRESENCE };
+    /// What lies in no namespace, and nothing else.
+    pub const ONLY_CLUSTER: Self = Self { cluster: true, only_cluster: true, ..Self::NOTHING };
 
     /// What two rules ask together.
     pub fn and(self, other: Self) -> Self {
@@ -57,6 +62,7 @@ impl Asks {
             beyond: self.beyond | other.beyond,
             pods: self.pods.max(other.pods),
             cluster: self.cluster | other.cluster,
+            only_cluster: self.only_cluster & other.only_cluster,
             without_object: self.without_object & other.without_object,
             any_scope: self.any_scope | other.any_scope,
         }

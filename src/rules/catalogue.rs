@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Check, CommonSettings as _, ContainerRule, Entry, ImageRule, NamespaceRule, OwnerRule, PodRule,
-    PreparedRule, ReferenceRule, Rule, RuleInfo, RunningRule, SettingError, SubjectKind, container, image,
-    namespace, pod, read_settings, reference, running,
+    PreparedRule, ReferenceRule, Rule, RuleInfo, RunningRule, SettingError, SubjectKind, cluster, container,
+    image, namespace, pod, read_settings, reference, running,
 };
 
 /// A rule of the catalogue, by its place in the table.
@@ -201,7 +201,8 @@ catalogue! {
     52 Namespace namespace_rule "resourceQuotaPresent" namespace::resource_quota_present::ResourceQuotaPresent;
     53 Namespace namespace_rule "stuckTerminating" namespace::stuck_terminating::StuckTerminating;
     54 Namespace namespace_rule "tokenMountedFromDefaultServiceAccount" namespace::token_mounted_from_default_service_account::TokenMountedFromDefaultServiceAccount;
-    55 Reference reference_rule "digestSkew" reference::digest_skew::DigestSkew;
+    55 Cluster namespace_rule "nodeImageUntrusted" cluster::node_image_untrusted::NodeImageUntrusted;
+    56 Reference reference_rule "digestSkew" reference::digest_skew::DigestSkew;
 }
 
 #[cfg(test)]

@@ -234,7 +234,10 @@ pub(crate) fn cluster_explained<R: NamespaceRule>(
     objects: Vec<ObjectFacts>,
 ) -> (Verdict, String) {
     let rule = rule::<R>(settings);
-    let subject = ClusterSubject { rbac: Objects::new(objects), ..ClusterSubject::default() };
+    let (nodes, rbac): (Vec<_>, Vec<_>) =
+        objects.into_iter().partition(|object| object.kind == Resource::Nodes);
+    let subject =
+        ClusterSubject { rbac: Objects::new(rbac), nodes: Objects::new(nodes), ..ClusterSubject::default() };
     explained(|note| rule.check_cluster(&subject, note))
 }
 

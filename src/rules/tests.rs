@@ -31,7 +31,7 @@ fn same_section(left: RuleId, right: RuleId) -> bool {
 /// `{}`, or what a rule cannot do without.
 fn least_settings(id: RuleId) -> Value {
     match id.as_str() {
-        "TrustedRegistry" => json!({"allow": ["registry.example.com"]}),
+        "NodeImageUntrusted" | "TrustedRegistry" => json!({"allow": ["registry.example.com"]}),
         "ImagePullSecretsPresent" => json!({"registries": ["registry.example.com"]}),
         "RequiredLabels" => json!({"labels": {"owner": ".*"}}),
         _ => json!({}),
@@ -47,6 +47,7 @@ fn every_rule_runs_with_its_defaults_and_takes_the_common_settings() {
         assert_eq!((prepared.id, prepared.severity), (id, id.info().severity));
         let fits = match prepared.check {
             Check::Image(_) | Check::Running(_) | Check::Owner(_) => SubjectKind::ImageUse,
+            Check::Namespace(judge) if judge.asks().only_cluster => SubjectKind::Cluster,
             Check::Namespace(_) => SubjectKind::Namespace,
             Check::Container(_) => SubjectKind::Container,
             Check::Pod(_) => SubjectKind::Pod,

@@ -25,4 +25,6 @@ pub struct ClusterSubject {
     pub shared: Arc<ClusterFacts>,
     /// ClusterRoles and ClusterRoleBindings.
     pub rbac: Objects,
+    /// Nodes.
+    pub nodes: Objects,
 }

@@ -68,6 +68,8 @@ pub enum Content {
     AdminPolicy(AdminPolicy),
     /// The template of a controller of pods.
     Template(Arc<TemplateFacts>),
+    /// A Node.
+    Node(NodeFacts),
     /// An Exemption.
     Exemption(Box<ExemptionFacts>),
 }
@@ -94,6 +96,15 @@ pub struct QuotaFacts {
     pub scoped: bool,
     /// What it limits.
     pub hard: Box<[Box<str>]>,
+}
+
+/// The images that a Node lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeFacts {
+    /// Their repositories, sorted, each once; as it is what is no reference. Nodes share the texts.
+    pub repositories: Box<[Arc<str>]>,
+    /// How many images are listed.
+    pub listed: u32,
 }
 
 /// How a Service can be reached.

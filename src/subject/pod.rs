@@ -115,6 +115,8 @@ pub struct PodShape {
     pub is_static: bool,
     /// Made from a workload's template: no live pod.
     pub is_template: bool,
+    /// The template of a workload of a cluster, judged in place of its pods while there are none.
+    pub is_stand_in: bool,
     /// As people wrote it: no API server has filled in defaults.
     pub is_as_written: bool,
     /// Some field had another type than its API says, so that nothing can be said of the pod.
@@ -137,6 +139,8 @@ impl PodShape {
     pub const TEMPLATE: u8 = 4;
     /// Bit of the record's flags: as people wrote it, without what the API server fills in.
     pub const AS_WRITTEN: u8 = 8;
+    /// Bit of the record's flags: of a template, judged only while its workload has no pods.
+    pub const STAND_IN: u8 = 16;
 
     /// Bit of an entry's class in the canonical form: the container's facts follow.
     pub const FACTS: u8 = 0x80;
@@ -192,6 +196,7 @@ impl PodShape {
             facts: own_facts,
             is_static: flags & Self::STATIC != 0,
             is_template: flags & Self::TEMPLATE != 0,
+            is_stand_in: flags & Self::STAND_IN != 0,
             is_as_written: flags & Self::AS_WRITTEN != 0,
             malformed: flags & Self::MALFORMED != 0,
             unsupported: false,

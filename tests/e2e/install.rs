@@ -35,19 +35,20 @@ fn uses(cluster: &ControlPlane) -> BTreeMap<Use, BTreeSet<u64>> {
 }
 
 /// The ClusterRoles, tier by tier.
-const ROLES: [&str; 5] = [
+const ROLES: [&str; 6] = [
     "revisor",
     "revisor-tier1-namespaces",
     "revisor-tier2-rbac",
     "revisor-tier3-admission",
     "revisor-tier4-workloads",
+    "revisor-tier5-nodes",
 ];
 
 /// Grants the tiers that are not installed with the operator.
 #[track_caller]
 fn grant_all_tiers(cluster: &ControlPlane) {
-    for file in ["tiers/2-rbac.yaml", "tiers/3-admission.yaml", "tiers/4-workloads.yaml"] {
-        cluster.kubectl_ok(&["apply", "-f", &format!("{}/{file}", deploy_folder())]);
+    for file in ["2-rbac", "3-admission", "4-workloads", "5-nodes"] {
+        cluster.kubectl_ok(&["apply", "-f", &format!("{}/tiers/{file}.yaml", deploy_folder())]);
     }
 }
 

@@ -158,3 +158,39 @@ async fn a_policy_that_is_replaced_at_once_is_audited_by_what_is_told_anew() {
     assert_eq!(server.open_watches(KIND), 1);
     operator.stop().await;
 }
+
+#[tokio::test]
+async fn a_suspended_cron_job_is_judged_while_a_policy_includes_templates() {
+    let server = ApiServer::builder().start().await;
+    server.apply(POLICY);
+    tidy_namespace(&server, "team-a");
+    let job = |image: &str| json!({"template": {"spec": {"containers": [{"name": "app", "image": image}]}}});
+    let spec = |image: &str| json!({"suspend": true, "jobTemplate": {"spec": job(image)}});
+    server.create(json!({
+        "apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "nightly", "namespace": "team-a"},
+        "spec": spec("evil.test/x:1"),
+    }));
+    let operator = Running::ready(&server, settings()).await;
+    violations(&server, 0).await;
+    assert_eq!(server.open_watches("cronjobs"), 0);
+
+    let include = |included: bool| {
+        let scope = json!({"spec": {"scope": {"includeTemplates": included}}});
+        server.patch("ImagePolicy", "", "baseline", scope);
+    };
+    include(true);
+    violations(&server, 1).await;
+    eventually("a NamespaceAudit", async || server.get("NamespaceAudit", "team-a", "revisor").is_some())
+        .await;
+    let audit = server.get("NamespaceAudit", "team-a", "revisor").expect("an audit");
+    assert_eq!(audit["findings"][0]["subject"], "CronJob/nightly");
+
+    server.patch("CronJob", "team-a", "nightly", json!({"spec": spec("registry.example.com/x:1")}));
+    violations(&server, 0).await;
+    server.patch("CronJob", "team-a", "nightly", json!({"spec": spec("evil.test/x:1")}));
+    violations(&server, 1).await;
+    include(false);
+    violations(&server, 0).await;
+    eventually("no watch", async || server.open_watches("cronjobs") == 0).await;
+    operator.stop().await;
+}

@@ -270,3 +270,25 @@ fn what_is_found_on_the_cluster_itself_can_be_exempt_by_name() {
     assert_eq!(found("Cluster/cluster"), ["NoClusterAdminRoleBinding exempt Cluster/cluster"]);
     assert_eq!(found("Deployment/*"), ["NoClusterAdminRoleBinding fail Cluster/cluster"]);
 }
+
+#[test]
+fn nodes_are_judged_with_the_cluster_and_no_namespace_hears_of_them() {
+    let mut cluster = with_rules(&json!({"nodeImageUntrusted": {"allow": ["registry.example.com"]}}));
+    cluster.snapshot();
+    let namespace = cluster.snapshot().namespaces[0].clone();
+    let node = |name: &str, image: &str| {
+        told(Resource::Nodes, json!({"metadata": {"name": name}, "status": {"images": [{"names": [image]}]}}))
+    };
+    cluster.tell(node("a", "registry.example.com/app:1"));
+    assert!(cluster.snapshot().cluster.is_empty());
+    cluster.tell(node("b", "evil.test/x:1"));
+    let snapshot = cluster.snapshot();
+    assert_eq!(snapshot.cluster.len(), 1);
+    assert!(snapshot.explain(&snapshot.cluster[0]).starts_with("evil.test/x on node b"));
+    assert!(std::sync::Arc::ptr_eq(&namespace, &snapshot.namespaces[0]));
+    cluster.tell(Change::Access(Resource::Nodes, false));
+    assert_eq!(cluster.snapshot().cluster[0].reason, "MissingPermission");
+    cluster.tell(Change::Access(Resource::Nodes, true));
+    cluster.list(Resource::Nodes, [node("a", "registry.example.com/app:2")]);
+    assert!(cluster.snapshot().cluster.is_empty(), "the other node was not told again");
+}

@@ -67,7 +67,6 @@ fn is_harmless(group: &str, kind: &str) -> bool {
                 | "ConfigMap"
                 | "Endpoints"
                 | "Event"
-                | "Node"
                 | "PersistentVolume"
                 | "PersistentVolumeClaim"
                 | "Secret"

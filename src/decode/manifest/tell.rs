@@ -221,7 +221,7 @@ impl Telling<'_> {
             }));
         }
         // The template of a Job that has ended starts no pod any more.
-        if has_ended(object) {
+        if object::stand_in::has_ended(object.value) {
             return Ok(());
         }
         self.workload(object, TEMPLATE, owner)
@@ -287,16 +287,6 @@ fn as_written(object: &Object<'_>) -> u8 {
 }
 
 const TEMPLATE_PATH: &str = "spec.template";
-
-fn has_ended(job: &Object<'_>) -> bool {
-    let conditions = job.at(&["status", "conditions"]).and_then(Value::as_array);
-    conditions.into_iter().flatten().any(|condition| {
-        let is = |field: &str, words: &[&str]| {
-            condition.get(field).and_then(Value::as_str).is_some_and(|word| words.contains(&word))
-        };
-        is("type", &["Complete", "Failed"]) && is("status", &["True"])
-    })
-}
 
 fn kustomization(file: &str) -> String {
     let folder = file.rsplit_once('/').map_or(".", |(folder, _)| folder);

@@ -1,6 +1,6 @@
 //! TrustedRegistry: images come only from registries and repositories that the policy names.
 
-use crate::reference::pattern::Pattern;
+use crate::rules::trust::Trust;
 use crate::rules::{Control, ImageRule, Rule, RuleInfo, SettingError, rule_settings};
 use crate::subject::pod::ImageSubject;
 use crate::verdict::{Note, Severity, Verdict};
@@ -21,17 +21,7 @@ rule_settings! {
 
 /// The rule, patterns parsed.
 #[derive(Debug)]
-pub struct TrustedRegistry {
-    allow: Option<Vec<Pattern>>,
-    deny: Vec<Pattern>,
-}
-
-fn patterns(field: &str, written: &[String]) -> Result<Vec<Pattern>, SettingError> {
-    let parse = |(index, text): (usize, &String)| {
-        Pattern::parse(text).map_err(|error| SettingError::new(format!("{field}[{index}]"), error))
-    };
-    written.iter().enumerate().map(parse).collect()
-}
+pub struct TrustedRegistry(Trust);
 
 impl Rule for TrustedRegistry {
     const INFO: RuleInfo = RuleInfo {
@@ -63,16 +53,7 @@ impl Rule for TrustedRegistry {
     type Settings = Settings;
 
     fn prepare(settings: &Settings) -> Result<Self, SettingError> {
-        let allow = settings.allow.as_deref().map(|written| patterns("allow", written)).transpose()?;
-        let deny = patterns("deny", settings.deny.as_deref().unwrap_or_default())?;
-        let allow = allow.filter(|patterns| !patterns.is_empty());
-        if allow.is_none() && deny.is_empty() {
-            return Err(SettingError::new(
-                "allow",
-                "name at least one trusted registry here, or one denied under deny",
-            ));
-        }
-        Ok(Self { allow, deny })
+        Trust::new(settings.allow.as_deref(), settings.deny.as_deref()).map(Self)
     }
 }
 
@@ -84,15 +65,9 @@ impl ImageRule for TrustedRegistry {
                 return note.fail("InvalidReference", format_args!("no registry can be read: {error}"));
             }
         };
-        if let Some(denied) = self.deny.iter().find(|pattern| pattern.matches(reference)) {
-            return note.fail("Denied", format_args!("{} is denied by {denied}", reference.name()));
-        }
-        match &self.allow {
-            Some(allow) if !allow.iter().any(|pattern| pattern.matches(reference)) => note.fail(
-                "NotAllowed",
-                format_args!("{} is in none of the trusted repositories", reference.name()),
-            ),
-            _ => Verdict::Pass,
+        match self.0.distrusts(reference) {
+            Some(distrust) => note.fail(distrust.reason(), format_args!("{} {distrust}", reference.name())),
+            None => Verdict::Pass,
         }
     }
 }
