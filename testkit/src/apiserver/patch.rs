@@ -18,7 +18,18 @@ pub(super) fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-/// Applies a manager's full intent: its fields are merged (lists replaced) and
+/// The one list that is merged item by item: its items are told apart by `type`.
+const CONDITIONS: &str = "conditions";
+
+fn items(value: Option<&Value>) -> &[Value] {
+    value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn has_type(items: &[Value], item: &Value) -> bool {
+    items.iter().any(|other| other["type"] == item["type"])
+}
+
+/// Applies a manager's full intent: its fields are merged (lists replaced, but for conditions) and
 /// those it applied before and names no longer are removed.
 ///
 /// Other managers' ownership is not tracked: every apply acts as if forced.
@@ -37,6 +48,11 @@ fn prune(target: &mut Value, before: &Value, intent: &Value) {
         let Some(current) = target.get_mut(key) else {
             continue;
         };
+        if let (CONDITIONS, Some(list)) = (key.as_str(), current.as_array_mut()) {
+            let named = items(intent.get(key));
+            list.retain(|item| !has_type(items(Some(was)), item) || has_type(named, item));
+            continue;
+        }
         match intent.get(key) {
             Some(now) => prune(current, was, now),
             // Only what was applied goes; another manager's fields beside it stay.
@@ -60,7 +76,12 @@ fn overlay(target: &mut Value, intent: &Value) {
     };
     let target = object_mut(target);
     for (key, value) in intent {
-        if !value.is_null() {
+        if let (CONDITIONS, Value::Array(new)) = (key.as_str(), value) {
+            let mut list = items(target.get(key)).to_vec();
+            list.retain(|item| !has_type(new, item));
+            list.extend(new.iter().cloned());
+            target.insert(key.clone(), Value::Array(list));
+        } else if !value.is_null() {
             overlay(target.entry(key).or_insert(Value::Null), value);
         }
     }
