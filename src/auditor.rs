@@ -1,6 +1,7 @@
 //! The pure engine: it owns all state, is fed with changes and instants, and renders nothing. No async, no
 //! clock, no client, no environment: a test drives a whole cluster's life as a list of changes and instants.
 
+mod alike;
 pub mod audit;
 mod clock;
 mod cluster;
@@ -439,7 +440,7 @@ impl Auditor {
                 Feed::Live => namespace.marks.update(&before.findings, &mut rolled.findings, &mut telling),
                 Feed::Input(_) => None,
             };
-            let same = renumbered.is_none() && rollup::shown_alike(policies, &before, &rolled.findings);
+            let same = renumbered.is_none() && alike::shown_alike(policies, &before, &rolled.findings);
             let object = namespace.object.as_deref();
             let (exists, terminating) = (object.is_some(), object.is_some_and(|object| object.terminating));
             let revision = before.revision
@@ -464,38 +465,5 @@ impl Auditor {
             self.namespaces.set_deadline(id, deadline);
             self.namespaces.forget_if_over(id);
         }
-    }
-
-    fn tell_first_audits(&mut self, now: Timestamp) {
-        for name in std::mem::take(&mut self.new_policies) {
-            let Some((_, part)) = self.snapshot.policy(&name) else { continue };
-            let (policy, total) = (&part.policy, part.total());
-            if self.feed == Feed::Live && self.plan.observed_generation(&name) < policy.generation {
-                self.first_audits.push(FirstAudit {
-                    policy: policy.name.clone(),
-                    uid: policy.uid.clone(),
-                    generation: policy.generation,
-                    violations: total.fail,
-                    unknown: total.unknown,
-                    namespaces: part.violating_namespaces,
-                    at: now,
-                });
-            }
-        }
-    }
-
-    /// What happened since this was last asked; known after [`Self::snapshot`].
-    pub fn drain_transitions(&mut self) -> Vec<Transition> {
-        std::mem::take(&mut self.transitions)
-    }
-
-    /// First audits of policies since this was last asked.
-    pub fn drain_first_audits(&mut self) -> Vec<FirstAudit> {
-        std::mem::take(&mut self.first_audits)
-    }
-
-    /// Workloads whose existence should be looked up (answered with [`Change::OwnerGone`]).
-    pub fn drain_wanted_owners(&mut self) -> Vec<WantedOwner> {
-        std::mem::take(&mut self.wanted)
     }
 }

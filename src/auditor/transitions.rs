@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::findings::{FindingId, Subject};
+use super::{Auditor, Feed};
 use crate::rules::RuleId;
 use crate::verdict::{Reason, Severity};
 
@@ -85,4 +86,40 @@ pub struct WantedOwner {
     pub name: Box<str>,
     /// Its API version, as far as known.
     pub api_version: Arc<str>,
+}
+
+impl Auditor {
+    /// Tells the first audits of policies that were new.
+    pub(super) fn tell_first_audits(&mut self, now: Timestamp) {
+        for name in std::mem::take(&mut self.new_policies) {
+            let Some((_, part)) = self.snapshot.policy(&name) else { continue };
+            let (policy, total) = (&part.policy, part.total());
+            if self.feed == Feed::Live && self.plan.observed_generation(&name) < policy.generation {
+                self.first_audits.push(FirstAudit {
+                    policy: policy.name.clone(),
+                    uid: policy.uid.clone(),
+                    generation: policy.generation,
+                    violations: total.fail,
+                    unknown: total.unknown,
+                    namespaces: part.violating_namespaces,
+                    at: now,
+                });
+            }
+        }
+    }
+
+    /// What happened since this was last asked; known after [`Self::snapshot`].
+    pub fn drain_transitions(&mut self) -> Vec<Transition> {
+        std::mem::take(&mut self.transitions)
+    }
+
+    /// First audits of policies since this was last asked.
+    pub fn drain_first_audits(&mut self) -> Vec<FirstAudit> {
+        std::mem::take(&mut self.first_audits)
+    }
+
+    /// Workloads whose existence should be looked up (answered with [`Change::OwnerGone`]).
+    pub fn drain_wanted_owners(&mut self) -> Vec<WantedOwner> {
+        std::mem::take(&mut self.wanted)
+    }
 }
