@@ -95,11 +95,8 @@ impl Plan {
 
     /// The kinds that are read: always, or by a rule of some policy.
     pub(super) fn needs(&self) -> BTreeSet<Resource> {
-        let rules = self.entries.values().flat_map(|entry| entry.compiled.rules.iter());
-        let reads = rules.flat_map(PreparedRule::reads);
-        let mut scopes = self.entries.values().map(|entry| &entry.compiled.scope);
-        let templates = scopes.any(|scope| scope.include_templates).then_some(Resource::TEMPLATES);
-        Resource::ALWAYS.into_iter().chain(reads).chain(templates.into_iter().flatten()).collect()
+        let needs = self.entries.values().flat_map(|entry| entry.compiled.needs());
+        Resource::ALWAYS.into_iter().chain(needs).collect()
     }
 
     /// From now on policies are told again.

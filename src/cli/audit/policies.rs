@@ -8,7 +8,6 @@ use super::files;
 use crate::decode::manifest::Reader;
 use crate::decode::{Change, PolicyRecord, Source};
 use crate::policy::compile::{CompiledPolicy, builtin};
-use crate::rules::PreparedRule;
 use crate::subject::Resource;
 
 /// The profile that judges where no policy is given.
@@ -79,9 +78,7 @@ impl Policies {
     pub(in crate::cli) fn needs(&self) -> BTreeSet<Resource> {
         let default = self.is_empty().then(|| builtin(DEFAULT_PROFILE));
         let compiled = self.records.iter().chain(&self.beside).chain(&default).map(CompiledPolicy::compile);
-        compiled
-            .flat_map(|policy| policy.rules.iter().flat_map(PreparedRule::reads).collect::<Vec<_>>())
-            .collect()
+        compiled.flat_map(|policy| policy.needs().collect::<Vec<_>>()).collect()
     }
 
     /// Takes the default one.
