@@ -238,3 +238,39 @@ async fn a_draft_is_compared_with_a_policy_of_the_cluster() {
     let ran = audit(&server, "against", &["-A", "--policy", "draft.yaml", "--against", "registry"]);
     assert!(ran.code == Some(2) && ran.err.contains("found registries"), "{}", ran.err);
 }
+
+const TEMPLATES: &str = "\
+apiVersion: revisor.dev/v1alpha1
+kind: ImagePolicy
+metadata: {name: templates}
+spec:
+  scope: {includeTemplates: true}
+  rules:
+    trustedRegistry: {allow: [registry.example.com/**]}
+";
+
+#[tokio::test]
+async fn templates_are_judged_where_a_policy_includes_them_and_all_pods_were_looked_at() {
+    let server = cluster().await;
+    let template = json!({"spec": {"containers": [{"name": "app", "image": "evil.test/idle:1"}]}});
+    server.create(json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "idle", "namespace": "team-a"},
+        "spec": {"replicas": 0, "template": template},
+    }));
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("templates.yaml");
+    fs::write(&file, TEMPLATES).unwrap();
+    let policy = file.to_str().unwrap();
+    let found = |ran: &Ran| ran.findings.contains(&"fail TrustedRegistry team-a idle".to_owned());
+    assert!(!found(&audit(&server, "no-templates", &["-A", "--policy", "policy.yaml"])));
+    let ran = audit(&server, "templates", &["-A", "--policy", policy]);
+    assert!(found(&ran), "{:?} {}", ran.findings, ran.err);
+    assert!(!found(&audit(&server, "some-pods", &["-A", "-l", "app=web", "--policy", policy])));
+    server.deny(Denial::new("list", "apps", "deployments"));
+    let ran = audit(&server, "no-deployments", &["-A", "--policy", policy]);
+    assert!(
+        !found(&ran) && ran.err.contains("workloads without pods are not judged"),
+        "{:?} {}",
+        ran.findings,
+        ran.err
+    );
+}

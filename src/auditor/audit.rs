@@ -106,11 +106,8 @@ impl Auditor {
         for (group, source) in self.inventory.each_row() {
             let namespace = self.namespaces.get(group.key.namespace);
             let judged = self.inventory.judged(group);
-            if judged.shape.is_stand_in {
-                let alive = alive.entry(group.key.namespace).or_insert_with(|| rolling.alive(namespace));
-                if alive.contains(&rolling.workload_hash(group)) {
-                    continue;
-                }
+            if judged.shape.is_stand_in && rolling.has_pods(namespace, group, &mut alive) {
+                continue;
             }
             let Some(workload) = self.inventory.workload(group) else { continue };
             let labels = namespace.labels();

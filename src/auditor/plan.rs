@@ -106,15 +106,11 @@ impl Plan {
 
     /// The kinds that are read: always, by a rule of some policy, or because some policy delegates exemptions.
     pub(super) fn needs(&self) -> BTreeSet<Resource> {
-        let rules = self.entries.values().flat_map(|entry| entry.compiled.rules.iter());
-        let reads = rules.flat_map(PreparedRule::reads);
         // What nobody delegates nobody has to know.
         let delegates = self.entries.values().any(|entry| !entry.compiled.delegation.is_empty());
         let requests = delegates.then_some(Resource::Exemptions);
-        let mut scopes = self.entries.values().map(|entry| &entry.compiled.scope);
-        let templates = scopes.any(|scope| scope.include_templates).then_some(Resource::TEMPLATES);
-        let others = templates.into_iter().flatten().chain(requests);
-        Resource::ALWAYS.into_iter().chain(reads).chain(others).collect()
+        let needs = self.entries.values().flat_map(|entry| entry.compiled.needs());
+        Resource::ALWAYS.into_iter().chain(needs).chain(requests).collect()
     }
 
     /// From now on policies are told again.

@@ -103,8 +103,19 @@ impl<'a> Rolling<'a> {
         stand_ins
     }
 
+    /// Whether the workload of a group has a live pod. `alive` keeps what was looked up, by namespace.
+    pub(super) fn has_pods(
+        &self,
+        namespace: &Namespace,
+        group: &Group,
+        alive: &mut HashMap<u32, HashSet<u64>>,
+    ) -> bool {
+        let alive = alive.entry(group.key.namespace).or_insert_with(|| self.alive(namespace));
+        alive.contains(&self.workload_hash(group))
+    }
+
     /// The hashes of the workloads that have a live pod.
-    pub(super) fn alive(&self, namespace: &Namespace) -> HashSet<u64> {
+    fn alive(&self, namespace: &Namespace) -> HashSet<u64> {
         let live = self.groups(namespace).filter(|(_, outline)| !outline.ended);
         live.map(|(group, _)| self.workload_hash(group)).collect()
     }

@@ -183,8 +183,13 @@ impl Looking<'_> {
         let resource = T::RESOURCE;
         let selector = self.scope.selector.filter(|_| resource == Resource::Pods);
         let url = url(resource, self.scope.namespace.filter(|_| resource.is_namespaced()));
+        let all_pods = self.scope.selector.is_none();
         let listed = pages::<T>(self.client, &url, resource, (selector, T::METADATA_ONLY), &mut |record| {
-            sink(record.change())
+            sink(match record.change() {
+                // Whose pods were not asked for is not known to have none.
+                Change::Workload(facts, Some(_)) if !all_pods => Change::Workload(facts, None),
+                change => change,
+            })
         })
         .await;
         self.settle(listed, resource, sink)

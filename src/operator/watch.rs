@@ -195,7 +195,9 @@ impl Watch {
     async fn shut(&mut self, state: WatchState) -> Result<(), End> {
         let state = self.name_verbs(state).await?;
         self.refusals = self.refusals.saturating_add(1);
-        if self.known && self.refusals < REFUSALS_BELIEVED {
+        // Of a kind that nobody had installed, too: an API server that comes up refuses it like any other.
+        let was_answered = self.known || self.absent && state != WatchState::Missing;
+        if was_answered && self.refusals < REFUSALS_BELIEVED {
             self.context.health.set_state(self.resource, WatchState::Starting);
         } else if state == WatchState::Missing && self.resource.is_custom() {
             self.none_installed().await?;

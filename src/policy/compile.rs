@@ -22,6 +22,7 @@ use super::profile::{self, Profile};
 use super::scope::Scope;
 use crate::decode::PolicyRecord;
 use crate::rules::{CATALOGUE, Entry, PreparedRule, RuleId, nearest};
+use crate::subject::Resource;
 
 /// A policy, ready to judge.
 #[derive(Debug)]
@@ -53,6 +54,13 @@ pub struct CompiledPolicy {
 }
 
 impl CompiledPolicy {
+    /// The kinds that it reads, beside those that always are: what its rules read, and workloads where it judges their
+    /// templates.
+    pub fn needs(&self) -> impl Iterator<Item = Resource> + '_ {
+        let templates = self.scope.include_templates.then_some(Resource::TEMPLATES);
+        self.rules.iter().flat_map(PreparedRule::reads).chain(templates.into_iter().flatten())
+    }
+
     /// Compiles what is written. Never fails: see [`Self::problems`].
     pub fn compile(record: &PolicyRecord) -> Self {
         let mut policy = Self {

@@ -30,7 +30,11 @@ fn await_signal(
     assert_eq!(event["type"], "Warning", "{event}");
     until(&format!("{signal} of {subject} in the log"), || {
         let lines = operator.log();
-        let told = lines.iter().filter(|line| line["signal"] == signal && line["subject"] == subject).count();
+        let of_it = |line: &&Value| {
+            let place = line["namespace"].as_str().unwrap_or(namespace);
+            line["signal"] == signal && line["subject"] == subject && place == namespace
+        };
+        let told = lines.iter().filter(of_it).count();
         check(told == 1, || format!("{told} lines\n{}", operator.tail()))
     });
     let count = operator.metrics().sum("revisor_suspicious_activity_total", &[("signal", signal)]);

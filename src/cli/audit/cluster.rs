@@ -57,6 +57,9 @@ pub(super) fn look(
             Resource::Exemptions => "no exemption that a tenant asks for counts",
             Resource::Jobs => "pods are reported under their Job, not their CronJob",
             Resource::ImagePolicies => "the cluster's policies are not used; give some with --policy",
+            kind if Resource::TEMPLATES.contains(kind) => {
+                "rules that read it are unknown, and workloads without pods are not judged"
+            }
             _ => "rules that read it are unknown",
         };
         streams.note(&format!("listing {resource} is not permitted: {costs}"));

@@ -8,7 +8,6 @@ use super::files;
 use crate::decode::manifest::Reader;
 use crate::decode::{Change, PolicyRecord, Source};
 use crate::policy::compile::{CompiledPolicy, builtin};
-use crate::rules::PreparedRule;
 use crate::subject::Resource;
 
 /// The profile that judges where no policy is given.
@@ -86,12 +85,11 @@ impl Policies {
     pub(in crate::cli) fn needs(&self) -> BTreeSet<Resource> {
         let default = self.is_empty().then(|| builtin(DEFAULT_PROFILE));
         let compiled = self.records.iter().chain(&self.beside).chain(&default).map(CompiledPolicy::compile);
-        compiled
-            .flat_map(|policy| {
-                let requests = (!policy.delegation.is_empty()).then_some(Resource::Exemptions);
-                policy.rules.iter().flat_map(PreparedRule::reads).chain(requests).collect::<Vec<_>>()
-            })
-            .collect()
+        let needs = |policy: CompiledPolicy| {
+            let requests = (!policy.delegation.is_empty()).then_some(Resource::Exemptions);
+            policy.needs().chain(requests).collect::<Vec<_>>()
+        };
+        compiled.flat_map(needs).collect()
     }
 
     /// Takes the default one.

@@ -117,6 +117,7 @@ const BUILT_IN: &[Row] = &[
     ("", "v1", "resourcequotas", "ResourceQuota", NAMESPACED, STATUS, NO_GENERATION),
     ("", "v1", "limitranges", "LimitRange", NAMESPACED, NO_STATUS, NO_GENERATION),
     ("", "v1", "services", "Service", NAMESPACED, STATUS, NO_GENERATION),
+    ("", "v1", "replicationcontrollers", "ReplicationController", NAMESPACED, STATUS, GENERATION),
     ("apps", "v1", "replicasets", "ReplicaSet", NAMESPACED, STATUS, GENERATION),
     ("apps", "v1", "deployments", "Deployment", NAMESPACED, STATUS, GENERATION),
     ("apps", "v1", "statefulsets", "StatefulSet", NAMESPACED, STATUS, GENERATION),

@@ -1,3 +1,5 @@
+//! Plain YAML reads as the whole reader reads it, or is left to that one.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
