@@ -160,13 +160,7 @@ impl Reader {
         }
     }
 
-    fn read_json(
-        &mut self,
-        file: &Arc<str>,
-        text: &str,
-        part: &json::Part,
-        sink: &mut dyn FnMut(Change),
-    ) {
+    fn read_json(&mut self, file: &Arc<str>, text: &str, part: &json::Part, sink: &mut dyn FnMut(Change)) {
         let this = RefCell::new((self, sink, Vec::new()));
         let on_item = &mut |document, line, item: Item| {
             let (this, sink, items) = &mut *this.borrow_mut();
