@@ -8,7 +8,7 @@ const WORDS: &[&str] =
 /// Writes a Deployment as a document of a YAML stream, the same for the same index. One in ten breaks rules.
 pub fn deployment(out: &mut String, index: usize) {
     let mut dice = Dice::new(1, b'd', index);
-    let (word, is_bad) = (dice.pick(WORDS), index % 10 == 0);
+    let (word, is_bad) = (dice.pick(WORDS), index.is_multiple_of(10));
     let team = index % 97;
     put(
         out,
