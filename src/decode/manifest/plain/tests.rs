@@ -1,3 +1,5 @@
+//! The reader of plain YAML against the full parser.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
