@@ -45,6 +45,11 @@ fn objects() -> Vec<Vec<u8>> {
     objects.filter(Value::is_object).map(|value| value.to_string().into_bytes()).collect()
 }
 
+/// The last place between two characters that is not behind `at`.
+fn boundary(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default()
+}
+
 /// Numbers that look random (xorshift), the same every time.
 struct Dice(u64);
 
@@ -58,17 +63,13 @@ impl Dice {
 
     /// A place between two characters.
     fn place(&mut self, text: &str) -> usize {
-        text.floor_char_boundary(self.below(text.len() + 1))
+        boundary(text, self.below(text.len() + 1))
     }
 
     fn range(&mut self, text: &str) -> std::ops::Range<usize> {
         let (a, b) = (self.place(text), self.place(text));
         // Mostly short ones.
-        let b = if self.below(4) > 0 {
-            text.floor_char_boundary((a + self.below(16)).min(text.len()))
-        } else {
-            b
-        };
+        let b = if self.below(4) > 0 { boundary(text, (a + self.below(16)).min(text.len())) } else { b };
         a.min(b)..a.max(b)
     }
 
@@ -87,7 +88,7 @@ impl Dice {
             3 => text.insert_str(self.place(text), tokens[self.below(tokens.len())]),
             _ => text.replace_range(self.range(text), tokens[self.below(tokens.len())]),
         }
-        text.truncate(text.floor_char_boundary(LENGTH));
+        text.truncate(boundary(text, LENGTH));
     }
 }
 

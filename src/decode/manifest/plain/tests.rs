@@ -1,4 +1,4 @@
-//! Plain YAML reads as the whole reader reads it, or is left to that one.
+//! The reader of plain YAML against the full parser.
 
 use std::fs;
 use std::path::{Path, PathBuf};
