@@ -121,7 +121,8 @@ impl Namespace {
 #[derive(Debug, Default)]
 pub(super) struct Namespaces {
     by_name: HashMap<Arc<str>, u32>,
-    slots: Vec<Option<Namespace>>,
+    /// Each by itself: the space kept for those to come is that of a pointer.
+    slots: Vec<Option<Box<Namespace>>>,
     free: Vec<u32>,
     dirty: Vec<u32>,
     deadlines: BTreeSet<(Timestamp, u32)>,
@@ -158,7 +159,7 @@ impl Namespaces {
             return *id;
         }
         let name: Arc<str> = name.into();
-        let id = place(&mut self.slots, &mut self.free, Some(Namespace::new(name.clone())));
+        let id = place(&mut self.slots, &mut self.free, Some(Box::new(Namespace::new(name.clone()))));
         self.by_name.insert(name, id);
         self.order = None;
         id
@@ -425,7 +426,7 @@ impl Namespaces {
 
     /// Forgets a namespace that nothing refers to any more.
     pub(super) fn forget_if_over(&mut self, id: u32) {
-        if self.slots[id as usize].as_ref().is_some_and(Namespace::is_over) {
+        if self.slots[id as usize].as_deref().is_some_and(Namespace::is_over) {
             self.set_deadline(id, None);
             if let Some(namespace) = self.slots[id as usize].take() {
                 self.by_name.remove(&namespace.name);
