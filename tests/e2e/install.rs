@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 use testkit::controlplane::{ControlPlane, NODE};
 
-use crate::objects::{EVIL, TRUSTED, cron_job, delegating, deny_ingress, deployment, exemption, pod, policy};
+use crate::objects::{
+    EVIL, TRUST, TRUSTED, cron_job, delegating, deny_ingress, deployment, exemption, pod, policy,
+};
 use crate::operator::Operator;
 use crate::wait::{check, until};
 use crate::world::{
@@ -77,7 +79,8 @@ fn grants(cluster: &ControlPlane) -> BTreeSet<Use> {
 /// Rules that together read every kind of every tier.
 const READ_ALL: &str = "{defaultDenyEgress: {adminPolicies: true}, networkPolicyCoversPods: {}, resourceQuotaPresent: {}, \
     limitRangePresent: {}, defaultServiceAccountTokenOff: {}, externalExposure: {}, noClusterAdminRoleBinding: {}, \
-    noWildcardRole: {}, admissionCoverage: {}, podImageMatchesOwner: {}}";
+    noWildcardRole: {}, admissionCoverage: {}, podImageMatchesOwner: {}, \
+    nodeImageUntrusted: {allow: [registry.example]}}";
 
 /// Groups of kinds that nobody has installed here: they are granted, looked for, and not watched.
 const NOT_INSTALLED: [&str; 4] =
@@ -168,6 +171,9 @@ fn the_shipped_rights_suffice_and_are_all_that_is_used() {
     let (cluster, kubeconfig) = installed(ControlPlane::builder().audit_log(true));
     grant_all_tiers(&cluster);
     cluster.apply(&policy("tiers", "kube-public", READ_ALL));
+    // Workloads without pods are read only by a policy that includes their templates.
+    let templates = policy("templates", "kube-public", TRUST);
+    cluster.apply(&templates.replace("scope: {", "scope: {includeTemplates: true, "));
     cluster.create_namespace("asks");
     cluster.apply(&delegating("asks", "asks", "{rules: [TrustedRegistry], approval: None}"));
     cluster.apply(&exemption("asks", "bare", "TrustedRegistry"));
