@@ -23,8 +23,6 @@ pub enum Fact {
     WritableHostPath = 4,
     /// The path of a hostPath volume that is mounted, and read-only everywhere
     HostPath = 5,
-    /// `serviceAccountName` is another one than `default`; not its name
-    ServiceAccount = 6,
     /// `automountServiceAccountToken`
     AutomountToken = 7,
     /// `hostNetwork`
@@ -82,6 +80,9 @@ pub enum Fact {
     AppliedWithPolicy = 33,
     /// One that it was given without
     AppliedWithoutPolicy = 34,
+    /// `serviceAccountName` is another one than `default`; not its name. It is told when the whole spec is known, so it
+    /// comes last.
+    ServiceAccount = 63,
     /// An annotation `exempt.revisor.dev/<rule>`: `<rule>=<value>`, the value cut at [`EXEMPTION_MAX`]. No rule reads
     /// it.
     ExemptionAnnotation = 35,
