@@ -183,39 +183,49 @@ macro_rules! kinds {
     )*};
 }
 
-kinds! {
-    Exemptions NamespaceResourceScope false;
-    ResourceQuotas NamespaceResourceScope false;
-    LimitRanges NamespaceResourceScope false;
-    ServiceAccounts NamespaceResourceScope false;
-    Services NamespaceResourceScope false;
-    Ingresses NamespaceResourceScope false;
-    Roles NamespaceResourceScope false;
-    RoleBindings NamespaceResourceScope false;
-    ClusterRoles ClusterResourceScope false;
-    ClusterRoleBindings ClusterResourceScope false;
-    ValidatingWebhooks ClusterResourceScope false;
-    MutatingWebhooks ClusterResourceScope false;
-    AdmissionPolicies ClusterResourceScope false;
-    AdmissionPolicyBindings ClusterResourceScope false;
-    ReplicaSets NamespaceResourceScope false;
-    StatefulSets NamespaceResourceScope false;
-    DaemonSets NamespaceResourceScope false;
-    ReplicationControllers NamespaceResourceScope false;
-    JobTemplates NamespaceResourceScope false;
-    Deployments NamespaceResourceScope false;
-    CronJobs NamespaceResourceScope false;
-    Nodes ClusterResourceScope false;
-    AdminNetworkPolicies ClusterResourceScope false;
-    BaselineAdminNetworkPolicies ClusterResourceScope false;
-    ClusterNetworkPolicies ClusterResourceScope false;
-    CiliumNetworkPolicies NamespaceResourceScope true;
-    CiliumClusterwideNetworkPolicies ClusterResourceScope true;
-    CalicoNetworkPolicies NamespaceResourceScope true;
-    CalicoGlobalNetworkPolicies ClusterResourceScope true;
-    CalicoApiNetworkPolicies NamespaceResourceScope true;
-    CalicoApiGlobalNetworkPolicies ClusterResourceScope true;
+/// Hands every kind of object that only some rules read to a macro, behind what stands in brackets: name, scope, and
+/// whether only its metadata is asked for. The one list of them.
+macro_rules! object_kinds {
+    ($then:ident[$($first:tt)*]) => {
+        $then! {
+            $($first)*
+            Exemptions NamespaceResourceScope false;
+            ResourceQuotas NamespaceResourceScope false;
+            LimitRanges NamespaceResourceScope false;
+            ServiceAccounts NamespaceResourceScope false;
+            Services NamespaceResourceScope false;
+            Ingresses NamespaceResourceScope false;
+            Roles NamespaceResourceScope false;
+            RoleBindings NamespaceResourceScope false;
+            ClusterRoles ClusterResourceScope false;
+            ClusterRoleBindings ClusterResourceScope false;
+            ValidatingWebhooks ClusterResourceScope false;
+            MutatingWebhooks ClusterResourceScope false;
+            AdmissionPolicies ClusterResourceScope false;
+            AdmissionPolicyBindings ClusterResourceScope false;
+            ReplicaSets NamespaceResourceScope false;
+            StatefulSets NamespaceResourceScope false;
+            DaemonSets NamespaceResourceScope false;
+            ReplicationControllers NamespaceResourceScope false;
+            JobTemplates NamespaceResourceScope false;
+            Deployments NamespaceResourceScope false;
+            CronJobs NamespaceResourceScope false;
+            Nodes ClusterResourceScope false;
+            AdminNetworkPolicies ClusterResourceScope false;
+            BaselineAdminNetworkPolicies ClusterResourceScope false;
+            ClusterNetworkPolicies ClusterResourceScope false;
+            CiliumNetworkPolicies NamespaceResourceScope true;
+            CiliumClusterwideNetworkPolicies ClusterResourceScope true;
+            CalicoNetworkPolicies NamespaceResourceScope true;
+            CalicoGlobalNetworkPolicies ClusterResourceScope true;
+            CalicoApiNetworkPolicies NamespaceResourceScope true;
+            CalicoApiGlobalNetworkPolicies ClusterResourceScope true;
+        }
+    };
 }
+pub(crate) use object_kinds;
+
+object_kinds!(kinds[]);
 
 /// An object of a kind, with its resourceVersion.
 #[derive(Clone, Debug)]

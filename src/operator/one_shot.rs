@@ -155,24 +155,13 @@ impl Looking<'_> {
         sink: &mut dyn FnMut(Change),
     ) -> Result<(), OneShotError> {
         macro_rules! list {
-            ($($kind:ident)*) => {$(
+            ($($kind:ident $scope:ident $metadata_only:literal;)*) => {$(
                 if needed.contains(&Resource::$kind) {
                     self.list::<ObjectRecord<wire::$kind>>(sink).await?;
                 }
             )*};
         }
-        list! {
-            Exemptions
-            ResourceQuotas LimitRanges ServiceAccounts Services Ingresses
-            Roles RoleBindings ClusterRoles ClusterRoleBindings
-            ValidatingWebhooks MutatingWebhooks AdmissionPolicies AdmissionPolicyBindings
-            ReplicaSets StatefulSets DaemonSets ReplicationControllers JobTemplates
-            Deployments CronJobs Nodes
-            AdminNetworkPolicies BaselineAdminNetworkPolicies ClusterNetworkPolicies
-            CiliumNetworkPolicies CiliumClusterwideNetworkPolicies
-            CalicoNetworkPolicies CalicoGlobalNetworkPolicies
-            CalicoApiNetworkPolicies CalicoApiGlobalNetworkPolicies
-        }
+        wire::object_kinds!(list[]);
         Ok(())
     }
 

@@ -10,11 +10,16 @@ use crate::decode::namespace::NamespaceRecord;
 use crate::decode::network_policy::NetworkPolicyRecord;
 use crate::decode::pod::PodRecord;
 use crate::decode::wire::{self, ObjectRecord, Wire};
+use crate::subject::Resource;
 
 macro_rules! of_objects {
-    ($context:ident, $($kind:ident)*) => {
+    ($context:ident; $($kind:ident $scope:ident $metadata_only:literal;)*) => {
         [$(watch::<Wire<ObjectRecord<wire::$kind>>>($context.clone()).boxed(),)*]
     };
+}
+
+macro_rules! number {
+    ($($kind:ident $scope:ident $metadata_only:literal;)*) => { [$($metadata_only),*].len() };
 }
 
 /// Every watch. None of them ends before the operator does; each is looked after only when it has something to do.
@@ -26,18 +31,7 @@ pub(super) fn all(context: &Context) -> FuturesUnordered<BoxFuture<'static, ()>>
         watch::<Wire<JobMetadata>>(context.clone()).boxed(),
         watch::<Wire<PodRecord>>(context.clone()).boxed(),
     ];
-    let objects = of_objects![context,
-        Exemptions
-        ResourceQuotas LimitRanges ServiceAccounts Services Ingresses
-        Roles RoleBindings ClusterRoles ClusterRoleBindings
-        ValidatingWebhooks MutatingWebhooks AdmissionPolicies AdmissionPolicyBindings
-        ReplicaSets StatefulSets DaemonSets ReplicationControllers JobTemplates
-        Deployments CronJobs Nodes
-        AdminNetworkPolicies BaselineAdminNetworkPolicies ClusterNetworkPolicies
-        CiliumNetworkPolicies CiliumClusterwideNetworkPolicies
-        CalicoNetworkPolicies CalicoGlobalNetworkPolicies
-        CalicoApiNetworkPolicies CalicoApiGlobalNetworkPolicies
-    ];
-    const { assert!(5 + 31 == crate::subject::Resource::ALL.len(), "every kind has its watch") };
+    let objects = wire::object_kinds!(of_objects[context;]);
+    const { assert!(5 + wire::object_kinds!(number[]) == Resource::ALL.len(), "every kind has its watch") };
     own.into_iter().chain(objects).collect()
 }

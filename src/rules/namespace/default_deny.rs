@@ -37,6 +37,20 @@ pub(super) struct DefaultDeny {
     admin_policies: bool,
 }
 
+/// What both directions read.
+pub(super) const READS: &[Resource] = &[
+    Resource::NetworkPolicies,
+    Resource::AdminNetworkPolicies,
+    Resource::BaselineAdminNetworkPolicies,
+    Resource::ClusterNetworkPolicies,
+    Resource::CiliumNetworkPolicies,
+    Resource::CiliumClusterwideNetworkPolicies,
+    Resource::CalicoNetworkPolicies,
+    Resource::CalicoGlobalNetworkPolicies,
+    Resource::CalicoApiNetworkPolicies,
+    Resource::CalicoApiGlobalNetworkPolicies,
+];
+
 /// Kinds of network policies of the whole cluster.
 const ADMIN: [Resource; 3] = [
     Resource::AdminNetworkPolicies,

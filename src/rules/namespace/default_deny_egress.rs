@@ -1,8 +1,7 @@
 //! DefaultDenyEgress: no pod of the namespace sends anything that no network policy allows.
 
-use super::default_deny::{DefaultDeny, Mode, Way};
+use super::default_deny::{DefaultDeny, Mode, READS, Way};
 use crate::rules::{Asks, Control, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
-use crate::subject::Resource;
 use crate::subject::namespace::NamespaceSubject;
 use crate::verdict::{Note, Severity, Verdict};
 
@@ -71,18 +70,7 @@ impl Rule for DefaultDenyEgress {
             Control::attack("M1030"),
             Control::nsa("Network separation"),
         ],
-        reads: &[
-            Resource::NetworkPolicies,
-            Resource::AdminNetworkPolicies,
-            Resource::BaselineAdminNetworkPolicies,
-            Resource::ClusterNetworkPolicies,
-            Resource::CiliumNetworkPolicies,
-            Resource::CiliumClusterwideNetworkPolicies,
-            Resource::CalicoNetworkPolicies,
-            Resource::CalicoGlobalNetworkPolicies,
-            Resource::CalicoApiNetworkPolicies,
-            Resource::CalicoApiGlobalNetworkPolicies,
-        ],
+        reads: READS,
         false_positives: "Namespaces with pods on the host's network only, which network \
                           policies do not touch. Policies of Cilium and Calico are not read: where \
                           there are any, the verdict is unknown unless a NetworkPolicy decides it. \
