@@ -83,8 +83,7 @@ fn install_crds(cluster: &ControlPlane) {
     for name in ["imagepolicies", "namespaceaudits", "exemptions"] {
         let path = format!("{}/crds/revisor.dev_{name}.yaml", env!("CARGO_MANIFEST_DIR"));
         cluster.apply(&std::fs::read_to_string(path).expect("a generated CRD"));
-        let definition = format!("crd/{name}.revisor.dev");
-        cluster.kubectl_ok(&["wait", "--for=condition=Established", &definition, "--timeout=30s"]);
+        cluster.await_definitions(&[&format!("{name}.revisor.dev")]);
     }
 }
 

@@ -43,8 +43,7 @@ spec:
 #[track_caller]
 fn install_kind(cluster: &ControlPlane, definition: &str, name: &str) {
     cluster.apply(definition);
-    let name = format!("crd/{name}");
-    cluster.kubectl_ok(&["wait", "--for=condition=Established", "--timeout=60s", &name]);
+    cluster.await_definitions(&[name]);
 }
 
 const INGRESS: &str = "DefaultDenyIngress Namespace/isolation fail";

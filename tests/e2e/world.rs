@@ -50,10 +50,11 @@ pub(crate) fn install(cluster: &ControlPlane) -> PathBuf {
 /// Waits until the API server serves the kinds.
 #[track_caller]
 pub(crate) fn await_crds(cluster: &ControlPlane) {
-    let wait = ["wait", "--for=condition=Established", "--timeout=60s"];
-    let kinds =
-        ["crd/imagepolicies.revisor.dev", "crd/namespaceaudits.revisor.dev", "crd/exemptions.revisor.dev"];
-    cluster.kubectl_ok(&[&wait[..], &kinds[..]].concat());
+    cluster.await_definitions(&[
+        "imagepolicies.revisor.dev",
+        "namespaceaudits.revisor.dev",
+        "exemptions.revisor.dev",
+    ]);
     until("the kinds of revisor.dev are served", || {
         let listed = cluster.kubectl(&[
             "get",

@@ -102,6 +102,27 @@ impl ControlPlane {
         }
     }
 
+    /// Waits until the API server has established these CustomResourceDefinitions, each by its full name.
+    ///
+    /// `kubectl wait` will not do: it gives up at once on a definition that has no condition yet.
+    ///
+    /// # Panics
+    ///
+    /// When one is not established in time.
+    #[track_caller]
+    pub fn await_definitions(&self, names: &[&str]) {
+        for name in names {
+            eventually(&format!("{name} is established"), START_LIMIT, || {
+                let definition = self.kubectl_json(&["get", "crd", name]);
+                let conditions = definition["status"]["conditions"].as_array();
+                conditions
+                    .into_iter()
+                    .flatten()
+                    .any(|condition| condition["type"] == "Established" && condition["status"] == "True")
+            });
+        }
+    }
+
     /// A fresh token of a service account, good for an hour.
     ///
     /// # Panics
