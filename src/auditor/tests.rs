@@ -12,6 +12,7 @@ use crate::decode::{Change, JobRecord, PolicyRecord};
 use crate::subject::Resource;
 use kinds::{default_deny, reads_network_policies};
 
+mod cores;
 mod edits;
 mod kinds;
 mod objects;
