@@ -17,9 +17,13 @@ pub enum Uid {
 impl Uid {
     /// Reads it; every text is one.
     pub fn new(text: &str) -> Self {
-        let uuid = parse_uid(text);
-        match uid_text(uuid) == text {
-            true => Self::Uuid(uuid.to_be_bytes()),
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let is_right = |(at, byte): (usize, u8)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => is_digit(byte),
+        };
+        match text.len() == 36 && text.bytes().enumerate().all(is_right) {
+            true => Self::Uuid(parse_uid(text).to_be_bytes()),
             false => Self::Other(text.into()),
         }
     }
