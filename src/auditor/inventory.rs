@@ -113,20 +113,20 @@ impl Inventory {
     #[inline]
     fn fingerprint(&self, record: &PodRecord) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        for section in [
-            Section::Namespace,
-            Section::Labels,
-            Section::Owner,
-            Section::Account,
-            Section::Shape,
-            Section::Running,
-        ] {
+        // All lengths come after all bytes, a few at once: this is done for every pod that is told.
+        let mut part = |section| {
             let bytes = record.section(section);
-            hasher.write(bytes);
-            hasher.write_u32(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-        }
+            if !bytes.is_empty() {
+                hasher.write(bytes);
+            }
+            u128::from(u32::try_from(bytes.len()).unwrap_or(u32::MAX))
+        };
+        let [namespace, labels, owner] = [Section::Namespace, Section::Labels, Section::Owner].map(&mut part);
+        let [account, shape, running] = [Section::Account, Section::Shape, Section::Running].map(&mut part);
+        hasher.write_u128(namespace | labels << 32 | owner << 64 | account << 96);
+        let unready_since = u128::from(record.unready_since.cast_unsigned());
+        hasher.write_u128(shape | running << 32 | unready_since << 64);
         hasher.write_u8(record.flags);
-        hasher.write_i64(record.unready_since);
         hasher.finish()
     }
 
