@@ -113,20 +113,21 @@ impl Inventory {
     #[inline]
     fn fingerprint(&self, record: &PodRecord) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        // All lengths come after all bytes, a few at once: this is done for every pod that is told.
-        let mut part = |section| {
-            let bytes = record.section(section);
-            if !bytes.is_empty() {
-                hasher.write(bytes);
+        for pair in [
+            [Section::Namespace, Section::Labels],
+            [Section::Owner, Section::Account],
+            [Section::Shape, Section::Running],
+        ] {
+            let [first, second] = pair.map(|section| record.section(section));
+            hasher.write(first);
+            if !second.is_empty() {
+                hasher.write(second);
             }
-            u128::from(u32::try_from(bytes.len()).unwrap_or(u32::MAX))
-        };
-        let [namespace, labels, owner] = [Section::Namespace, Section::Labels, Section::Owner].map(&mut part);
-        let [account, shape, running] = [Section::Account, Section::Shape, Section::Running].map(&mut part);
-        hasher.write_u128(namespace | labels << 32 | owner << 64 | account << 96);
-        let unready_since = u128::from(record.unready_since.cast_unsigned());
-        hasher.write_u128(shape | running << 32 | unready_since << 64);
-        hasher.write_u8(record.flags);
+            // Places in a record are numbers of 32 bits, so two lengths make one of 64.
+            hasher.write_u64(first.len() as u64 | (second.len() as u64) << 32);
+        }
+        // Seconds of a timestamp leave the upper byte alone.
+        hasher.write_u64(record.unready_since.cast_unsigned() << 8 | u64::from(record.flags));
         hasher.finish()
     }
 

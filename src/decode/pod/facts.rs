@@ -9,7 +9,7 @@ use super::buffer::Buffer;
 use super::tables::Node::{
     self, Flag, List, Mounts, Named, NotEmpty, Object, Port, Some as NotNone, Text as Word, Typed, User,
 };
-use super::tables::{Key, NAME, TYPE, place};
+use super::tables::{NAME, TYPE, place};
 use crate::decode::lenient::{Fields, Text};
 use crate::subject::canonical::{Reader, put_text};
 use crate::subject::facts::{Fact, put_fact, sort_facts};
@@ -262,7 +262,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
 }
 
 /// The place of a key in a table; none for one that is not read.
-struct PlaceIn(&'static [(Key, Node)]);
+struct PlaceIn(&'static [(&'static str, Node)]);
 
 impl<'de> DeserializeSeed<'de> for PlaceIn {
     type Value = Option<u8>;

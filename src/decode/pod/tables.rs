@@ -2,112 +2,10 @@
 
 use crate::subject::facts::Fact;
 
-/// The name of a field that some table has.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Key {
-    Capabilities,
-    Add,
-    Drop,
-    Privileged,
-    SeLinuxOptions,
-    User,
-    Role,
-    Type,
-    WindowsOptions,
-    HostProcess,
-    RunAsUser,
-    RunAsNonRoot,
-    ReadOnlyRootFilesystem,
-    AllowPrivilegeEscalation,
-    ProcMount,
-    Sysctls,
-    SeccompProfile,
-    AppArmorProfile,
-    Name,
-    HttpGet,
-    Host,
-    TcpSocket,
-    Ports,
-    HostPort,
-    EnvFrom,
-    SecretRef,
-    Env,
-    ValueFrom,
-    SecretKeyRef,
-    VolumeMounts,
-    LivenessProbe,
-    ReadinessProbe,
-    StartupProbe,
-    Lifecycle,
-    PostStart,
-    PreStop,
-    SecurityContext,
-    AutomountServiceAccountToken,
-    HostNetwork,
-    HostPid,
-    HostIpc,
-    ImagePullSecrets,
-    Os,
-    HostUsers,
-}
-
-impl Key {
-    /// Most names that stand in a pod are in no table: a match tells so faster than a search.
-    fn of(name: &str) -> Option<Self> {
-        Some(match name {
-            "capabilities" => Self::Capabilities,
-            "add" => Self::Add,
-            "drop" => Self::Drop,
-            "privileged" => Self::Privileged,
-            "seLinuxOptions" => Self::SeLinuxOptions,
-            "user" => Self::User,
-            "role" => Self::Role,
-            "type" => Self::Type,
-            "windowsOptions" => Self::WindowsOptions,
-            "hostProcess" => Self::HostProcess,
-            "runAsUser" => Self::RunAsUser,
-            "runAsNonRoot" => Self::RunAsNonRoot,
-            "readOnlyRootFilesystem" => Self::ReadOnlyRootFilesystem,
-            "allowPrivilegeEscalation" => Self::AllowPrivilegeEscalation,
-            "procMount" => Self::ProcMount,
-            "sysctls" => Self::Sysctls,
-            "seccompProfile" => Self::SeccompProfile,
-            "appArmorProfile" => Self::AppArmorProfile,
-            "name" => Self::Name,
-            "httpGet" => Self::HttpGet,
-            "host" => Self::Host,
-            "tcpSocket" => Self::TcpSocket,
-            "ports" => Self::Ports,
-            "hostPort" => Self::HostPort,
-            "envFrom" => Self::EnvFrom,
-            "secretRef" => Self::SecretRef,
-            "env" => Self::Env,
-            "valueFrom" => Self::ValueFrom,
-            "secretKeyRef" => Self::SecretKeyRef,
-            "volumeMounts" => Self::VolumeMounts,
-            "livenessProbe" => Self::LivenessProbe,
-            "readinessProbe" => Self::ReadinessProbe,
-            "startupProbe" => Self::StartupProbe,
-            "lifecycle" => Self::Lifecycle,
-            "postStart" => Self::PostStart,
-            "preStop" => Self::PreStop,
-            "securityContext" => Self::SecurityContext,
-            "automountServiceAccountToken" => Self::AutomountServiceAccountToken,
-            "hostNetwork" => Self::HostNetwork,
-            "hostPID" => Self::HostPid,
-            "hostIPC" => Self::HostIpc,
-            "imagePullSecrets" => Self::ImagePullSecrets,
-            "os" => Self::Os,
-            "hostUsers" => Self::HostUsers,
-            _ => return None,
-        })
-    }
-}
-
 /// What is read at some place of a spec.
 pub(super) enum Node {
     /// An object of which these fields are read.
-    Object(&'static [(Key, Node)]),
+    Object(&'static [(&'static str, Node)]),
     /// A list of such items.
     List(&'static Node),
     /// A text.
@@ -133,75 +31,74 @@ pub(super) enum Node {
 use Node::{Flag, List, Mounts, Named, NotEmpty, Object, Port, Some as NotNone, Text as Word, Typed, User};
 
 /// `securityContext` of a container and of a pod.
-const SECURITY: &[(Key, Node)] = &[
+const SECURITY: &[(&str, Node)] = &[
     (
-        Key::Capabilities,
+        "capabilities",
         Object(&[
-            (Key::Add, List(&Word(Fact::AddedCapability))),
-            (Key::Drop, List(&Word(Fact::DroppedCapability))),
+            ("add", List(&Word(Fact::AddedCapability))),
+            ("drop", List(&Word(Fact::DroppedCapability))),
         ]),
     ),
-    (Key::Privileged, Flag(Fact::Privileged)),
+    ("privileged", Flag(Fact::Privileged)),
     (
-        Key::SeLinuxOptions,
+        "seLinuxOptions",
         Object(&[
-            (Key::User, NotEmpty(Fact::SeLinuxUser)),
-            (Key::Role, NotEmpty(Fact::SeLinuxRole)),
-            (Key::Type, NotEmpty(Fact::SeLinuxType)),
+            ("user", NotEmpty(Fact::SeLinuxUser)),
+            ("role", NotEmpty(Fact::SeLinuxRole)),
+            ("type", NotEmpty(Fact::SeLinuxType)),
         ]),
     ),
-    (Key::WindowsOptions, Object(&[(Key::HostProcess, Flag(Fact::HostProcess))])),
-    (Key::RunAsUser, User(Fact::RunAsUser)),
-    (Key::RunAsNonRoot, Flag(Fact::RunAsNonRoot)),
-    (Key::ReadOnlyRootFilesystem, Flag(Fact::ReadOnlyRootFilesystem)),
-    (Key::AllowPrivilegeEscalation, Flag(Fact::AllowPrivilegeEscalation)),
-    (Key::ProcMount, NotEmpty(Fact::ProcMount)),
-    (Key::Sysctls, List(&Named(Fact::Sysctl))),
-    (Key::SeccompProfile, Typed(Fact::Seccomp)),
-    (Key::AppArmorProfile, Typed(Fact::AppArmor)),
+    ("windowsOptions", Object(&[("hostProcess", Flag(Fact::HostProcess))])),
+    ("runAsUser", User(Fact::RunAsUser)),
+    ("runAsNonRoot", Flag(Fact::RunAsNonRoot)),
+    ("readOnlyRootFilesystem", Flag(Fact::ReadOnlyRootFilesystem)),
+    ("allowPrivilegeEscalation", Flag(Fact::AllowPrivilegeEscalation)),
+    ("procMount", NotEmpty(Fact::ProcMount)),
+    ("sysctls", List(&Named(Fact::Sysctl))),
+    ("seccompProfile", Typed(Fact::Seccomp)),
+    ("appArmorProfile", Typed(Fact::AppArmor)),
 ];
 
 /// By what an object is told; only the key counts.
-pub(super) const NAME: &[(Key, Node)] = &[(Key::Name, Mounts)];
-pub(super) const TYPE: &[(Key, Node)] = &[(Key::Type, Mounts)];
+pub(super) const NAME: &[(&str, Node)] = &[("name", Mounts)];
+pub(super) const TYPE: &[(&str, Node)] = &[("type", Mounts)];
 
 const PROBE: Node = Object(&[
-    (Key::HttpGet, Object(&[(Key::Host, NotEmpty(Fact::ProbeHost))])),
-    (Key::TcpSocket, Object(&[(Key::Host, NotEmpty(Fact::ProbeHost))])),
+    ("httpGet", Object(&[("host", NotEmpty(Fact::ProbeHost))])),
+    ("tcpSocket", Object(&[("host", NotEmpty(Fact::ProbeHost))])),
 ]);
 
 const HANDLER: Node = Object(&[
-    (Key::HttpGet, Object(&[(Key::Host, NotEmpty(Fact::LifecycleHost))])),
-    (Key::TcpSocket, Object(&[(Key::Host, NotEmpty(Fact::LifecycleHost))])),
+    ("httpGet", Object(&[("host", NotEmpty(Fact::LifecycleHost))])),
+    ("tcpSocket", Object(&[("host", NotEmpty(Fact::LifecycleHost))])),
 ]);
 
 /// The fields of a container beside its name and image.
-pub(super) const CONTAINER: &[(Key, Node)] = &[
-    (Key::Ports, List(&Object(&[(Key::HostPort, Port(Fact::HostPort))]))),
-    (Key::EnvFrom, List(&Object(&[(Key::SecretRef, Named(Fact::SecretInEnv))]))),
-    (Key::Env, List(&Object(&[(Key::ValueFrom, Object(&[(Key::SecretKeyRef, Named(Fact::SecretInEnv))]))]))),
-    (Key::VolumeMounts, Mounts),
-    (Key::LivenessProbe, PROBE),
-    (Key::ReadinessProbe, PROBE),
-    (Key::StartupProbe, PROBE),
-    (Key::Lifecycle, Object(&[(Key::PostStart, HANDLER), (Key::PreStop, HANDLER)])),
-    (Key::SecurityContext, Object(SECURITY)),
+pub(super) const CONTAINER: &[(&str, Node)] = &[
+    ("ports", List(&Object(&[("hostPort", Port(Fact::HostPort))]))),
+    ("envFrom", List(&Object(&[("secretRef", Named(Fact::SecretInEnv))]))),
+    ("env", List(&Object(&[("valueFrom", Object(&[("secretKeyRef", Named(Fact::SecretInEnv))]))]))),
+    ("volumeMounts", Mounts),
+    ("livenessProbe", PROBE),
+    ("readinessProbe", PROBE),
+    ("startupProbe", PROBE),
+    ("lifecycle", Object(&[("postStart", HANDLER), ("preStop", HANDLER)])),
+    ("securityContext", Object(SECURITY)),
 ];
 
 /// The fields of a pod's spec beside its containers, volumes and service account.
-pub(super) const POD: &[(Key, Node)] = &[
-    (Key::AutomountServiceAccountToken, Flag(Fact::AutomountToken)),
-    (Key::HostNetwork, Flag(Fact::HostNetwork)),
-    (Key::HostPid, Flag(Fact::HostPid)),
-    (Key::HostIpc, Flag(Fact::HostIpc)),
-    (Key::SecurityContext, Object(SECURITY)),
-    (Key::ImagePullSecrets, NotNone(Fact::PullSecrets)),
-    (Key::Os, Object(&[(Key::Name, Word(Fact::Os))])),
-    (Key::HostUsers, Flag(Fact::HostUsers)),
+pub(super) const POD: &[(&str, Node)] = &[
+    ("automountServiceAccountToken", Flag(Fact::AutomountToken)),
+    ("hostNetwork", Flag(Fact::HostNetwork)),
+    ("hostPID", Flag(Fact::HostPid)),
+    ("hostIPC", Flag(Fact::HostIpc)),
+    ("securityContext", Object(SECURITY)),
+    ("imagePullSecrets", NotNone(Fact::PullSecrets)),
+    ("os", Object(&[("name", Word(Fact::Os))])),
+    ("hostUsers", Flag(Fact::HostUsers)),
 ];
 
 /// The place of a field in one of the tables.
-pub(super) fn place(table: &[(Key, Node)], name: &str) -> Option<u8> {
-    let wanted = Key::of(name)?;
-    table.iter().position(|(key, _)| *key == wanted).and_then(|at| u8::try_from(at).ok())
+pub(super) fn place(table: &[(&str, Node)], name: &str) -> Option<u8> {
+    table.iter().position(|(key, _)| *key == name).and_then(|at| u8::try_from(at).ok())
 }
