@@ -114,20 +114,21 @@ impl Inventory {
     #[inline]
     fn fingerprint(&self, record: &PodRecord) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        for section in [
-            Section::Namespace,
-            Section::Labels,
-            Section::Owner,
-            Section::Account,
-            Section::Shape,
-            Section::Running,
+        for pair in [
+            [Section::Namespace, Section::Labels],
+            [Section::Owner, Section::Account],
+            [Section::Shape, Section::Running],
         ] {
-            let bytes = record.section(section);
-            hasher.write(bytes);
-            hasher.write_u32(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+            let [first, second] = pair.map(|section| record.section(section));
+            hasher.write(first);
+            if !second.is_empty() {
+                hasher.write(second);
+            }
+            // Places in a record are numbers of 32 bits, so two lengths make one of 64.
+            hasher.write_u64(first.len() as u64 | (second.len() as u64) << 32);
         }
-        hasher.write_u8(record.flags);
-        hasher.write_i64(record.unready_since);
+        // Seconds of a timestamp leave the upper byte alone.
+        hasher.write_u64(record.unready_since.cast_unsigned() << 8 | u64::from(record.flags));
         hasher.finish()
     }
 

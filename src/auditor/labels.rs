@@ -64,8 +64,8 @@ impl LabelSets {
         let mut reader = Reader::new(canonical);
         set.pairs.iter().all(|&(key, value)| {
             !reader.is_empty()
-                && self.texts.text(key) == reader.text()
-                && self.texts.text(value) == reader.text()
+                && self.texts.text(key).as_bytes() == reader.bytes()
+                && self.texts.text(value).as_bytes() == reader.bytes()
         }) && reader.is_empty()
     }
 

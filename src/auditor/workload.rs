@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use crate::decode::JobRecord;
-use crate::subject::canonical::{Reader, combine, put_text, text_hash};
 use crate::subject::uid::{Uid, uid_text};
+use crate::subject::canonical::{Reader, combine, put_bytes, put_text, text_hash};
 
 use super::findings::{OwnerReference, Workload};
 
@@ -37,9 +37,10 @@ pub(super) fn put_key(
     let mut hashed = false;
     let mut labels = Reader::new(labels);
     while !labels.is_empty() {
-        let (label, value) = (labels.text(), labels.text());
-        if label == "pod-template-hash" {
-            put_text(key, value);
+        // As bytes: every new pod passes here, and its texts were checked when they were read.
+        let (label, value) = (labels.bytes(), labels.bytes());
+        if label == b"pod-template-hash" {
+            put_bytes(key, value);
             hashed = true;
         }
     }

@@ -8,6 +8,7 @@ mod facts;
 mod metadata;
 mod spec;
 mod status;
+mod tables;
 #[cfg(test)]
 mod tests;
 

@@ -102,6 +102,7 @@ struct Annotations<'x> {
     wrong: bool,
 }
 
+/// Beside them `kubernetes.io/config.mirror` and [`applied::LAST_APPLIED`]; what a key begins with is asked first.
 const WANTED: &[(&str, Fact)] = &[
     ("container.apparmor.security.beta.kubernetes.io/", Fact::AppArmorAnnotation),
     ("container.seccomp.security.alpha.kubernetes.io/", Fact::SeccompAnnotation),
@@ -111,6 +112,10 @@ const WANTED: &[(&str, Fact)] = &[
 
 impl Entries for Annotations<'_> {
     fn key(&mut self, key: &str) -> bool {
+        // Most annotations are none of these.
+        if !matches!(key.as_bytes(), [b'c' | b'e' | b'k' | b's', ..]) {
+            return false;
+        }
         self.is_static |= key == "kubernetes.io/config.mirror";
         let wanted = WANTED.iter().find_map(|(prefix, fact)| Some((*fact, key.strip_prefix(prefix)?)));
         self.wanted = wanted.map(|(fact, name)| (fact, format!("{name}=")));

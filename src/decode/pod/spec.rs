@@ -4,7 +4,8 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 
 use super::account::{self, AccountFields};
 use super::entry::{Entered, EntryWriter, sort_entries};
-use super::facts::{self, Told, Walk};
+use super::facts::{Told, Walk};
+use super::tables;
 use super::{PodRecord, Section};
 use crate::decode::lenient::{Fields, Items, List, Object, Present, Text};
 use crate::reference::PullPolicy;
@@ -45,7 +46,7 @@ impl<'de> Fields<'de> for SpecFields<'_> {
             "containers" => 3,
             "ephemeralContainers" => 4,
             _ => match account::key(name) {
-                0 => facts::place(facts::POD, name).map_or(0, |place| FACTS + place),
+                0 => tables::place(tables::POD, name).map_or(0, |place| FACTS + place),
                 key => key,
             },
         }
@@ -62,7 +63,7 @@ impl<'de> Fields<'de> for SpecFields<'_> {
             3 => Slot::Container,
             4 => Slot::EphemeralContainer,
             FACTS.. => {
-                let node = &facts::POD[usize::from(key - FACTS)].1;
+                let node = &tables::POD[usize::from(key - FACTS)].1;
                 let wrong = &mut self.0.wrong;
                 return map.next_value_seed(Walk { node, told: self.1, of_pod: true, wrong });
             }
@@ -124,14 +125,14 @@ impl<'de> Fields<'de> for ContainerFields<'_> {
             "name" => 1,
             "image" => 2,
             "imagePullPolicy" => 3,
-            _ => facts::place(facts::CONTAINER, name).map_or(0, |place| FACTS + place),
+            _ => tables::place(tables::CONTAINER, name).map_or(0, |place| FACTS + place),
         }
     }
 
     fn field<A: MapAccess<'de>>(&mut self, key: u8, map: &mut A) -> Result<(), A::Error> {
         let Self { bytes, told, writer, wrong } = self;
         if let Some(place) = key.checked_sub(FACTS) {
-            let node = &facts::CONTAINER[usize::from(place)].1;
+            let node = &tables::CONTAINER[usize::from(place)].1;
             return map.next_value_seed(Walk { node, told, of_pod: false, wrong });
         }
         let mut fine = true;
