@@ -14,9 +14,10 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use crate::auditor::findings::Finding;
 use crate::auditor::snapshot::{Count, PolicySnapshot, Snapshot};
 use crate::policy::status::ConditionStatus;
-use crate::rules::SubjectKind;
+use crate::rules::{Asks, PreparedRule, SubjectKind};
 
 pub use super::exposition::Format;
 
@@ -174,10 +175,16 @@ fn policies(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Re
     if snapshot.policies.is_empty() {
         return Ok(());
     }
-    let mut family =
-        gauges(encoder, "revisor_findings", "Findings by policy and rule; dormant ones are not counted.")?;
-    for part in snapshot.policies.iter() {
-        findings(&mut family, part)?;
+    let mut family = gauges(
+        encoder,
+        "revisor_findings",
+        "Findings by policy, rule and kind of subject; dormant ones are not counted.",
+    )?;
+    for (policy, part) in snapshot.policies.iter().enumerate() {
+        let of_it =
+            |finding: &&Finding| usize::from(finding.policy) == policy && finding.dormant_since.is_none();
+        let cluster: Vec<&Finding> = snapshot.cluster.iter().filter(of_it).collect();
+        findings(&mut family, part, &cluster)?;
     }
     exemptions(encoder, snapshot)?;
     let mut family = encoder.encode_descriptor("revisor_policy", "Policies.", None, MetricType::Info)?;
@@ -208,19 +215,30 @@ fn policies(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Re
     Ok(())
 }
 
-/// Every effective rule and state, zeros included.
-fn findings(family: &mut MetricEncoder<'_>, part: &PolicySnapshot) -> fmt::Result {
+/// Every effective rule and state, zeros included. A rule that judges the cluster beside namespaces has series of
+/// both: `cluster` are the policy's findings on the cluster.
+fn findings(family: &mut MetricEncoder<'_>, part: &PolicySnapshot, cluster: &[&Finding]) -> fmt::Result {
     for line in &part.rules {
+        let asks = part.policy.rule(line.rule).map_or(Asks::NOTHING, PreparedRule::asks);
+        let severity = severity_of(part, line.rule).as_str();
         let Count { fail, unknown, exempt } = line.live;
-        for (state, count) in [("fail", fail), ("unknown", unknown), ("exempt", exempt)] {
-            let labels = [
-                ("policy", &*part.policy.name),
-                ("rule", line.rule.as_str()),
-                ("severity", severity_of(part, line.rule).as_str()),
-                ("subject_kind", line.rule.entry().subject.as_str()),
-                ("state", state),
+        for (state, all) in [("fail", fail), ("unknown", unknown), ("exempt", exempt)] {
+            let of_cluster = |it: &&&Finding| it.rule == line.rule && it.state.as_str() == state;
+            let in_cluster = cluster.iter().filter(of_cluster).map(|_| 1).sum::<u32>();
+            let series = [
+                (!asks.only_cluster, line.rule.entry().subject, all.saturating_sub(in_cluster)),
+                (asks.cluster, SubjectKind::Cluster, in_cluster),
             ];
-            sample(family, &labels, count)?;
+            for (_, kind, count) in series.into_iter().filter(|(shown, ..)| *shown) {
+                let labels = [
+                    ("policy", &*part.policy.name),
+                    ("rule", line.rule.as_str()),
+                    ("severity", severity),
+                    ("subject_kind", kind.as_str()),
+                    ("state", state),
+                ];
+                sample(family, &labels, count)?;
+            }
         }
     }
     Ok(())
@@ -313,7 +331,7 @@ revisor_pod_shapes 4
 # HELP revisor_malformed_objects_total Objects that could not be decoded, since the start.
 # TYPE revisor_malformed_objects_total counter
 revisor_malformed_objects_total 1
-# HELP revisor_findings Findings by policy and rule; dormant ones are not counted.
+# HELP revisor_findings Findings by policy, rule and kind of subject; dormant ones are not counted.
 # TYPE revisor_findings gauge
 revisor_findings{policy="baseline",rule="TrustedRegistry",severity="critical",subject_kind="image_use",state="fail"} 1
 revisor_findings{policy="baseline",rule="TrustedRegistry",severity="critical",subject_kind="image_use",state="unknown"} 1
