@@ -14,18 +14,17 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::auditor::findings::Finding;
-use crate::auditor::snapshot::{Count, PolicySnapshot, Snapshot};
+use crate::auditor::snapshot::Snapshot;
 use crate::policy::status::ConditionStatus;
-use crate::rules::{Asks, PreparedRule, SubjectKind};
+use crate::rules::SubjectKind;
 
 pub use super::exposition::Format;
 
 use super::conditions::conditions;
 use super::exemption_states::encode as exemptions;
+use super::finding_series::encode as findings;
 use super::namespace_series::{HELP, NAME as NAMESPACE_FINDINGS, NamespaceSeries};
 use super::operational::{Operational, seconds};
-use super::status::severity_of;
 
 /// How many series `revisor_namespace_findings` has at most, unless told otherwise.
 pub const NAMESPACE_SERIES_DEFAULT: usize = 50_000;
@@ -180,12 +179,7 @@ fn policies(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Re
         "revisor_findings",
         "Findings by policy, rule and kind of subject; dormant ones are not counted.",
     )?;
-    for (policy, part) in snapshot.policies.iter().enumerate() {
-        let of_it =
-            |finding: &&Finding| usize::from(finding.policy) == policy && finding.dormant_since.is_none();
-        let cluster: Vec<&Finding> = snapshot.cluster.iter().filter(of_it).collect();
-        findings(&mut family, part, &cluster)?;
-    }
+    findings(&mut family, snapshot)?;
     exemptions(encoder, snapshot)?;
     let mut family = encoder.encode_descriptor("revisor_policy", "Policies.", None, MetricType::Info)?;
     for part in snapshot.policies.iter() {
@@ -209,35 +203,6 @@ fn policies(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Re
                 let labels =
                     [("policy", &*part.policy.name), ("condition", condition.type_), ("status", word)];
                 sample(&mut family, &labels, u32::from(condition.status == status))?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Every effective rule and state, zeros included. A rule that judges the cluster beside namespaces has series of
-/// both: `cluster` are the policy's findings on the cluster.
-fn findings(family: &mut MetricEncoder<'_>, part: &PolicySnapshot, cluster: &[&Finding]) -> fmt::Result {
-    for line in &part.rules {
-        let asks = part.policy.rule(line.rule).map_or(Asks::NOTHING, PreparedRule::asks);
-        let severity = severity_of(part, line.rule).as_str();
-        let Count { fail, unknown, exempt } = line.live;
-        for (state, all) in [("fail", fail), ("unknown", unknown), ("exempt", exempt)] {
-            let of_cluster = |it: &&&Finding| it.rule == line.rule && it.state.as_str() == state;
-            let in_cluster = cluster.iter().filter(of_cluster).map(|_| 1).sum::<u32>();
-            let series = [
-                (!asks.only_cluster, line.rule.entry().subject, all.saturating_sub(in_cluster)),
-                (asks.cluster, SubjectKind::Cluster, in_cluster),
-            ];
-            for (_, kind, count) in series.into_iter().filter(|(shown, ..)| *shown) {
-                let labels = [
-                    ("policy", &*part.policy.name),
-                    ("rule", line.rule.as_str()),
-                    ("severity", severity),
-                    ("subject_kind", kind.as_str()),
-                    ("state", state),
-                ];
-                sample(family, &labels, count)?;
             }
         }
     }
