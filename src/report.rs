@@ -14,6 +14,7 @@ pub mod event;
 mod exemption_states;
 pub mod exemptions;
 mod exposition;
+mod finding_series;
 pub mod gather;
 pub mod html;
 pub mod json;

@@ -232,6 +232,14 @@ impl Resource {
         self.row().custom
     }
 
+    /// Whether an API server may do without it: a kind of somebody else, or one that older servers do not have. Where
+    /// discovery does not know it, there are no such objects. Any other kind that is not served is a fault, not an
+    /// answer.
+    pub fn may_be_absent(self) -> bool {
+        // `v1` of both came with Kubernetes 1.30.
+        self.is_custom() || matches!(self, Self::AdmissionPolicies | Self::AdmissionPolicyBindings)
+    }
+
     /// Whether only the metadata of its objects is asked for: that they are there is all that is read.
     pub fn is_presence(self) -> bool {
         self >= Self::CiliumNetworkPolicies
@@ -292,6 +300,8 @@ mod tests {
         assert!(Resource::Pods.is_namespaced() && !Resource::ClusterRoles.is_namespaced());
         assert!(!Resource::Roles.is_custom() && Resource::AdminNetworkPolicies.is_custom());
         assert!(Resource::CiliumNetworkPolicies.is_presence() && !Resource::Roles.is_presence());
+        let of_webhooks = Resource::ValidatingWebhooks;
+        assert!(Resource::AdmissionPolicies.may_be_absent() && !of_webhooks.may_be_absent());
         assert_eq!(Resource::Pods.api_path(), "/api/v1");
         assert_eq!(Resource::CiliumNetworkPolicies.api_path(), "/apis/cilium.io/v2");
         assert_eq!(Resource::of_object("", "Deployment"), None);

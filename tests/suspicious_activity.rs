@@ -194,6 +194,11 @@ impl Life {
         }
     }
 
+    /// Until all is told that was held back, for ten minutes at most.
+    fn wait_long(&mut self) {
+        (0..3).for_each(|_| self.take(&Step::Wait(250)));
+    }
+
     fn take(&mut self, step: &Step) {
         match *step {
             Step::Put(key, variant) => {
@@ -230,7 +235,7 @@ fn seen(steps: &[Step], batch: usize) -> Vec<Activity> {
             seen.extend(life.auditor.drain_suspicious_activity());
         }
     }
-    life.take(&Step::Wait(10));
+    life.wait_long();
     seen.extend(life.auditor.drain_suspicious_activity());
     seen
 }
@@ -257,15 +262,15 @@ proptest! {
             let told_again = matches!(step, Step::Relist(_));
             prop_assert!(!told_again || seen.is_empty(), "{:?}", seen);
         }
-        life.take(&Step::Wait(10));
+        life.wait_long();
         life.auditor.drain_suspicious_activity();
         for (kind, _) in KINDS {
             life.take(&Step::Relist(kind));
         }
-        life.take(&Step::Wait(10));
+        life.wait_long();
         prop_assert_eq!(life.auditor.drain_suspicious_activity(), vec![]);
         let mut restarted = Life::new(life.state, life.now);
-        restarted.take(&Step::Wait(10));
+        restarted.wait_long();
         prop_assert_eq!(restarted.auditor.drain_suspicious_activity(), vec![]);
     }
 }

@@ -3,6 +3,7 @@
 //! does not matter. Nothing counts before everything that is read was told once, and nothing of a kind before that
 //! kind was told to its end: a first list is no change.
 
+mod gathered;
 pub(super) mod hosts;
 mod namespaces;
 mod pods;
@@ -16,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use signal::Signal;
 
+use self::gathered::{Edits, Gathered};
 use super::findings::Workload;
 use super::{Auditor, Feed};
 use crate::decode::Change;
@@ -25,7 +27,7 @@ use crate::subject::namespace::{NamespaceObject, NetworkPolicyFacts};
 use crate::subject::objects::ObjectFacts;
 
 /// How long a lost default deny is held back: a namespace that is deleted loses its network policies first, or is
-/// seen to, since the two come by different watches.
+/// seen to, since the two come by different watches. So long, too, the edit of one pod waits for those of the others.
 pub(super) const HELD_BACK: SignedDuration = SignedDuration::from_secs(5);
 
 /// What somebody did, or something.
@@ -44,11 +46,11 @@ pub struct Activity {
 /// What an activity is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum About {
-    /// A pod of a workload.
+    /// Pods of a workload.
     Pod {
         /// Its namespace.
         namespace: Arc<str>,
-        /// Its name.
+        /// The name of one of them.
         pod: Box<str>,
         /// What it is attributed to.
         workload: Arc<Workload>,
@@ -111,6 +113,8 @@ pub(super) struct Suspicion {
     activities: Vec<Activity>,
     /// Lost default denies that are held back, with the instant until when.
     held: Vec<(Timestamp, Activity)>,
+    /// Edits of pods, which wait for those of other replicas.
+    gathered: Gathered,
 }
 
 impl Suspicion {
@@ -118,9 +122,14 @@ impl Suspicion {
         self.activities.push(Activity { signal, about, message, at });
     }
 
+    /// An edit of a pod, to be told with those of the other pods of its workload.
+    fn gather(&mut self, edits: Edits, about: About, uid: u128, at: Timestamp) {
+        self.activities.extend(self.gathered.add(edits, about, uid, at));
+    }
+
     /// When [`Self::tick`] has something to do.
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
-        self.held.iter().map(|(until, _)| *until).min()
+        self.held.iter().map(|(until, _)| *until).chain(self.gathered.next_deadline()).min()
     }
 
     /// Tells what was held back long enough.
@@ -129,6 +138,7 @@ impl Suspicion {
         self.held = held;
         let due: Vec<_> = due;
         self.activities.extend(due.into_iter().map(|(_, activity)| activity));
+        self.activities.extend(self.gathered.due(now));
     }
 }
 

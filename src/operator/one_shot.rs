@@ -199,8 +199,8 @@ impl Looking<'_> {
                 };
                 Err(OneShotError::PodsDenied { where_, message })
             }
-            // Nobody has installed the kind: there are no such objects.
-            Err(Trouble::Missing(_)) if resource.is_custom() => Ok(()),
+            // Nobody has installed the kind, or the server is too old for it: there are no such objects.
+            Err(Trouble::Missing(_)) if resource.may_be_absent() => Ok(()),
             Err(Trouble::Forbidden(_)) => {
                 self.seen.denied.push(resource);
                 sink(Change::Access(resource, false));

@@ -132,7 +132,8 @@ struct Watch {
     refusals: u32,
     /// The engine was told, and the log says, that this kind cannot be read.
     shut: bool,
-    /// The engine was told, and the log says, that there are no such objects: nobody has installed the kind.
+    /// The engine was told, and the log says, that there are no such objects: the server does not serve
+    /// the kind.
     absent: bool,
 }
 
@@ -175,7 +176,7 @@ impl Watch {
     /// Follows the watch unless the API server says that it is not permitted: asking keeps refusals out of
     /// its audit log.
     async fn ask_and_follow<K: Told>(&mut self) -> Result<(), End> {
-        if self.resource.is_custom() {
+        if self.resource.may_be_absent() {
             // Before permissions: nobody grants what nobody has installed.
             let served = access::is_served(&self.context.client, self.resource);
             if self.context.stop.unless(served).await.ok_or(End::Stopped)? == Some(false) {
@@ -199,7 +200,7 @@ impl Watch {
         let was_answered = self.known || self.absent && state != WatchState::Missing;
         if was_answered && self.refusals < REFUSALS_BELIEVED {
             self.context.health.set_state(self.resource, WatchState::Starting);
-        } else if state == WatchState::Missing && self.resource.is_custom() {
+        } else if state == WatchState::Missing && self.resource.may_be_absent() {
             self.none_installed().await?;
         } else {
             self.context.health.set_state(self.resource, state);
@@ -213,7 +214,7 @@ impl Watch {
         self.context.stop.unless(tokio::time::sleep(pause)).await.ok_or(End::Stopped)
     }
 
-    /// Nobody has installed the kind, so there are no such objects: that is an answer like an empty list.
+    /// The server does not serve the kind, so there are no such objects: that is an answer like an empty list.
     async fn none_installed(&mut self) -> Result<(), End> {
         let resource = self.resource;
         let was_absent = std::mem::replace(&mut self.absent, true);

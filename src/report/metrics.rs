@@ -14,7 +14,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::auditor::snapshot::{Count, PolicySnapshot, Snapshot};
+use crate::auditor::snapshot::Snapshot;
 use crate::policy::status::ConditionStatus;
 use crate::rules::SubjectKind;
 
@@ -22,9 +22,9 @@ pub use super::exposition::Format;
 
 use super::conditions::conditions;
 use super::exemption_states::encode as exemptions;
+use super::finding_series::encode as findings;
 use super::namespace_series::{HELP, NAME as NAMESPACE_FINDINGS, NamespaceSeries};
 use super::operational::{Operational, seconds};
-use super::status::severity_of;
 
 /// How many series `revisor_namespace_findings` has at most, unless told otherwise.
 pub const NAMESPACE_SERIES_DEFAULT: usize = 50_000;
@@ -174,11 +174,12 @@ fn policies(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Re
     if snapshot.policies.is_empty() {
         return Ok(());
     }
-    let mut family =
-        gauges(encoder, "revisor_findings", "Findings by policy and rule; dormant ones are not counted.")?;
-    for part in snapshot.policies.iter() {
-        findings(&mut family, part)?;
-    }
+    let mut family = gauges(
+        encoder,
+        "revisor_findings",
+        "Findings by policy, rule and kind of subject; dormant ones are not counted.",
+    )?;
+    findings(&mut family, snapshot)?;
     exemptions(encoder, snapshot)?;
     let mut family = encoder.encode_descriptor("revisor_policy", "Policies.", None, MetricType::Info)?;
     for part in snapshot.policies.iter() {
@@ -203,24 +204,6 @@ fn policies(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Re
                     [("policy", &*part.policy.name), ("condition", condition.type_), ("status", word)];
                 sample(&mut family, &labels, u32::from(condition.status == status))?;
             }
-        }
-    }
-    Ok(())
-}
-
-/// Every effective rule and state, zeros included.
-fn findings(family: &mut MetricEncoder<'_>, part: &PolicySnapshot) -> fmt::Result {
-    for line in &part.rules {
-        let Count { fail, unknown, exempt } = line.live;
-        for (state, count) in [("fail", fail), ("unknown", unknown), ("exempt", exempt)] {
-            let labels = [
-                ("policy", &*part.policy.name),
-                ("rule", line.rule.as_str()),
-                ("severity", severity_of(part, line.rule).as_str()),
-                ("subject_kind", line.rule.entry().subject.as_str()),
-                ("state", state),
-            ];
-            sample(family, &labels, count)?;
         }
     }
     Ok(())
@@ -313,7 +296,7 @@ revisor_pod_shapes 4
 # HELP revisor_malformed_objects_total Objects that could not be decoded, since the start.
 # TYPE revisor_malformed_objects_total counter
 revisor_malformed_objects_total 1
-# HELP revisor_findings Findings by policy and rule; dormant ones are not counted.
+# HELP revisor_findings Findings by policy, rule and kind of subject; dormant ones are not counted.
 # TYPE revisor_findings gauge
 revisor_findings{policy="baseline",rule="TrustedRegistry",severity="critical",subject_kind="image_use",state="fail"} 1
 revisor_findings{policy="baseline",rule="TrustedRegistry",severity="critical",subject_kind="image_use",state="unknown"} 1

@@ -50,6 +50,29 @@ async fn a_kind_that_nobody_has_installed_has_no_objects_until_somebody_does() {
     operator.stop().await;
 }
 
+/// `admissionregistration.k8s.io/v1` has these two since Kubernetes 1.30.
+#[tokio::test]
+async fn a_kind_that_an_older_api_server_does_not_serve_has_no_objects() {
+    let server = ApiServer::builder().start().await;
+    for plural in ["validatingadmissionpolicies", "validatingadmissionpolicybindings"] {
+        server.fault(Fault::answer(404).on(plural).always());
+    }
+    server.apply(OPEN);
+    server.apply(
+        "
+apiVersion: revisor.dev/v1alpha1
+kind: ImagePolicy
+metadata: {name: baseline}
+spec: {scope: {includeNamespaces: ['team-*']}, rules: {admissionCoverage: {}}}
+",
+    );
+    let operator = Running::ready(&server, settings()).await;
+    violations(&server, 1).await;
+    assert_eq!(condition(&server, "Ready"), ("True".into(), "Audited".into()), "no permission is missing");
+    assert_eq!(status(&server)["summary"]["unknown"], 0);
+    operator.stop().await;
+}
+
 #[tokio::test]
 async fn an_installed_kind_that_may_not_be_read_leaves_open_only_what_it_could_decide() {
     let server = ApiServer::builder().start().await;
@@ -112,8 +135,10 @@ spec: {rules: {noBindingsToAnonymous: {}}}
         (&event["type"], &event["involvedObject"]["kind"]),
         (&json!("Warning"), &json!("ImagePolicy"))
     );
-    let series = r#"revisor_findings{policy="baseline",rule="NoBindingsToAnonymous",severity="critical",subject_kind="namespace",state="fail"}"#;
+    let series = r#"revisor_findings{policy="baseline",rule="NoBindingsToAnonymous",severity="critical",subject_kind="cluster",state="fail"}"#;
     eventually("the metric", async || operator.metric(series).await == Some(1.0)).await;
+    let of_namespaces = series.replace("cluster", "namespace");
+    assert_eq!(operator.metric(&of_namespaces).await, Some(0.0), "counted once");
     assert!(server.list("NamespaceAudit", "default").is_empty());
     operator.stop().await;
 }

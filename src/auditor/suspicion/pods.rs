@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::gathered::{Edit, Edits};
 use super::tags::MovedBack;
 use super::{About, Signal};
 use crate::auditor::Auditor;
@@ -17,7 +18,7 @@ use crate::subject::running::Phase;
 /// How many registries a message names.
 const NAMED: usize = 4;
 
-fn word(slot: Slot) -> &'static str {
+pub(super) fn word(slot: Slot) -> &'static str {
     match slot {
         Slot::ImageVolume => "volume",
         Slot::InitContainer => "init container",
@@ -38,26 +39,20 @@ fn and_others(count: usize) -> String {
     }
 }
 
-fn image_changed(before: &PodShape, now: &PodShape, pod: &str) -> Option<String> {
+fn images_changed(before: &PodShape, now: &PodShape) -> Option<Edits> {
     let changed = |image_use: &ImageUse| {
         let before = same_place(before, image_use)?;
-        (before.image.hash != image_use.image.hash).then(|| before.image.clone())
+        let (slot, name) = (image_use.slot, image_use.name.clone());
+        let (old, new) = (before.image.clone(), image_use.image.clone());
+        (old.hash != new.hash).then_some(Edit::Image { slot, name, old, new })
     };
-    let mut all = now.uses.iter().filter_map(|image_use| Some((image_use, changed(image_use)?)));
-    let (image_use, before) = all.next()?;
-    let (slot, name) = (word(image_use.slot), Cut(&image_use.name));
-    let (old, new) = (Cut(before.display()), Cut(image_use.image.display()));
-    let others = and_others(all.count());
-    Some(format!("{slot} {name} of pod {pod} has image {new} instead of {old}, while the pod lives{others}"))
+    Edits::of(now.uses.iter().filter_map(changed))
 }
 
-fn ephemeral_added(before: &PodShape, now: &PodShape, pod: &str) -> Option<String> {
+fn ephemeral_added(before: &PodShape, now: &PodShape) -> Option<Edits> {
     let is_new = |it: &&ImageUse| it.slot == Slot::EphemeralContainer && same_place(before, it).is_none();
-    let mut all = now.uses.iter().filter(is_new);
-    let first = all.next()?;
-    let (name, image) = (Cut(&first.name), Cut(first.image.display()));
-    let others = and_others(all.count());
-    Some(format!("pod {pod} has a new ephemeral container {name} with image {image}{others}"))
+    let edit = |it: &ImageUse| Edit::Ephemeral { name: it.name.clone(), image: it.image.clone() };
+    Edits::of(now.uses.iter().filter(is_new).map(edit))
 }
 
 fn first_used(fresh: &[Arc<Image>], now: &PodShape, pod: &str) -> Option<String> {
@@ -116,18 +111,24 @@ impl Auditor {
         let Some(workload) = self.inventory.owners.value(key.owner).cloned() else { return };
         let namespace = self.namespaces.get(key.namespace).name.clone();
         let pod = record.name();
+        let about = About::Pod { namespace, pod: pod.into(), workload };
         let lives = after.running.phase != Phase::Terminated;
+        let edits = [
+            edited.filter(|_| lives).and_then(|it| images_changed(it, shape)),
+            edited.and_then(|it| ephemeral_added(it, shape)),
+        ];
+        for edits in edits.into_iter().flatten() {
+            self.suspicion.gather(edits, about.clone(), record.uid, now);
+        }
+        // These are told once in the whole cluster, so that replicas add nothing.
         let found = [
-            (Signal::PodImageChanged, edited.filter(|_| lives).and_then(|it| image_changed(it, shape, pod))),
-            (Signal::EphemeralContainerAdded, edited.and_then(|it| ephemeral_added(it, shape, pod))),
             (Signal::RegistryFirstUsed, first_used(&fresh, shape, pod)),
             (Signal::TagMovedBack, moved_back(&back, pod)),
         ];
         for (signal, message) in found {
-            let Some(message) = message else { continue };
-            let (namespace, workload) = (namespace.clone(), workload.clone());
-            let about = About::Pod { namespace, pod: pod.into(), workload };
-            self.suspicion.add(signal, about, message, now);
+            if let Some(message) = message {
+                self.suspicion.add(signal, about.clone(), message, now);
+            }
         }
     }
 }

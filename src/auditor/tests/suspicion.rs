@@ -22,6 +22,12 @@ impl Cluster {
         self.auditor.drain_suspicious_activity()
     }
 
+    /// What was seen since the last time and until edits of pods have waited for others.
+    fn gathered(&mut self) -> Vec<Activity> {
+        self.pass(5);
+        self.seen()
+    }
+
     /// What was seen since the last time, in short: `Signal Kind/name`.
     fn signals(&mut self) -> Vec<String> {
         let show = |it: Activity| format!("{} {}/{}", it.signal.as_str(), it.about.kind(), it.about.name());
@@ -70,7 +76,8 @@ fn an_image_that_is_changed_in_a_pod_that_lives_is_told_once() {
     cluster.put(&web(1, "nginx:1.27"));
     cluster.seen();
     cluster.put(&web(1, "redis:7"));
-    let seen = cluster.seen();
+    assert_eq!(cluster.signals(), nothing(), "others may be edited likewise");
+    let seen = cluster.gathered();
     assert_eq!(seen.len(), 1);
     assert_eq!(
         seen[0].message,
@@ -83,11 +90,77 @@ fn an_image_that_is_changed_in_a_pod_that_lives_is_told_once() {
         ("team-a", "web-6f7-1", "Deployment", "web")
     );
     cluster.put(&web(1, "redis:7"));
-    assert_eq!(cluster.signals(), nothing());
     cluster.put(&web(1, "docker.io/library/redis:7"));
-    assert_eq!(cluster.signals(), nothing(), "the same image in other words");
     cluster.put(&web(2, "nginx:1.28"));
-    assert_eq!(cluster.signals(), nothing(), "another pod of a rollout");
+    cluster.pass(600);
+    assert_eq!(
+        cluster.signals(),
+        nothing(),
+        "the same, the same in other words, and another pod of a rollout"
+    );
+    cluster.put(&web(1, "nginx:1.28"));
+    assert_eq!(cluster.gathered().len(), 1, "another image is another edit");
+}
+
+#[test]
+fn replicas_that_are_edited_alike_are_one_activity_that_says_how_many() {
+    let mut cluster = Cluster::with_policies(&[baseline()]);
+    (1..=10).for_each(|index| cluster.put(&web(index, &format!("nginx:1.{}", index % 2))));
+    cluster.seen();
+    (1..=10).for_each(|index| cluster.put(&web(index, "redis:7")));
+    cluster.put(&web(1, "redis:7"));
+    let seen = cluster.gathered();
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    assert_eq!(
+        seen[0].message,
+        "container app of 10 pods (web-6f7-1 is one) has image docker.io/library/redis:7 instead of \
+         docker.io/library/nginx:1.1, while they live"
+    );
+}
+
+#[test]
+fn pods_that_are_edited_one_after_the_other_are_told_at_long_intervals_and_none_is_left_out() {
+    let mut cluster = Cluster::with_policies(&[baseline()]);
+    (1..=12).for_each(|index| cluster.put(&web(index, "nginx:1")));
+    cluster.seen();
+    let mut told = Vec::new();
+    for index in 1..=12 {
+        cluster.put(&web(index, "redis:7"));
+        (0..6).for_each(|_| cluster.pass(10));
+        told.extend(cluster.seen());
+    }
+    cluster.pass(600);
+    told.extend(cluster.seen());
+    let starts: Vec<_> = told.iter().map(|it| it.message.split(" has image").next().unwrap()).collect();
+    assert_eq!(
+        starts,
+        [
+            "container app of pod web-6f7-1",
+            "container app of 10 pods (web-6f7-2 is one)",
+            "container app of pod web-6f7-12",
+        ]
+    );
+    assert!(told[1..].iter().all(|it| it.message.ends_with("; the same was told before")), "{told:?}");
+    cluster.pass(600);
+    assert_eq!((cluster.signals(), cluster.auditor.next_deadline()), (nothing(), None));
+}
+
+#[test]
+fn the_same_edit_in_pods_of_two_workloads_is_an_activity_of_each() {
+    let mut cluster = Cluster::with_policies(&[baseline()]);
+    let other = |image: &str| {
+        let pod = with(web(7, image), "/metadata/ownerReferences/0/name", json!("db-6f7"));
+        with(pod, "/metadata/ownerReferences/0/uid", json!("db"))
+    };
+    cluster.put(&web(1, "nginx:1"));
+    cluster.put(&other("nginx:1"));
+    cluster.seen();
+    cluster.put(&web(1, "redis:7"));
+    cluster.put(&other("redis:7"));
+    cluster.pass(5);
+    let mut signals = cluster.signals();
+    signals.sort();
+    assert_eq!(signals, ["PodImageChanged Deployment/db", "PodImageChanged Deployment/web"]);
 }
 
 #[test]
@@ -96,6 +169,7 @@ fn taking_the_owner_away_in_the_same_edit_does_not_hide_another_image() {
     cluster.put(&web(1, "nginx:1.27"));
     cluster.seen();
     cluster.put(&with(web(1, "redis:7"), "/metadata/ownerReferences", json!([])));
+    cluster.pass(5);
     assert_eq!(cluster.signals(), ["PodImageChanged Pod/web-6f7-1"]);
 }
 
@@ -107,6 +181,7 @@ fn what_has_ended_or_cannot_be_read_has_no_other_image() {
     cluster.put(&with(web(1, "redis:7"), "/status", json!({"phase": "Succeeded"})));
     cluster.put(&with(web(1, "redis:7"), "/spec/containers", json!("none")));
     cluster.put(&web(1, "nginx:1.27"));
+    cluster.pass(5);
     assert_eq!(cluster.signals(), nothing());
 }
 
@@ -120,7 +195,7 @@ fn several_images_of_one_edit_are_one_signal() {
     cluster.put(&two("nginx:1.27"));
     cluster.seen();
     cluster.put(&two("nginx:1.28"));
-    let seen = cluster.seen();
+    let seen = cluster.gathered();
     assert!(seen.len() == 1 && seen[0].message.ends_with("while the pod lives; 1 more likewise"), "{seen:?}");
 }
 
@@ -136,15 +211,17 @@ fn an_ephemeral_container_is_told_when_it_is_added_and_not_again() {
     cluster.put(&web(1, "nginx:1.27"));
     cluster.seen();
     cluster.put(&debugged(&["dbg"]));
-    let seen = cluster.seen();
+    let seen = cluster.gathered();
     assert_eq!(
         seen[0].message,
         "pod web-6f7-1 has a new ephemeral container dbg with image docker.io/library/nginx:debug"
     );
     assert_eq!((seen.len(), seen[0].signal.as_str()), (1, "EphemeralContainerAdded"));
     cluster.put(&with(debugged(&["dbg"]), "/metadata/labels/app", json!("other")));
+    cluster.pass(600);
     assert_eq!(cluster.signals(), nothing());
     cluster.put(&debugged(&["dbg", "more"]));
+    cluster.pass(5);
     assert_eq!(cluster.signals(), ["EphemeralContainerAdded Deployment/web"]);
 }
 
@@ -165,6 +242,7 @@ fn a_registry_is_told_at_its_first_use_in_the_cluster_and_never_again() {
     cluster.put(&web(3, "a.test/app:1"));
     assert_eq!(cluster.signals(), nothing());
     cluster.put(&web(4, "No Image"));
+    cluster.pass(5);
     assert_eq!(cluster.signals(), nothing());
 }
 
@@ -186,7 +264,9 @@ fn registries_of_the_first_list_and_of_a_list_told_again_are_no_news() {
     restarted.put(&web(2, "b.test/app:1"));
     assert_eq!(restarted.signals(), nothing());
     restarted.put(&web(2, "c.test/app:1"));
-    assert_eq!(restarted.signals(), ["PodImageChanged Deployment/web", "RegistryFirstUsed Deployment/web"]);
+    assert_eq!(restarted.signals(), ["RegistryFirstUsed Deployment/web"]);
+    restarted.pass(5);
+    assert_eq!(restarted.signals(), ["PodImageChanged Deployment/web"]);
 }
 
 #[test]
@@ -196,6 +276,7 @@ fn what_changed_while_the_watch_was_away_is_told_by_the_next_list() {
     cluster.tell(deny("deny"));
     cluster.seen();
     cluster.list(Resource::Pods, [Change::Pod(PodRecord::from_value(&web(1, "redis:7")))]);
+    cluster.pass(5);
     assert_eq!(cluster.signals(), ["PodImageChanged Deployment/web"]);
     cluster.list(Resource::NetworkPolicies, []);
     cluster.pass(5);

@@ -1,4 +1,8 @@
 //! NodeImageUntrusted: what lies in the image stores of nodes comes from trusted registries.
+//!
+//! One finding for the cluster, not one a node or a repository: an image that was pulled once lies on any number of
+//! nodes, nodes come and go by themselves, and each would open and resolve a finding. The remedy is one search over
+//! all nodes, and the message names the first repositories and a node of each.
 
 use std::collections::BTreeMap;
 

@@ -103,5 +103,6 @@ fn a_digest_in_the_reference_and_another_tag_say_nothing_of_a_tag() {
     cluster.put(&with(running(3, "a"), "/spec/containers/0/image", json!(pinned)));
     cluster.put(&with(running(4, "a"), "/spec/containers/0/image", json!("nginx:1.26")));
     cluster.put(&with(running(4, "a"), "/spec/containers/0/image", json!("nginx:1.27")));
+    cluster.pass(5);
     assert_eq!(cluster.signals(), ["PodImageChanged Deployment/web"], "it has not started yet");
 }
