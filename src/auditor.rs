@@ -21,6 +21,7 @@ mod objects;
 mod pairs;
 mod plan;
 mod references;
+mod renewal;
 pub mod requests;
 mod rollup;
 mod shared;
@@ -37,6 +38,7 @@ pub mod transitions;
 mod workload;
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -45,13 +47,14 @@ use crate::decode::{Change, UnsupportedObject};
 use crate::subject::Resource;
 use inventory::{Applied, Inventory};
 use kinds::Kinds;
-use marks::{Marks, Telling};
+use marks::Marks;
 use namespaces::Namespaces;
 use objects::ClusterObjects;
 use plan::{Plan, Told};
-use rollup::{Rolling, Space};
+use renewal::Renewal;
+use rollup::Rolling;
 use skew::Skews;
-use snapshot::{NamespaceSnapshot, Snapshot};
+use snapshot::Snapshot;
 use surroundings::Plain;
 use suspicion::Suspicion;
 use templates::Templates;
@@ -70,6 +73,7 @@ enum Feed {
 #[derive(Debug)]
 pub struct Auditor {
     feed: Feed,
+    cores: NonZeroUsize,
     inventory: Inventory,
     namespaces: Namespaces,
     objects: ClusterObjects,
@@ -116,9 +120,18 @@ impl Auditor {
         Self::fed_by(Feed::Input(whole_cluster))
     }
 
+    /// The same with this many threads at work where thousands of namespaces are judged anew; by default one.
+    /// What is found does not depend on it.
+    #[must_use]
+    pub fn on_cores(mut self, cores: NonZeroUsize) -> Self {
+        self.cores = cores;
+        self
+    }
+
     fn fed_by(feed: Feed) -> Self {
         Self {
             feed,
+            cores: NonZeroUsize::MIN,
             inventory: Inventory::default(),
             namespaces: Namespaces::default(),
             objects: ClusterObjects::of(feed == Feed::Input(false)),
@@ -417,51 +430,23 @@ impl Auditor {
     }
 
     fn roll_up(&mut self, quiet: bool, renumbered: Option<&[Option<u16>]>, now: Timestamp) {
-        let mut space = Space::default();
         self.plain.renew(self.objects.facts(), now);
-        for id in self.namespaces.take_dirty() {
-            let rolling = Rolling {
-                inventory: &self.inventory,
-                plan: &self.plan,
-                templates: &self.templates,
-                denied: &self.kinds.denied,
-                whole_input: self.feed == Feed::Input(true),
-                now,
-                renumbered,
-                cluster: self.objects.facts(),
-                plain: &self.plain,
-            };
-            let mut rolled = rolling.roll(self.namespaces.get(id), &mut space);
-            let namespace = self.namespaces.get_mut(id);
-            let before = namespace.part.clone();
-            let policies = &self.plan.policies;
-            let mut telling = Telling { now, quiet, policies, transitions: &mut self.transitions };
-            let closing = match self.feed {
-                Feed::Live => namespace.marks.update(&before.findings, &mut rolled.findings, &mut telling),
-                Feed::Input(_) => None,
-            };
-            let same = renumbered.is_none() && alike::shown_alike(policies, &before, &rolled.findings);
-            let object = namespace.object.as_deref();
-            let (exists, terminating) = (object.is_some(), object.is_some_and(|object| object.terminating));
-            let revision = before.revision
-                + u64::from(!same || (exists, terminating) != (before.exists, before.terminating));
-            namespace.part = Arc::new(NamespaceSnapshot {
-                name: namespace.name.clone(),
-                uid: object.map(|object| object.uid.clone()).unwrap_or_default(),
-                terminating,
-                exists,
-                counts: rollup::counts(&rolled.findings),
-                requests: rolled.requests,
-                findings: rolled.findings.into(),
-                pods: rolled.pods,
-                live_pods: rolled.live_pods,
-                parts: rolled.parts,
-                revision,
-            });
-            namespace.rolled_at = Some(now);
-            namespace.gone_owners.clear();
-            self.wanted.extend(rolled.wanted);
-            let deadline = closing.into_iter().chain(rolled.deadline).min();
+        let rolling = Rolling {
+            inventory: &self.inventory,
+            plan: &self.plan,
+            templates: &self.templates,
+            denied: &self.kinds.denied,
+            whole_input: self.feed == Feed::Input(true),
+            now,
+            renumbered,
+            cluster: self.objects.facts(),
+            plain: &self.plain,
+        };
+        let renewal = Renewal { rolling, quiet, is_live: self.feed == Feed::Live, cores: self.cores };
+        let renewed = renewal.renew(self.namespaces.take_dirty());
+        self.transitions.extend(renewed.transitions);
+        self.wanted.extend(renewed.wanted);
+        for (id, deadline) in renewed.deadlines {
             self.namespaces.set_deadline(id, deadline);
             self.namespaces.forget_if_over(id);
         }

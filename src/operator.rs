@@ -29,7 +29,9 @@ mod wire;
 mod write;
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -179,7 +181,7 @@ pub async fn run_on(
     tasks.start(|stop| admin::serve(listener, admin, stop));
     let needs = Arc::new(Needs::default());
     let outlets = Outlets { snapshots, notices, owners, needs: Arc::clone(&needs) };
-    let mut auditor = Auditor::new();
+    let mut auditor = Auditor::new().on_cores(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
     if !settings.suspicious_activity {
         auditor.ignore_suspicious_activity();
     }

@@ -14,6 +14,7 @@ pub mod rbac;
 pub mod reference;
 pub mod running;
 pub mod selector;
+pub mod uid;
 
 use std::fmt;
 

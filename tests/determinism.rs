@@ -81,7 +81,7 @@ fn job_uid(index: u8) -> String {
 fn job(index: u8) -> Change {
     let cron_job = (index == 0).then(|| "nightly".into());
     let name = format!("job-{index}");
-    let uid = revisor::decode::pod::parse_uid(&job_uid(index));
+    let uid = revisor::subject::uid::parse_uid(&job_uid(index));
     Change::Job(JobRecord {
         uid,
         namespace: format!("team-{}", index % 3).into(),
@@ -347,7 +347,7 @@ impl State {
                     self.pods.keys().copied().filter(|pod| pod % 4 == 2 && pod % 3 == index).collect();
                 let gone =
                     pods.into_iter().flat_map(|pod| self.take(&Step::Pod(pod, None))).collect::<Vec<_>>();
-                [vec![Change::JobGone(revisor::decode::pod::parse_uid(&job_uid(index)))], gone]
+                [vec![Change::JobGone(revisor::subject::uid::parse_uid(&job_uid(index)))], gone]
                     .into_iter()
                     .flatten()
                     .collect()

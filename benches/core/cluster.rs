@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -45,7 +46,8 @@ struct Run<'a> {
 
 pub(crate) fn measure(cluster: &Cluster, rounds: usize) -> Result<Figures> {
     let now = Timestamp::from_second(LOADED_AT)?;
-    let mut run = Run { cluster, auditor: Auditor::new(), now, text: String::new() };
+    let cores = thread::available_parallelism()?;
+    let mut run = Run { cluster, auditor: Auditor::new().on_cores(cores), now, text: String::new() };
     let mut figures = Figures::default();
     // What the process needs before it knows any pod: code, the parser's and the generator's own space.
     run.page(0, Variation::default())?;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Auditor;
 use super::findings::{
-    FindingId, Judged, State, Subject, WHOLE_POD, Workload, WorkloadUse, judge, judged_at, name_id, use_id,
+    FindingId, Judged, State, Subject, Workload, WorkloadUse, judge, judged_at, name_id, use_id,
 };
 use super::namespaces::Namespace;
 use super::requests::{Asked, Permit};
@@ -129,7 +129,7 @@ impl Auditor {
                 for at in uses.clone() {
                     for rule in policy.rules.iter().filter(|rule| rule.id.entry().subject.is_of_pods()) {
                         let place = match malformed {
-                            true => Some((WHOLE_POD, 0)),
+                            true => Some((None, 0)),
                             false => judged_at(rule.id, &judged.shape, at),
                         };
                         let Some((image_use, hash)) = place else { continue };
@@ -281,7 +281,7 @@ fn unsupported_subject(object: &UnsupportedObject) -> Subject {
             unready: Lasted::FOREVER,
             spec_changed: Lasted::FOREVER,
         }),
-        image_use: 0,
+        image_use: Some(0),
         owner: None,
     })
 }

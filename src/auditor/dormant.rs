@@ -69,7 +69,7 @@ impl Rolling<'_> {
         if alive || gone || alone || namespace.object.is_none() || at.judged.shape.is_template {
             return None;
         }
-        let since = old.dormant_since.unwrap_or(self.now);
+        let since = old.dormant_since.as_deref().copied().unwrap_or(self.now);
         let compiled = &self.plan.policies[usize::from(policy)];
         let rule = compiled.rule(old.rule)?;
         let labels = namespace.labels();
@@ -84,7 +84,8 @@ impl Rolling<'_> {
             return None;
         }
         let state = if matches!(old.state, State::Exempt(_)) { State::Fail } else { old.state };
-        let mut finding = Finding { policy, state, pods: 0, dormant_since: Some(since), ..old.clone() };
+        let mut finding =
+            Finding { policy, state, pods: 0, dormant_since: Some(Box::new(since)), ..old.clone() };
         let next = self.exempt(compiled, Some(namespace), &mut finding);
         *due = next.into_iter().chain(*due).min();
         Some(finding)
@@ -105,7 +106,11 @@ impl Rolling<'_> {
 
     /// When a dormant finding must be looked at again, and whether its owner is to be looked up now.
     fn schedule(&self, finding: &Finding, rolled: &mut Rolled, last: Option<Timestamp>) {
-        let (Some(since), Subject::ImageUse(at)) = (finding.dormant_since, &finding.subject) else { return };
+        let (Some(since), Subject::ImageUse(at)) =
+            (finding.dormant_since.as_deref().copied(), &finding.subject)
+        else {
+            return;
+        };
         let after = |step| since.saturating_add(step).unwrap_or(Timestamp::MAX);
         let hours = self.now.duration_since(since).as_hours();
         let next_hour = SignedDuration::from_hours(hours + 1);

@@ -16,6 +16,7 @@ use crate::subject::owner::Owner;
 use crate::subject::pod::{ContainerSubject, DEFAULT_SERVICE_ACCOUNT, ImageSubject, ImageUse, PodShape};
 use crate::subject::reference::ReferenceFacts;
 use crate::subject::running::{Lasted, RunningState, RunningSubject};
+use crate::subject::uid::Uid;
 use crate::verdict::{Note, Reason, Verdict, reason};
 
 /// Names a finding across runs, restarts and policies: a hash of rule and subject. Shown as 16 hex digits.
@@ -92,7 +93,7 @@ pub struct OwnerReference {
     /// Its API version.
     pub api_version: Arc<str>,
     /// Its uid.
-    pub uid: Box<str>,
+    pub uid: Uid,
 }
 
 /// One image use or container of a workload, or its pods as a whole, with all that a rule read to judge it.
@@ -104,9 +105,8 @@ pub struct WorkloadUse {
     pub workload: Arc<Workload>,
     /// The shape and the running state that were judged (one of them, where several pods agree).
     pub judged: Arc<Judged>,
-    /// Index of the use in the shape; past its end for a pod as a whole, and for a malformed one, which has no
-    /// readable use.
-    pub image_use: u16,
+    /// Index of the use in the shape; none for a pod as a whole, and for a malformed one, which has no readable use.
+    pub image_use: Option<u16>,
     /// The controller of the pods, where a rule reads it.
     pub owner: Option<Arc<Owner>>,
 }
@@ -114,7 +114,7 @@ pub struct WorkloadUse {
 impl WorkloadUse {
     /// The image use itself.
     pub fn image_use(&self) -> Option<&ImageUse> {
-        self.judged.shape.uses.get(usize::from(self.image_use))
+        self.judged.shape.uses.get(usize::from(self.image_use?))
     }
 }
 
@@ -262,8 +262,8 @@ pub struct Finding {
     pub pods: u32,
     /// Since when it has been open.
     pub since: Timestamp,
-    /// Since when its workload has had no live pod.
-    pub dormant_since: Option<Timestamp>,
+    /// Since when its workload has had no live pod. Apart, since few findings have it and there are many.
+    pub dormant_since: Option<Box<Timestamp>>,
     /// The exemption that a tenant asks for it.
     pub asked: Option<Arc<Asked>>,
 }
@@ -343,20 +343,17 @@ pub(super) fn judge(check: &Check, subject: &Subject, note: &mut Note<'_>) -> Op
     }
 }
 
-/// The index of no image use: the pod as a whole.
-pub(super) const WHOLE_POD: u16 = u16::MAX;
-
-/// What a rule judges at the use of index `at` of a shape: the index to show, and the stable hash that the finding's
+/// What a rule judges at the use of index `at` of a shape: the index to show (none for the pod as a whole), and the stable hash that the finding's
 /// id is made of. A container's id has no image in it, so that a rollout does not open its findings anew.
-pub(super) fn judged_at(rule: RuleId, shape: &PodShape, at: usize) -> Option<(u16, u64)> {
-    let place = || u16::try_from(at).unwrap_or(WHOLE_POD);
+pub(super) fn judged_at(rule: RuleId, shape: &PodShape, at: usize) -> Option<(Option<u16>, u64)> {
+    let place = || u16::try_from(at).ok();
     match rule.entry().subject {
         SubjectKind::ImageUse => Some((place(), *shape.use_hashes.get(at)?)),
         SubjectKind::Container => {
             let container = shape.uses.get(at).filter(|image_use| image_use.is_container())?;
             Some((place(), combine(&[container.slot as u64, text_hash(&container.name)])))
         }
-        SubjectKind::Pod => (at == 0).then_some((WHOLE_POD, 0)),
+        SubjectKind::Pod => (at == 0).then_some((None, 0)),
         SubjectKind::Namespace | SubjectKind::Reference | SubjectKind::Cluster => None,
     }
 }

@@ -24,13 +24,14 @@ use super::stand_ins::StandIns;
 use super::suspicion::hosts::Hosts;
 use super::suspicion::tags::Tags;
 use super::workload::{put_key, workload};
-use crate::decode::pod::{PodRecord, Section, parse_uid};
+use crate::decode::pod::{PodRecord, Section};
 use crate::decode::{JobRecord, Source};
 use crate::policy::compile::CompiledPolicy;
 use crate::rules::PodsRead;
 use crate::subject::facts::Facts;
 use crate::subject::pod::{Image, PodShape};
 use crate::subject::running::RunningState;
+use crate::subject::uid::parse_uid;
 
 #[derive(Debug)]
 struct Row {
@@ -38,7 +39,6 @@ struct Row {
     fingerprint: u64,
     group: u32,
     labels: u32,
-    generation: u32,
 }
 
 /// Id of an owner that names a Job, and the key it is made of.
@@ -76,7 +76,8 @@ pub(super) struct Inventory {
     row_index: HashTable<u32>,
     rows: Vec<Row>,
     free_rows: Vec<u32>,
-    generation: u32,
+    /// While pods are told again, which rows were.
+    told: Option<Vec<bool>>,
     pub(super) job_generation: u32,
     pub(super) clocks: Clocks,
     sources: HashMap<u32, Source>,
@@ -155,9 +156,8 @@ impl Inventory {
         let fingerprint = self.fingerprint(record);
         let row = self.row_of(uid);
         if let Some(row) = row {
-            let row = &mut self.rows[row as usize];
-            row.generation = self.generation;
-            if row.fingerprint == fingerprint {
+            self.note_told(row);
+            if self.rows[row as usize].fingerprint == fingerprint {
                 return Applied::Unchanged;
             }
         }
@@ -193,7 +193,7 @@ impl Inventory {
                 self.labels.release(old_labels);
                 row
             }
-            None => self.insert_row(Row { uid, fingerprint, group, labels, generation: self.generation }),
+            None => self.insert_row(Row { uid, fingerprint, group, labels }),
         };
         self.clocks.set(row, clock, graces, now);
         if let Some(source) = &record.source {
@@ -206,9 +206,19 @@ impl Inventory {
         self.judged(self.groups.get(self.rows[row as usize].group)).clone()
     }
 
+    /// Notes that this row was told, while pods are told again.
+    fn note_told(&mut self, row: u32) {
+        if let Some(told) = &mut self.told {
+            let at = row as usize;
+            told.resize(told.len().max(at + 1), false);
+            told[at] = true;
+        }
+    }
+
     fn insert_row(&mut self, row: Row) -> u32 {
         let hash = self.uid_hash(row.uid);
         let id = place(&mut self.rows, &mut self.free_rows, row);
+        self.note_told(id);
         let (rows, hasher) = (&self.rows, &self.hasher);
         self.row_index.insert_unique(hash, id, |&other| {
             let mut state = hasher.build_hasher();
@@ -351,17 +361,18 @@ impl Inventory {
 
     /// From now on pods are told again.
     pub(super) fn relist_started(&mut self) {
-        self.generation = self.generation.wrapping_add(1);
+        self.told = Some(vec![false; self.rows.len()]);
         self.tags.list(true);
     }
 
     /// Pods that were not told again are gone.
     pub(super) fn relist_finished(&mut self, namespaces: &mut Namespaces) {
         self.tags.list(false);
+        let Some(told) = self.told.take() else { return };
         for id in 0..self.rows.len() {
             let row = &self.rows[id];
             let is_pod = row.group != NONE && self.pods_in(self.groups.get(row.group).key.pair) > 0;
-            if is_pod && row.generation != self.generation {
+            if is_pod && told.get(id) != Some(&true) {
                 self.remove_row(u32::try_from(id).unwrap_or(NONE), namespaces);
             }
         }

@@ -7,13 +7,13 @@ use super::inventory::Inventory;
 use super::namespaces::Namespaces;
 use super::workload::workload;
 use crate::decode::JobRecord;
-use crate::decode::pod::parse_uid;
+use crate::subject::uid::parse_uid;
 
 impl Inventory {
     /// An owner that was a Job, or stood behind one, is no more.
     pub(super) fn forget_job_owner(&mut self, owner: u32, workload: &Workload) {
         let uid = match &workload.through {
-            Some(through) if through.kind.as_ref() == "Job" => parse_uid(&through.uid),
+            Some(through) if through.kind.as_ref() == "Job" => through.uid.number(),
             None if workload.kind.as_ref() == "Job" => parse_uid(workload.uid()),
             _ => return,
         };

@@ -11,20 +11,30 @@ use crate::policy::compile::CompiledPolicy;
 /// How long a violation must be gone before it is told as resolved.
 pub(super) const HOLD_DOWN: SignedDuration = SignedDuration::from_secs(15);
 
+/// What a finding is that was not just told as open. Apart, since there are many marks and nearly all are open.
 #[derive(Debug)]
 enum Phase {
-    /// Told as open.
-    Open,
     /// Exempt.
     Exempt,
     /// Gone since a moment ago: this is what will be told, unless it comes back.
-    Closing(Box<Transition>),
+    Closing(Transition),
 }
 
 #[derive(Debug)]
 struct Mark {
     id: FindingId,
-    phase: Phase,
+    /// None: told as open.
+    phase: Option<Box<Phase>>,
+}
+
+impl Mark {
+    fn open(id: FindingId) -> Self {
+        Self { id, phase: None }
+    }
+
+    fn exempt(id: FindingId) -> Self {
+        Self { id, phase: Some(Box::new(Phase::Exempt)) }
+    }
 }
 
 /// The marks of one namespace, or of all references.
@@ -126,29 +136,26 @@ impl Marks {
 
     fn found(&mut self, mark: Option<Mark>, findings: &mut [Finding], telling: &mut Telling<'_>) {
         let id = findings[0].id;
-        let phase = match (mark.map(|mark| mark.phase), worst(findings)) {
-            (None, Some(State::Fail)) => {
+        let Some(worst) = worst(findings) else { return };
+        let phase = mark.map(|mark| mark.phase.map(|phase| *phase));
+        self.0.push(match (phase, worst) {
+            (None | Some(Some(Phase::Exempt)), State::Fail) => {
                 telling.tell(TransitionKind::Opened, findings, is_fail);
-                Phase::Open
+                Mark::open(id)
             }
-            (Some(Phase::Exempt), Some(State::Fail)) => {
-                telling.tell(TransitionKind::Opened, findings, is_fail);
-                Phase::Open
-            }
-            (Some(Phase::Closing(closing)), Some(State::Fail | State::Unknown)) => {
+            (Some(Some(Phase::Closing(closing))), State::Fail | State::Unknown) => {
                 findings.iter_mut().for_each(|finding| finding.since = finding.since.min(closing.since));
-                Phase::Open
+                Mark::open(id)
             }
-            (Some(Phase::Open), Some(State::Fail | State::Unknown)) => Phase::Open,
-            (Some(Phase::Open | Phase::Closing(_)), Some(State::Exempt(_))) => {
+            (Some(None), State::Fail | State::Unknown) => Mark::open(id),
+            (Some(None | Some(Phase::Closing(_))), State::Exempt(_)) => {
                 telling.tell(TransitionKind::Exempted, findings, |_| true);
-                Phase::Exempt
+                Mark::exempt(id)
             }
-            (None | Some(Phase::Exempt), Some(State::Exempt(_)))
-            | (Some(Phase::Exempt), Some(State::Unknown)) => Phase::Exempt,
-            (None, Some(State::Unknown)) | (_, None) => return,
-        };
-        self.0.push(Mark { id, phase });
+            (None | Some(Some(Phase::Exempt)), State::Exempt(_))
+            | (Some(Some(Phase::Exempt)), State::Unknown) => Mark::exempt(id),
+            (None, State::Unknown) => return,
+        });
     }
 
     fn gone(
@@ -158,29 +165,29 @@ impl Marks {
         telling: &mut Telling<'_>,
         deadline: &mut Option<Timestamp>,
     ) {
-        let closing = match mark.phase {
-            Phase::Exempt => return,
+        let closing = match mark.phase.map(|phase| *phase) {
+            Some(Phase::Exempt) => return,
             // It was over before anything was quiet, so it is told all the same.
-            Phase::Closing(closing) => closing,
-            Phase::Open if telling.quiet => return,
-            Phase::Open => {
+            Some(Phase::Closing(closing)) => closing,
+            None if telling.quiet => return,
+            None => {
                 let start = before.partition_point(|finding| finding.id < mark.id);
                 let same = before[start..].iter().take_while(|finding| finding.id == mark.id).count();
                 let was = &before[start..start + same];
                 let among =
                     |finding: &Finding| is_fail(finding) || was.iter().all(|finding| !is_fail(finding));
                 match telling.transition(TransitionKind::Resolved, was, among) {
-                    Some(transition) => Box::new(transition),
+                    Some(transition) => transition,
                     None => return,
                 }
             }
         };
         let end = closing.at.saturating_add(HOLD_DOWN).unwrap_or(Timestamp::MAX);
         if telling.now >= end {
-            telling.transitions.push(Transition { at: telling.now, ..*closing });
+            telling.transitions.push(Transition { at: telling.now, ..closing });
             return;
         }
         *deadline = Some(deadline.map_or(end, |other: Timestamp| other.min(end)));
-        self.0.push(Mark { id: mark.id, phase: Phase::Closing(closing) });
+        self.0.push(Mark { id: mark.id, phase: Some(Box::new(Phase::Closing(closing))) });
     }
 }

@@ -243,13 +243,21 @@ impl Namespaces {
         !self.dirty.is_empty()
     }
 
-    /// Takes the namespaces that wait to be rolled up.
-    pub(super) fn take_dirty(&mut self) -> Vec<u32> {
-        let dirty = std::mem::take(&mut self.dirty);
-        for &id in &dirty {
-            self.get_mut(id).dirty = false;
+    /// Takes the namespaces that wait to be rolled up, by index.
+    pub(super) fn take_dirty(&mut self) -> Vec<(u32, &mut Namespace)> {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.sort_unstable();
+        let (mut rest, mut start) = (&mut self.slots[..], 0);
+        let mut taken = Vec::with_capacity(dirty.len());
+        for id in dirty {
+            let (head, tail) = std::mem::take(&mut rest).split_at_mut((id - start) as usize + 1);
+            (rest, start) = (tail, id + 1);
+            if let Some(Some(namespace)) = head.last_mut() {
+                namespace.dirty = false;
+                taken.push((id, &mut **namespace));
+            }
         }
-        dirty
+        taken
     }
 
     /// Takes in a namespace's own object.

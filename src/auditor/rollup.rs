@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::findings::{
-    Finding, FindingId, Judged, State, Subject, WHOLE_POD, Workload, WorkloadUse, judge, judged_at, use_id,
+    Finding, FindingId, Judged, State, Subject, Workload, WorkloadUse, judge, judged_at, use_id,
 };
 use super::groups::Group;
 use super::inventory::Inventory;
@@ -95,7 +95,7 @@ struct Raw {
     rule: RuleId,
     state: State,
     member: u32,
-    image_use: u16,
+    image_use: Option<u16>,
     reason: Option<Reason>,
     pods: u32,
 }
@@ -277,7 +277,7 @@ impl<'a> Rolling<'a> {
             let judged = member.judged;
             let pods = if judged.shape.is_template { 0 } else { member.group.count };
             let place = u32::try_from(place).unwrap_or(u32::MAX);
-            let mut push = |rule: RuleId, state, (image_use, hash): (u16, u64), reason| {
+            let mut push = |rule: RuleId, state, (image_use, hash): (Option<u16>, u64), reason| {
                 let id = use_id(rule, namespace.hash, member.workload.hash, hash);
                 raw.push(Raw { id, policy: index, rule, state, member: place, image_use, reason, pods });
             };
@@ -290,7 +290,7 @@ impl<'a> Rolling<'a> {
                 let shape = &judged.shape;
                 for rule in policy.rules.iter().filter(|rule| rule.id.entry().subject.is_of_pods()) {
                     if shape.malformed {
-                        push(rule.id, State::Unknown, (WHOLE_POD, 0), Some(undecided));
+                        push(rule.id, State::Unknown, (None, 0), Some(undecided));
                         continue;
                     }
                     for at in (0..shape.uses.len()).filter_map(|at| judged_at(rule.id, shape, at)) {

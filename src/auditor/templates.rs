@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::findings::Workload;
 use super::namespaces::Namespaces;
-use crate::decode::pod::parse_uid;
 use crate::subject::Resource;
 use crate::subject::objects::{Content, ObjectFacts};
 use crate::subject::owner::{Owner, TemplateFacts};
+use crate::subject::uid::parse_uid;
 
 /// Kind, namespace and name.
 type Key = (Resource, Box<str>, Box<str>);
@@ -87,15 +87,14 @@ impl Templates {
     /// The controller of a workload's pods.
     pub(super) fn owner(&self, namespace: &str, workload: &Workload) -> Owner {
         let (api_version, kind, name, uid) = match &workload.through {
-            Some(owner) => (&*owner.api_version, &*owner.kind, &*owner.name, &*owner.uid),
-            None => (&*workload.api_version, &*workload.kind, &*workload.name, workload.uid()),
+            Some(owner) => (&*owner.api_version, &*owner.kind, &*owner.name, owner.uid.number()),
+            None => (&*workload.api_version, &*workload.kind, &*workload.name, parse_uid(workload.uid())),
         };
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
         let Some(resource) = Resource::of_controller(group, kind) else { return Owner::Other };
         if self.denied.contains(&resource) {
             return Owner::Denied;
         }
-        let uid = parse_uid(uid);
         if let Some((_, template)) = self.by_uid.get(&uid).filter(|(lies_in, _)| **lies_in == *namespace) {
             return Owner::Template(template.clone());
         }

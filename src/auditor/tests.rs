@@ -12,6 +12,7 @@ use crate::decode::{Change, JobRecord, PolicyRecord};
 use crate::subject::Resource;
 use kinds::{default_deny, reads_network_policies};
 
+mod cores;
 mod edits;
 mod kinds;
 mod objects;
@@ -287,7 +288,7 @@ fn ten_runs_of_a_failing_cron_job_are_one_finding_that_opens_once() {
         pod["metadata"]["ownerReferences"] = json!([{"apiVersion": "batch/v1", "kind": "Job", "name": format!("nightly-{run}"), "uid": uid, "controller": true}]);
         cluster.put(&pod);
         cluster.tell(Change::Job(JobRecord {
-            uid: crate::decode::pod::parse_uid(&uid),
+            uid: crate::subject::uid::parse_uid(&uid),
             namespace: "team-a".into(),
             name: format!("nightly-{run}").into(),
             cron_job: Some("nightly".into()),

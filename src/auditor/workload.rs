@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use crate::decode::JobRecord;
-use crate::decode::pod::uid_text;
 use crate::subject::canonical::{Reader, combine, put_text, text_hash};
+use crate::subject::uid::{Uid, uid_text};
 
 use super::findings::{OwnerReference, Workload};
 
@@ -84,7 +84,7 @@ fn controlled<'a>(
         kind: shared(kind),
         name: name.into(),
         api_version: shared(api_version),
-        uid: uid.into(),
+        uid: Uid::new(uid),
     };
     match kind {
         "ReplicaSet" => {

@@ -4,7 +4,7 @@ use serde::de::{Deserialize, DeserializeSeed as _, Deserializer, MapAccess, SeqA
 
 use super::JobRecord;
 use super::lenient::{Boolean, Fields, Items, List, Object, Text};
-use super::pod::parse_uid;
+use crate::subject::uid::parse_uid;
 
 /// A Job's metadata.
 #[derive(Clone, Debug)]

@@ -15,13 +15,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::pod::{PodRecord, Section, parse_uid};
+use super::pod::{PodRecord, Section};
 use super::selector::{list, part, texts};
 use crate::subject::Resource;
 use crate::subject::facts::Facts;
 use crate::subject::objects::{Content, ObjectFacts, QuotaFacts};
 use crate::subject::owner::{TemplateFacts, TemplateUse};
 use crate::subject::pod::{Image, PodShape};
+use crate::subject::uid::parse_uid;
 
 /// Whether an object can be kept: it has a name, and a namespace where its kind lies in one.
 pub fn is_usable(facts: &ObjectFacts) -> bool {

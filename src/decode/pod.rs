@@ -187,38 +187,6 @@ impl<'de> Deserialize<'de> for PodRecord {
     }
 }
 
-/// A uid as a number: the 128 bits of a UUID; for any other text (files) a stable hash of it.
-pub fn parse_uid(text: &str) -> u128 {
-    let mut uid = 0u128;
-    let mut digits = 0;
-    for byte in text.bytes() {
-        let digit = match byte {
-            b'0'..=b'9' => byte - b'0',
-            b'a'..=b'f' => byte - b'a' + 10,
-            b'-' => continue,
-            _ => return hashed_uid(text),
-        };
-        digits += 1;
-        uid = uid << 4 | u128::from(digit);
-    }
-    match digits {
-        0 => 0,
-        32 => uid,
-        _ => hashed_uid(text),
-    }
-}
-
-fn hashed_uid(text: &str) -> u128 {
-    let hash = crate::subject::canonical::text_hash(text);
-    u128::from(hash) << 64 | u128::from(crate::subject::canonical::combine(&[hash]))
-}
-
-/// A uid as the API writes it.
-pub fn uid_text(uid: u128) -> String {
-    let hex = format!("{uid:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
-}
-
 struct PodFields<'x>(&'x mut PodRecord, &'x mut facts::Told);
 
 impl<'de> Fields<'de> for PodFields<'_> {

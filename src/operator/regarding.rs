@@ -101,7 +101,7 @@ impl Plan {
                     api_version: (&*api_version).into(),
                     namespace: wanted.namespace,
                 };
-                Regarding { object, uid }
+                Regarding { object, uid: uid.to_string().into() }
             }
             None => Regarding { object: wanted, uid: Box::default() },
         }
@@ -133,6 +133,7 @@ mod tests {
 
     use super::*;
     use crate::subject::namespace::{NamespaceFacts, NamespaceObject};
+    use crate::subject::uid::Uid;
 
     const NO_POLICIES: &[(&str, &str)] = &[];
 
@@ -142,7 +143,7 @@ mod tests {
             kind: "ReplicaSet".into(),
             name: "web-7f".into(),
             api_version: "apps/v1".into(),
-            uid: "rs-uid".into(),
+            uid: Uid::new("rs-uid"),
         };
         Plan { through: through.then_some(replica_set), ..plain }
     }

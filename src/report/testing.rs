@@ -96,7 +96,7 @@ pub(super) fn image_subject(namespace: &str, workload: &str, container: &str, im
             unready: Lasted::FOREVER,
             spec_changed: Lasted::FOREVER,
         }),
-        image_use: 0,
+        image_use: Some(0),
         owner: None,
     })
 }
@@ -207,7 +207,7 @@ impl World {
     /// The last finding's workload has no live pod.
     pub(super) fn dormant(mut self, namespace: &str) -> Self {
         let finding = self.findings.get_mut(namespace).unwrap().last_mut().unwrap();
-        (finding.dormant_since, finding.pods) = (Some(at(100)), 0);
+        (finding.dormant_since, finding.pods) = (Some(Box::new(at(100))), 0);
         self
     }
 

@@ -167,7 +167,7 @@ fn failure(report: &AuditReport, rule: RuleId, expected: Expected, is_off: bool)
 }
 
 /// The first container of the input: where its object stands, its place there, and its image's canonical reference.
-type First = (Option<Source>, u16, Option<String>);
+type First = (Option<Source>, Option<u16>, Option<String>);
 
 fn take_first(first: &mut Option<First>, judgement: &Judgement<'_>) {
     let (Subject::ImageUse(at), Some(image_use)) = (judgement.subject, judgement.subject.image_use()) else {

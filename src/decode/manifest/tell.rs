@@ -9,12 +9,13 @@ use super::kinds::{Role, TEMPLATE, group_of, role};
 use super::object::{Controller, Object, label, place_uid, qualified};
 use super::search::search;
 use super::tree::type_of;
-use crate::decode::pod::{LAST_APPLIED, PodRecord, TemplateOwner, parse_uid};
+use crate::decode::pod::{LAST_APPLIED, PodRecord, TemplateOwner};
 use crate::decode::{
     Change, JobRecord, PolicyRecord, Source, UnsupportedObject, namespace, network_policy, object,
 };
 use crate::subject::Resource;
 use crate::subject::pod::PodShape;
+use crate::subject::uid::parse_uid;
 
 /// Where an object stands.
 #[derive(Clone, Copy, Debug)]

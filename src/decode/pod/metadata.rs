@@ -4,11 +4,12 @@ use serde::de::{MapAccess, SeqAccess};
 
 use super::applied;
 use super::facts::Told;
-use super::{PodRecord, Section, parse_uid};
+use super::{PodRecord, Section};
 use crate::decode::lenient::{Boolean, DeepList, Entries, Fields, Items, List, Object, Text, TextMap};
 use crate::subject::canonical::{Reader, put_text};
 use crate::subject::facts::{EXEMPTION_MAX, EXEMPTION_PREFIX, Fact};
 use crate::subject::pod::PodShape;
+use crate::subject::uid::parse_uid;
 
 pub(super) struct MetadataFields<'x>(pub(super) &'x mut PodRecord, pub(super) &'x mut Told);
 

@@ -87,7 +87,7 @@ fn all_four_kinds_of_slot_are_kept_in_one_order() {
 fn metadata_status_and_the_controller_are_kept() {
     let record = record(&pod());
     assert_eq!((record.name(), record.namespace(), record.resource_version.as_str()), ("p", "team-a", "7"));
-    assert_eq!(uid_text(record.uid), "6f9619ff-8b86-4011-b42d-00cf4fc964ff");
+    assert_eq!(crate::subject::uid::uid_text(record.uid), "6f9619ff-8b86-4011-b42d-00cf4fc964ff");
     let mut owner = crate::subject::canonical::Reader::new(record.section(Section::Owner));
     assert_eq!(
         [owner.text(), owner.text(), owner.text(), owner.text()],
