@@ -11,9 +11,10 @@ use super::Auditor;
 use super::findings::{State, name_id};
 use super::namespaces::Namespace;
 use super::plan::{asks, graces};
-use super::requests::exemption;
+use super::requests::Answer;
 use super::rollup::Rolling;
 use crate::policy::compile::CompiledPolicy;
+use crate::policy::exemption::Cover;
 use crate::policy::scope::Membership;
 use crate::rules::{PreparedRule, RuleId, SubjectKind};
 use crate::verdict::{Note, Verdict};
@@ -119,7 +120,7 @@ impl Edit {
             });
         }
         if self.exemptions {
-            effect = effect.max(self.effect_of_exemptions(namespace, rolling.now));
+            effect = effect.max(self.effect_of_exemptions(namespace, rolling));
         }
         if effect < Effect::RollUp && (self.adds_or_removes || self.concerns(SubjectKind::Namespace)) {
             effect = effect.max(self.effect_on_namespace(namespace, rolling));
@@ -127,16 +128,19 @@ impl Edit {
         effect
     }
 
-    fn effect_of_exemptions(&self, namespace: &Namespace, now: Timestamp) -> Effect {
+    fn effect_of_exemptions(&self, namespace: &Namespace, rolling: &Rolling<'_>) -> Effect {
         let own = namespace.part.findings.iter().filter(|finding| finding.policy == self.index());
         let effect = own.map(|finding| {
             let was = match finding.state {
                 State::Exempt(index) => Some(index),
                 State::Fail | State::Unknown => None,
             };
-            match (was, exemption(&self.now, finding.rule, &finding.subject, now)) {
-                (None, None) => Effect::None,
-                (was, is) if was == is => Effect::TellAgain,
+            let is = rolling.own_exemption(&self.now, finding.rule, &finding.subject);
+            // Why one does not permit it is part of the finding.
+            let told = finding.asked.as_deref().is_some_and(|asked| asked.answer == Answer::NotConfirmed);
+            match (was, is) {
+                (None, None) if !told => Effect::None,
+                (Some(was), Some((is, Cover::Covered))) if was == is => Effect::TellAgain,
                 _ => Effect::RollUp,
             }
         });

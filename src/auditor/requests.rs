@@ -37,6 +37,9 @@ pub enum Answer {
     Permits(Exemption),
     /// It does not permit.
     Declined(Standing),
+    /// It stands in the policy itself and would permit this, but it names workloads, and which one owns these pods is
+    /// not confirmed.
+    NotConfirmed,
 }
 
 impl Asked {
@@ -52,14 +55,14 @@ impl Asked {
     pub fn permits(&self) -> Option<&Exemption> {
         match &self.answer {
             Answer::Permits(exemption) => Some(exemption),
-            Answer::Unreadable(_) | Answer::Declined(_) => None,
+            Answer::Unreadable(_) | Answer::Declined(_) | Answer::NotConfirmed => None,
         }
     }
 
     /// Whether it is still asked for: neither given nor over.
     pub fn is_pending(&self) -> bool {
         match &self.answer {
-            Answer::Permits(_) => false,
+            Answer::Permits(_) | Answer::NotConfirmed => false,
             Answer::Unreadable(_) => true,
             Answer::Declined(standing) => !standing.is_over(),
         }
@@ -73,6 +76,13 @@ impl Asked {
         };
         let told = match &self.answer {
             Answer::Permits(_) => return,
+            Answer::NotConfirmed => {
+                format!(
+                    "the policy's exemption {} would permit it, but {}",
+                    self.name,
+                    Standing::OwnerUnverified
+                )
+            }
             Answer::Unreadable(why) => {
                 format!("exemption requested by {origin}, which cannot be read: {why}")
             }
@@ -153,9 +163,44 @@ impl Rolling<'_> {
         subject: &Subject,
         namespace: Option<&Namespace>,
     ) -> Permit {
-        if let Some(index) = exemption(policy, rule, subject, self.now) {
+        let own = self.own_exemption(policy, rule, subject);
+        if let Some((index, Cover::Covered)) = own {
             return Permit { exemption: Some(index), ..Permit::default() };
         }
+        let mut permit = self.requested(policy, rule, subject, namespace);
+        if permit.exemption.is_none()
+            && permit.asked.is_none()
+            && let Some(exemption) = own.and_then(|(index, _)| policy.exemptions.get(usize::from(index)))
+        {
+            let (name, answer) = (exemption.name.clone(), Answer::NotConfirmed);
+            permit.asked = Some(Asked { name, origin: Origin::Object, answer });
+        }
+        permit
+    }
+
+    /// The policy's own exemption that covers a finding, else one that would if only its owner were confirmed.
+    pub(super) fn own_exemption(
+        &self,
+        policy: &CompiledPolicy,
+        rule: RuleId,
+        subject: &Subject,
+    ) -> Option<(u16, Cover)> {
+        if policy.exemptions.is_empty() {
+            return None;
+        }
+        let image = image(subject);
+        let candidate = self.candidate(rule, subject, image.as_ref());
+        own(policy, &candidate, self.now)
+    }
+
+    /// What tenants asked for, and what came of it.
+    fn requested(
+        &self,
+        policy: &CompiledPolicy,
+        rule: RuleId,
+        subject: &Subject,
+        namespace: Option<&Namespace>,
+    ) -> Permit {
         let Some(namespace) = namespace else { return Permit::default() };
         let facts = match subject {
             Subject::ImageUse(at) => at.judged.shape.facts.as_deref(),
@@ -169,6 +214,23 @@ impl Rolling<'_> {
         Permit { exemption: permits.then_some(State::REQUESTED), asked: best.asked, next: best.next }
     }
 
+    fn candidate<'s>(
+        &self,
+        rule: RuleId,
+        subject: &'s Subject,
+        image: Option<&'s Reference>,
+    ) -> Candidate<'s> {
+        let confirmed = match subject {
+            Subject::ImageUse(at) => {
+                at.workload.verified
+                    || at.judged.shape.is_template
+                    || self.templates.confirms(&at.namespace, &at.workload)
+            }
+            _ => true,
+        };
+        candidate(rule, subject, image, confirmed)
+    }
+
     fn ask(
         &self,
         policy: &CompiledPolicy,
@@ -180,7 +242,7 @@ impl Rolling<'_> {
         let place = (&*namespace.name, namespace.labels());
         if !namespace.requests.is_empty() {
             let image = image(subject);
-            let candidate = candidate(rule, subject, image.as_ref());
+            let candidate = self.candidate(rule, subject, image.as_ref());
             for request in namespace.requests.iter().filter_map(|object| object.request.as_ref()) {
                 let cover = request.exemption.cover_in_time(&candidate);
                 if cover != Cover::No {
@@ -259,7 +321,7 @@ impl Rolling<'_> {
     }
 }
 
-/// Index of the exemption of `policy` that covers a finding at `now`.
+/// Index of the exemption of `policy` that covers a finding at `now`, of a subject that is no workload.
 pub(super) fn exemption(
     policy: &CompiledPolicy,
     rule: RuleId,
@@ -270,9 +332,23 @@ pub(super) fn exemption(
         return None;
     }
     let image = image(subject);
-    let candidate = candidate(rule, subject, image.as_ref());
-    let covers = policy.exemptions.iter().position(|exemption| exemption.covers(&candidate, now))?;
-    u16::try_from(covers).ok()
+    let candidate = candidate(rule, subject, image.as_ref(), false);
+    own(policy, &candidate, now).filter(|(_, cover)| *cover == Cover::Covered).map(|(index, _)| index)
+}
+
+/// The exemption of `policy` that covers a candidate, else the first that would if only its owner were confirmed.
+fn own(policy: &CompiledPolicy, candidate: &Candidate<'_>, now: Timestamp) -> Option<(u16, Cover)> {
+    let mut unverified = None;
+    for (exemption, index) in policy.exemptions.iter().zip(0..) {
+        match exemption.cover(candidate, now) {
+            Cover::Covered => return Some((index, Cover::Covered)),
+            Cover::OwnerUnverified if unverified.is_none() => {
+                unverified = Some((index, Cover::OwnerUnverified));
+            }
+            Cover::OwnerUnverified | Cover::No => {}
+        }
+    }
+    unverified
 }
 
 /// The image that a subject is about.
@@ -284,13 +360,15 @@ fn image(subject: &Subject) -> Option<Reference> {
     }
 }
 
-/// What exemptions are asked about.
-fn candidate<'a>(rule: RuleId, subject: &'a Subject, image: Option<&'a Reference>) -> Candidate<'a> {
+/// What exemptions are asked about; `confirmed` says whether the owner of an image use is certain.
+fn candidate<'a>(
+    rule: RuleId,
+    subject: &'a Subject,
+    image: Option<&'a Reference>,
+    confirmed: bool,
+) -> Candidate<'a> {
     let (workload, owner_verified) = match subject {
-        Subject::ImageUse(at) => (
-            Some((&*at.workload.kind, &*at.workload.name)),
-            at.workload.verified || at.judged.shape.is_template,
-        ),
+        Subject::ImageUse(at) => (Some((&*at.workload.kind, &*at.workload.name)), confirmed),
         // So that an exemption can name it: `workloads: [Cluster/cluster]`.
         Subject::Cluster(_) => (Some((subject.kind(), subject.name())), true),
         Subject::Namespace(_) | Subject::Reference(_) => (None, true),

@@ -352,8 +352,8 @@ impl<'a> Rolling<'a> {
         deadline
     }
 
-    /// The finding that these verdicts are, worst first. Where an annotation permits it for some pods only, those count
-    /// that have none.
+    /// The finding that these verdicts are, worst first. Where it is permitted for some pods only, by an annotation or
+    /// to those whose owner is confirmed, the others count.
     fn merged(
         &self,
         namespace: &Namespace,
@@ -362,17 +362,19 @@ impl<'a> Rolling<'a> {
     ) -> (Finding, Option<Timestamp>) {
         let pods = raw.iter().map(|raw| raw.pods).sum();
         let (mut finding, mut due) = self.found(namespace, members, &raw[0], pods);
-        let by_annotation = |finding: &Finding| {
+        let policy = &self.plan.policies[usize::from(raw[0].policy)];
+        let by_pod = |finding: &Finding| {
+            let Some(exemption) = finding.exemption(policy) else { return false };
             let asked = finding.asked.as_deref().filter(|asked| asked.permits().is_some());
-            asked.is_some_and(|asked| asked.origin == Origin::Annotation)
+            exemption.names_workloads() || asked.is_some_and(|asked| asked.origin == Origin::Annotation)
         };
         let mut others = raw[1..].iter();
-        while by_annotation(&finding)
+        while by_pod(&finding)
             && let Some(other) = others.next()
         {
             let (other, next) = self.found(namespace, members, other, pods);
             due = due.into_iter().chain(next).min();
-            if !by_annotation(&other) {
+            if !by_pod(&other) {
                 finding = other;
             }
         }

@@ -84,12 +84,24 @@ impl Templates {
         self.denied = denied.filter(|kind| kind.is_template()).collect();
     }
 
+    /// Whether the controller that a workload's pods name is there: of this kind, name and uid, in their namespace. Of
+    /// a Deployment it is a ReplicaSet, which has to name the Deployment as its own controller. False where controllers
+    /// of that kind are not read.
+    pub(super) fn confirms(&self, namespace: &str, workload: &Workload) -> bool {
+        let (api_version, kind, name, uid) = controller(workload);
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let Some(resource) = Resource::of_controller(group, kind) else { return false };
+        let Some(Some(template)) = self.by_name.get(&(resource, namespace.into(), name.into())) else {
+            return false;
+        };
+        let is_itself =
+            || workload.through.is_none() || template.deployment.as_deref() == Some(&*workload.name);
+        uid != 0 && template.uid == uid && is_itself()
+    }
+
     /// The controller of a workload's pods.
     pub(super) fn owner(&self, namespace: &str, workload: &Workload) -> Owner {
-        let (api_version, kind, name, uid) = match &workload.through {
-            Some(owner) => (&*owner.api_version, &*owner.kind, &*owner.name, owner.uid.number()),
-            None => (&*workload.api_version, &*workload.kind, &*workload.name, parse_uid(workload.uid())),
-        };
+        let (api_version, kind, name, uid) = controller(workload);
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
         let Some(resource) = Resource::of_controller(group, kind) else { return Owner::Other };
         if self.denied.contains(&resource) {
@@ -105,5 +117,13 @@ impl Templates {
             Some(None) => Owner::Malformed,
             None => Owner::Absent,
         }
+    }
+}
+
+/// What a workload's pods name as their controller: API version, kind, name and uid.
+fn controller(workload: &Workload) -> (&str, &str, &str, u128) {
+    match &workload.through {
+        Some(owner) => (&owner.api_version, &owner.kind, &owner.name, owner.uid.number()),
+        None => (&workload.api_version, &workload.kind, &workload.name, parse_uid(workload.uid())),
     }
 }

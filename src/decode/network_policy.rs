@@ -98,45 +98,83 @@ impl Spec {
 /// What the rules of a direction do. Outer none: cannot be read. Inner none: the direction is not isolated.
 fn direction(rules: &[Value], peers: &str, isolated: bool) -> Option<Option<Direction>> {
     let mut allows_everything = false;
+    // Rules add up, so that two halves of the world are the world, also in two rules.
+    let mut blocks = Blocks::default();
     for rule in rules {
         if !rule.is_null() {
             rule.as_object()?;
         }
         let (peers, ports) = (list(rule, peers)?, list(rule, "ports")?);
-        allows_everything |= ports.is_empty() && allows_every_peer(peers)?;
+        // Read in any case, so that what cannot be read is told.
+        let (mut allowed, every_peer) = (Blocks::default(), allows_every_peer(peers)?);
+        blocks_of(peers, &mut allowed)?;
+        if ports.is_empty() {
+            allows_everything |= every_peer;
+            blocks.v4.append(&mut allowed.v4);
+            blocks.v6.append(&mut allowed.v6);
+        }
     }
+    allows_everything |= blocks.cover_all();
     Some(isolated.then_some(Direction { has_rules: !rules.is_empty(), allows_everything }))
 }
 
-/// No peers at all, every pod of the cluster, or blocks that cover every address.
+/// No peers at all, or every pod of the cluster.
 fn allows_every_peer(peers: &[Value]) -> Option<bool> {
     if peers.is_empty() {
         return Some(true);
     }
-    let (mut v4, mut v6) = (Vec::new(), Vec::new());
     for peer in peers {
         let peer = peer.as_object()?;
         let part = |key: &str| peer.get(key).filter(|part| !part.is_null());
-        if let Some(block) = part("ipBlock") {
-            let cidr = block.get("cidr").and_then(Value::as_str)?;
-            if list(block, "except")?.is_empty() {
-                push_block(cidr, &mut v4, &mut v6);
-            }
-        } else if let Some(namespaces) = part("namespaceSelector") {
+        if part("ipBlock").is_some() {
+            continue;
+        }
+        if let Some(namespaces) = part("namespaceSelector") {
             // Both selectors of one peer must match; a pod selector that selects all changes nothing.
             if selects_everything(Some(namespaces))? && selects_everything(part("podSelector"))? {
                 return Some(true);
             }
         }
     }
-    Some(covers_all(&mut v4, 32) || covers_all(&mut v6, 128))
+    Some(false)
+}
+
+/// Ranges of addresses: first and last.
+#[derive(Default)]
+struct Blocks {
+    v4: Vec<(u128, u128)>,
+    v6: Vec<(u128, u128)>,
+}
+
+impl Blocks {
+    /// Adds a block. An unreadable one allows nothing that we can prove.
+    fn push(&mut self, cidr: &str) {
+        push_block(cidr, &mut self.v4, &mut self.v6);
+    }
+
+    /// Whether they cover every address of one family.
+    fn cover_all(&mut self) -> bool {
+        covers_all(&mut self.v4, 32) || covers_all(&mut self.v6, 128)
+    }
+}
+
+/// Adds the blocks of the peers that except nothing.
+fn blocks_of(peers: &[Value], blocks: &mut Blocks) -> Option<()> {
+    for peer in peers {
+        let Some(block) = peer.get("ipBlock").filter(|block| !block.is_null()) else { continue };
+        let cidr = block.get("cidr").and_then(Value::as_str)?;
+        if list(block, "except")?.is_empty() {
+            blocks.push(cidr);
+        }
+    }
+    Some(())
 }
 
 /// Whether these blocks together cover every address of one family.
 pub(super) fn cover_every_address(cidrs: &[&str]) -> bool {
-    let (mut v4, mut v6) = (Vec::new(), Vec::new());
-    cidrs.iter().for_each(|cidr| push_block(cidr, &mut v4, &mut v6));
-    covers_all(&mut v4, 32) || covers_all(&mut v6, 128)
+    let mut blocks = Blocks::default();
+    cidrs.iter().for_each(|cidr| blocks.push(cidr));
+    blocks.cover_all()
 }
 
 /// Adds a block as a range of addresses. An unreadable block allows nothing that we can prove.
@@ -234,6 +272,10 @@ mod tests {
         assert_eq!(blocks(&["128.0.0.0/1", "0.0.0.0/1"]), Some(EVERYTHING));
         assert_eq!(blocks(&["0.0.0.0/1", "192.0.0.0/2"]), Some(SOME));
         assert_eq!(blocks(&["::/0"]), Some(EVERYTHING));
+        let block = |cidr: &str| json!({"from": [{"ipBlock": {"cidr": cidr}}]});
+        assert_eq!(ingress(json!([block("0.0.0.0/1"), block("128.0.0.0/1")])), Some(EVERYTHING), "two rules");
+        let narrowed = json!({"from": [{"ipBlock": {"cidr": "128.0.0.0/1"}}], "ports": [{"port": 80}]});
+        assert_eq!(ingress(json!([block("0.0.0.0/1"), narrowed])), Some(SOME), "one of them for a port only");
         let except = json!([{"from": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}]}]);
         assert_eq!(ingress(except), Some(SOME));
     }

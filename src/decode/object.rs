@@ -97,7 +97,20 @@ fn template(value: &Value) -> Option<TemplateFacts> {
         name: (*image_use.name).into(),
         image: image_use.image.display().into(),
     });
-    Some(TemplateFacts { uid: parse_uid(metadata(value, "uid")), uses: uses.collect() })
+    let uid = parse_uid(metadata(value, "uid"));
+    Some(TemplateFacts { uid, deployment: deployment(value), uses: uses.collect() })
+}
+
+/// The Deployment that a controller names as its own controller.
+fn deployment(value: &Value) -> Option<Box<str>> {
+    let references = value.get("metadata")?.get("ownerReferences")?.as_array()?;
+    let text = |reference: &Value, field: &str| reference.get(field).and_then(Value::as_str).map(Box::from);
+    let is_deployment = |reference: &&Value| {
+        reference.get("controller").and_then(Value::as_bool) == Some(true)
+            && text(reference, "kind").as_deref() == Some("Deployment")
+            && text(reference, "apiVersion").is_some_and(|version: Box<str>| version.starts_with("apps/"))
+    };
+    references.iter().find(is_deployment).and_then(|reference| text(reference, "name"))
 }
 
 fn spec(value: &Value) -> Option<&Value> {

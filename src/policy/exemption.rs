@@ -231,11 +231,6 @@ impl Exemption {
         self.cover(candidate, now) == Cover::Covered
     }
 
-    /// Whether it would cover the candidate at `now`, if only its owner were confirmed.
-    pub fn covers_but_for_owner(&self, candidate: &Candidate<'_>, now: Timestamp) -> bool {
-        self.cover(candidate, now) == Cover::OwnerUnverified
-    }
-
     /// What it says of the candidate at `now`. Allocates nothing.
     pub fn cover(&self, candidate: &Candidate<'_>, now: Timestamp) -> Cover {
         if self.has_expired(now) { Cover::No } else { self.cover_in_time(candidate) }
@@ -289,6 +284,11 @@ impl Exemption {
             || lists_more(self.namespaces.as_deref(), before.namespaces.as_deref(), Glob::covers)
             || lists_more(self.workloads.as_deref(), before.workloads.as_deref(), workload)
             || lists_more(self.images.as_deref(), before.images.as_deref(), Pattern::covers)
+    }
+
+    /// Whether it is limited to some workloads, so that it may permit something to one pod and not to the next.
+    pub fn names_workloads(&self) -> bool {
+        self.workloads.is_some()
     }
 
     /// The rules that it permits not to keep.

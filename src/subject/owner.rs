@@ -20,6 +20,8 @@ pub struct TemplateUse {
 pub struct TemplateFacts {
     /// `metadata.uid`; 0 where a file has none.
     pub uid: u128,
+    /// The Deployment that controls it, by name.
+    pub deployment: Option<Box<str>>,
     /// Every slot that names an image.
     pub uses: Box<[TemplateUse]>,
 }

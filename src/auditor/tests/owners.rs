@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Cluster, policy, web, with};
+use crate::auditor::findings::State;
 use crate::decode::{Change, object};
 use crate::subject::Resource;
 
@@ -65,4 +66,40 @@ fn an_edit_of_the_rule_compares_again() {
     let rewrites = json!({"rewrites": [{"from": "docker.io", "to": "mirror.test"}]});
     cluster.tell(Change::Policy(policy("p", json!({"rules": {"podImageMatchesOwner": rewrites}}))));
     assert!(cluster.found().is_empty());
+}
+
+#[test]
+fn an_exemption_by_workload_permits_once_the_controller_is_seen_and_never_a_pod_that_only_claims_it() {
+    let exemption = json!([{"name": "web", "rules": ["NoMutableTag"], "workloads": ["Deployment/web"],
+        "reason": "r", "permanent": true}]);
+    let rules = json!({"podImageMatchesOwner": {}, "noMutableTag": {}});
+    let mut cluster =
+        Cluster::with_policies(&[policy("p", json!({"rules": rules, "exemptions": exemption}))]);
+    let states = |cluster: &mut Cluster| -> Vec<State> {
+        cluster.snapshot().findings().map(|finding| finding.state).collect()
+    };
+    cluster.put(&web(1, "nginx"));
+    assert_eq!(states(&mut cluster), [State::Fail]);
+    let snapshot = cluster.snapshot();
+    let message = snapshot.explain(snapshot.findings().next().unwrap());
+    assert!(
+        message.contains("the policy's exemption web would permit it, but it names workloads"),
+        "{message}"
+    );
+    cluster.tell(replica_set("nginx"));
+    assert_eq!(states(&mut cluster), [State::Fail], "nothing says whose ReplicaSet it is");
+    let of = |deployment: &str| {
+        let value: Value = json!({
+            "metadata": {"name": "web-6f7", "namespace": "team-a", "uid": "rs", "ownerReferences":
+                [{"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment, "uid": "d", "controller": true}]},
+            "spec": {"template": {"spec": {"containers": [{"name": "app", "image": "nginx"}]}}},
+        });
+        Change::Object(object::read(Resource::ReplicaSets, &value).unwrap())
+    };
+    cluster.tell(of("other"));
+    assert_eq!(states(&mut cluster), [State::Fail]);
+    cluster.tell(of("web"));
+    assert_eq!(states(&mut cluster), [State::Exempt(0)]);
+    cluster.put(&with(web(2, "nginx"), "/metadata/ownerReferences/0/uid", json!("forged")));
+    assert_eq!(states(&mut cluster), [State::Fail], "a pod that claims it does not hide behind the others");
 }

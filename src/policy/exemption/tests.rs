@@ -67,7 +67,7 @@ fn everything_that_is_named_must_match() {
     ] {
         let candidate = image_use(namespace, workload, image);
         assert_eq!(exemption.covers(&candidate, now), covered, "{candidate:?}");
-        assert!(!exemption.covers_but_for_owner(&candidate, now));
+        assert!(exemption.cover(&candidate, now) != Cover::OwnerUnverified);
     }
 }
 
@@ -103,7 +103,7 @@ fn a_workload_counts_only_if_its_owner_is_confirmed() {
     let forged =
         Candidate { owner_verified: false, ..image_use("etl-a", ("Deployment", "loader"), &reference) };
     let named = exemption(written(json!({"workloads": ["Deployment/loader"]})));
-    assert!(!named.covers(&forged, now) && named.covers_but_for_owner(&forged, now));
+    assert!(!named.covers(&forged, now) && named.cover(&forged, now) == Cover::OwnerUnverified);
     assert_eq!(named.cover(&forged, now), Cover::OwnerUnverified);
     assert!(
         exemption(written(json!({}))).covers(&forged, now),

@@ -23,6 +23,14 @@ impl NodePath {
                 _ => segments.push(segment.to_owned()),
             }
         }
+        // What /proc shows of a process that sees the node's files as the node does.
+        while let [proc, process, "root" | "cwd", ..] =
+            segments.iter().map(String::as_str).collect::<Vec<_>>()[..]
+            && proc == "proc"
+            && (process == "self" || process.bytes().all(|byte| byte.is_ascii_digit()))
+        {
+            segments.drain(..3);
+        }
         if segments.first().map(String::as_str) == Some("var")
             && segments.get(1).map(String::as_str) == Some("run")
         {

@@ -147,7 +147,7 @@ mod tests {
 
     fn template(slot: Slot, name: &str, image: &str) -> Owner {
         let uses = Box::new([TemplateUse { slot, name: name.into(), image: image.into() }]);
-        Owner::Template(Arc::new(TemplateFacts { uid: 1, uses }))
+        Owner::Template(Arc::new(TemplateFacts { uid: 1, deployment: None, uses }))
     }
 
     fn verdict(settings: &str, image_use: &ImageUse, owner: &Owner) -> Verdict {
