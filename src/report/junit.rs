@@ -143,7 +143,7 @@ fn add(text: &mut String, words: std::fmt::Arguments<'_>) {
 }
 
 /// Text as XML data. What XML 1.0 cannot say at all is left out; what acts was made visible before.
-fn xml(text: &str) -> String {
+pub(super) fn xml(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
