@@ -13,7 +13,7 @@ use super::audit::files::{self, Files};
 use super::audit::policies::Policies;
 use super::{Exit, Failure, Streams};
 use crate::decode::PolicyRecord;
-use crate::report::cases::{CaseReport, CasesReport, cases_text};
+use crate::report::cases::{CaseReport, CasesReport, cases_junit, cases_text};
 use crate::report::json::json;
 use case::Case;
 
@@ -61,6 +61,8 @@ enum Output {
     Table,
     /// For machines; the form is versioned.
     Json,
+    /// JUnit XML, for CI systems.
+    Junit,
 }
 
 /// Runs the cases.
@@ -75,6 +77,7 @@ pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure
     let report = run_all(&cases, policy.as_ref(), now.unwrap_or_else(Timestamp::now));
     let text = match output {
         Output::Json => json(&report).map_err(std::io::Error::from)?,
+        Output::Junit => cases_junit(&report),
         Output::Table => cases_text(&report, verbose, streams.colour),
     };
     streams.out.write_all(text.as_bytes())?;

@@ -176,8 +176,11 @@ fn shown(text: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::columns::Colour;
+    use super::super::csv::csv;
     use super::super::gather::Listed;
+    use super::super::html::html;
     use super::super::json::json;
+    use super::super::junit::junit;
     use super::super::markdown::markdown;
     use super::super::sarif::sarif;
     use super::super::table::table;
@@ -253,6 +256,14 @@ mod tests {
         );
         let page = markdown(&report);
         assert!(page.matches("| **new** critical |").count() == 3 && page.contains("3 new, 2 known, 1 gone"));
+        let page = html(&report);
+        assert_eq!(page.matches("data-baseline=\"new\"").count(), 3, "{page}");
+        assert_eq!(page.matches("<b class=\"new\">new</b>").count(), 3);
+        assert!(page.contains("<select name=\"baseline\">") && page.contains("3 new, 2 known, 1 gone"));
+        assert!(!html(&after()).contains("<select name=\"baseline\">"));
+        let ends = |text: &str, word: &str| text.lines().filter(|line| line.ends_with(word)).count();
+        let records = csv(&report);
+        assert_eq!((ends(&records, ",new"), ends(&records, ",known")), (3, 2), "{records}");
         let rows = serde_json::from_str::<serde_json::Value>(&json(&report).unwrap()).unwrap();
         assert_eq!(rows["summary"]["baseline"]["gone"], 1);
         assert_eq!(rows["results"].as_array().unwrap().iter().filter(|row| row["new"] == true).count(), 3);
@@ -262,6 +273,21 @@ mod tests {
         let again = Baseline::read(&log).unwrap();
         assert_eq!(again, Baseline::read(&sarif(&after(), None).to_string()).unwrap());
         assert!(!table(&after(), Colour::Never, None).contains("baseline:"));
+    }
+
+    #[test]
+    fn in_junit_what_is_known_is_no_failure_where_only_new_findings_count() {
+        let mut report = after();
+        of_both(&before())[0].compare(&mut report);
+        let [all, new] = [false, true].map(|only_new| junit(&report, only_new));
+        assert_eq!(all.matches("<failure message=\"new: ").count(), 3, "{all}");
+        assert_eq!(all.matches("<failure message=\"known: ").count(), 1, "{all}");
+        assert_eq!(new.matches("<failure message=\"new: ").count(), 3, "{new}");
+        assert_eq!(new.matches("<skipped message=\"in the baseline, so not counted: ").count(), 2, "{new}");
+        assert!(
+            new.contains("failures=\"3\" errors=\"0\" skipped=\"3\"") && !new.contains("known: "),
+            "{new}"
+        );
     }
 
     #[test]

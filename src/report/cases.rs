@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::columns::{Colour, Tone};
 use super::escape::{IMAGE_LIMIT, MESSAGE_LIMIT, visible, visible_within};
+use super::junit::xml;
 use super::result::{AuditResult, Shown, Tool};
 use super::words::Counted;
 
@@ -199,11 +200,7 @@ pub fn cases_text(report: &CasesReport, all: bool, colour: Colour) -> String {
             text.push_str(&format!("  {}", Tone::Dim.paint(&why, colour)));
         }
         text.push('\n');
-        for error in &case.errors {
-            let line = error.line.map(|line| format!("line {line}: ")).unwrap_or_default();
-            text.push_str(&format!("      {line}{}\n", visible(&error.message)));
-        }
-        case.failures.iter().for_each(|failure| put_failure(&mut text, failure, &case.file));
+        put_details(&mut text, case);
     }
     let CasesSummary { cases, passed, failed, errors } = report.summary;
     let mut parts = vec![format!("{passed} passed")];
@@ -213,6 +210,49 @@ pub fn cases_text(report: &CasesReport, all: bool, colour: Colour) -> String {
     let cases = Counted(u32::try_from(cases).unwrap_or(u32::MAX), "case");
     text.push_str(&format!("{cases}: {}\n", tone.paint(&parts.join(", "), colour)));
     text
+}
+
+/// JUnit XML for CI systems: a test case a file. What is not as expected is a failure, what could not be run an error.
+pub fn cases_junit(report: &CasesReport) -> String {
+    let CasesSummary { cases, failed, errors, .. } = report.summary;
+    let counts =
+        format!("tests=\"{cases}\" failures=\"{failed}\" errors=\"{errors}\" skipped=\"0\" time=\"0\"");
+    let mut text = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"revisor test\" {counts}>\n  \
+         <testsuite name=\"revisor test\" {counts}>\n"
+    );
+    for case in &report.cases {
+        let file = xml(&visible_within(&case.file, IMAGE_LIMIT));
+        text.push_str(&format!(
+            "    <testcase classname=\"revisor test\" name=\"{file}\" file=\"{file}\" time=\"0\""
+        ));
+        let outcome = match case.verdict {
+            CaseVerdict::Pass => {
+                text.push_str("/>\n");
+                continue;
+            }
+            CaseVerdict::Fail => "failure",
+            CaseVerdict::Error => "error",
+        };
+        let mut details = String::new();
+        put_details(&mut details, case);
+        let first = xml(details.lines().next().unwrap_or_default().trim());
+        let details = xml(&details);
+        text.push_str(&format!(
+            ">\n      <{outcome} message=\"{first}\">{details}</{outcome}>\n    </testcase>\n"
+        ));
+    }
+    text.push_str("  </testsuite>\n</testsuites>\n");
+    text
+}
+
+/// Why a case could not be run in full, and what in it is not as expected.
+fn put_details(text: &mut String, case: &CaseReport) {
+    for error in &case.errors {
+        let line = error.line.map(|line| format!("line {line}: ")).unwrap_or_default();
+        text.push_str(&format!("      {line}{}\n", visible(&error.message)));
+    }
+    case.failures.iter().for_each(|failure| put_failure(text, failure, &case.file));
 }
 
 fn put_failure(text: &mut String, failure: &CaseFailure, file: &str) {
@@ -259,6 +299,31 @@ mod tests {
     use super::super::json::json;
     use super::super::testing::{World, report};
     use super::*;
+
+    #[test]
+    fn in_junit_a_file_is_a_test_and_its_text_is_data() {
+        let error =
+            |message: &str| CaseError { line: Some(2), reason: BAD_COMMENT, message: message.to_owned() };
+        let failure = CaseFailure {
+            check: "NoMutableTag",
+            expected: "pass".to_owned(),
+            found: "fail".to_owned(),
+            results: Vec::new(),
+        };
+        let text = cases_junit(&CasesReport::new(vec![
+            CaseReport::new("a.yaml".to_owned(), None, Vec::new(), Vec::new()),
+            CaseReport::new("b<\".yaml".to_owned(), None, vec![failure], Vec::new()),
+            CaseReport::new("c.yaml".to_owned(), None, Vec::new(), vec![error("]]></error>")]),
+        ]));
+        assert!(
+            text.contains("<testsuites name=\"revisor test\" tests=\"3\" failures=\"1\" errors=\"1\""),
+            "{text}"
+        );
+        assert!(text.contains("name=\"a.yaml\" file=\"a.yaml\" time=\"0\"/>"), "{text}");
+        assert!(text.contains("name=\"b&lt;&quot;.yaml\""), "{text}");
+        assert!(text.contains("<failure message=\"NoMutableTag: expected pass, found fail\">"), "{text}");
+        assert!(text.contains("<error message=\"line 2: ]]&gt;&lt;/error&gt;\">"), "{text}");
+    }
 
     fn failure(found: Expected, rows: usize) -> CaseFailure {
         let world = World::baseline().fail("team-a", "Deployment/web", "evil.test/x\u{1b}[2J:1");

@@ -2,8 +2,9 @@
 
 use super::escape::{IMAGE_LIMIT, MESSAGE_LIMIT, NAME_LIMIT, visible_within};
 use super::result::{AuditReport, AuditResult};
+use super::row;
 
-const HEADER: [&str; 23] = [
+const HEADER: [&str; 25] = [
     "verdict",
     "severity",
     "rule",
@@ -27,6 +28,8 @@ const HEADER: [&str; 23] = [
     "line",
     "id",
     "observedAt",
+    "delegated",
+    "baseline",
 ];
 
 /// The whole report. Fields are added at the end, never renamed or removed.
@@ -35,12 +38,12 @@ pub fn csv(report: &AuditReport) -> String {
     record(&mut text, HEADER.map(str::to_owned));
     let observed_at = report.observed_at.to_string();
     for row in &report.results {
-        record(&mut text, cells(row, &observed_at));
+        record(&mut text, cells(row, &observed_at, row::beside_baseline(report, row)));
     }
     text
 }
 
-fn cells(row: &AuditResult, observed_at: &str) -> [String; HEADER.len()] {
+fn cells(row: &AuditResult, observed_at: &str, baseline: Option<&str>) -> [String; HEADER.len()] {
     let within = |text: Option<&str>, limit| visible_within(text.unwrap_or_default(), limit).into_owned();
     let name = |text: Option<&str>| within(text, NAME_LIMIT);
     let image = |text: Option<&str>| within(text, IMAGE_LIMIT);
@@ -72,6 +75,8 @@ fn cells(row: &AuditResult, observed_at: &str) -> [String; HEADER.len()] {
         place.map(|place| place.line.to_string()).unwrap_or_default(),
         row.id.clone(),
         observed_at.to_owned(),
+        name(exemption.and_then(|of| of.delegated)),
+        name(baseline),
     ]
 }
 

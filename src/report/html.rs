@@ -21,7 +21,7 @@ pub fn html(report: &AuditReport) -> String {
     let mut body = String::new();
     about(&mut body, report);
     counts(&mut body, report);
-    body.push_str(FILTERS);
+    filters(&mut body, report);
     results(&mut body, report);
     rules(&mut body, report);
     document(&row::counts(report), &body, Some(SCRIPT))
@@ -74,6 +74,9 @@ fn about(text: &mut String, report: &AuditReport) {
             ),
         );
     }
+    if let Some(compared) = summary.baseline {
+        add(text, format_args!("<p class=\"about\">Beside the baseline: {}.</p>\n", row::compared(compared)));
+    }
     if summary.incomplete {
         text.push_str(
             "<p class=\"incomplete\">Part of the input could not be read, so this is not all.</p>\n",
@@ -105,16 +108,27 @@ fn counts(text: &mut String, report: &AuditReport) {
 }
 
 /// Hidden until the script fills them: without it they would do nothing.
-const FILTERS: &str = r#"<form id="filters" hidden autocomplete="off">
+const FILTERS: [&str; 2] = [
+    r#"<form id="filters" hidden autocomplete="off">
 <label>Severity <select name="severity"><option value="">all</option></select></label>
 <label>Verdict <select name="verdict"><option value="">all</option></select></label>
 <label>Namespace <select name="namespace"><option value="">all</option></select></label>
 <label>Rule <select name="rule"><option value="">all</option></select></label>
-<label>Text <input type="search" name="text" placeholder="all these words"></label>
+"#,
+    r#"<label>Text <input type="search" name="text" placeholder="all these words"></label>
 <button type="reset">Show all</button>
 <output id="shown" aria-live="polite"></output>
 </form>
-"#;
+"#,
+];
+const BASELINE_FILTER: &str =
+    "<label>Baseline <select name=\"baseline\"><option value=\"\">all</option></select></label>\n";
+
+fn filters(text: &mut String, report: &AuditReport) {
+    let [first, last] = FILTERS;
+    let between = report.summary.baseline.map_or("", |_| BASELINE_FILTER);
+    add(text, format_args!("{first}{between}{last}"));
+}
 
 fn results(text: &mut String, report: &AuditReport) {
     if report.results.is_empty() {
@@ -129,25 +143,27 @@ fn results(text: &mut String, report: &AuditReport) {
     }
     text.push_str("</tr></thead>\n<tbody>\n");
     for row in row::worst_first(&report.results) {
-        result(text, row, name_policies);
+        result(text, row, row::beside_baseline(report, row), name_policies);
     }
     text.push_str("</tbody>\n</table>\n</div>\n");
 }
 
-fn result(text: &mut String, row: &AuditResult, name_policies: bool) {
+fn result(text: &mut String, row: &AuditResult, baseline: Option<&str>, name_policies: bool) {
     let namespace = escape(&visible_within(row.namespace.as_deref().unwrap_or_default(), NAME_LIMIT));
     let (verdict, severity, rule) = (row.verdict.as_str(), row.severity, escape(row.rule));
     add(
         text,
         format_args!(
             "<tr id=\"{0}-{1}\" data-severity=\"{severity}\" data-verdict=\"{verdict}\" data-namespace=\"{namespace}\" \
-             data-rule=\"{rule}\">",
+             data-rule=\"{rule}\" data-baseline=\"{2}\">",
             escape(&row.id),
             escape(&visible_within(&row.policy, NAME_LIMIT)),
+            baseline.unwrap_or_default(),
         ),
     );
     let word = row::word(row);
-    add(text, format_args!("<td class=\"word {word}\">{word}</td><td>{namespace}</td>"));
+    let new = if row.is_new { " <b class=\"new\">new</b>" } else { "" };
+    add(text, format_args!("<td class=\"word {word}\">{word}{new}</td><td>{namespace}</td>"));
     let kind = visible_within(&row.subject.kind, NAME_LIMIT);
     let name = visible_within(&row.subject.name, MESSAGE_LIMIT);
     let mark = if row.is_static { " (static)" } else { "" };

@@ -1,5 +1,6 @@
 //! JUnit XML for CI systems: a test suite a rule, a test case a subject. A violation is a failure, what could not
-//! be decided an error, what is permitted or does not apply is skipped.
+//! be decided an error, what is permitted or does not apply is skipped; so is what the baseline knows, where only new
+//! findings count.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,11 +19,12 @@ struct Counts {
 }
 
 impl Counts {
-    fn of<'a>(rows: impl IntoIterator<Item = &'a AuditResult>) -> Self {
+    fn of<'a>(rows: impl IntoIterator<Item = &'a AuditResult>, only_new: bool) -> Self {
         let mut counts = Self::default();
         for row in rows {
             counts.tests += 1;
             match row.verdict {
+                _ if is_known(row, only_new) => counts.skipped += 1,
                 Shown::Fail => counts.failures += 1,
                 Shown::Unknown => counts.errors += 1,
                 Shown::Exempt | Shown::Na => counts.skipped += 1,
@@ -38,28 +40,36 @@ impl Counts {
     }
 }
 
-/// The whole report.
-pub fn junit(report: &AuditReport) -> String {
+/// Whether it is a finding that does not count beside the baseline.
+fn is_known(row: &AuditResult, only_new: bool) -> bool {
+    only_new && row.verdict.is_finding() && !row.is_new
+}
+
+/// The whole report. `only_new`: what the baseline knows is no failure.
+pub fn junit(report: &AuditReport, only_new: bool) -> String {
     let mut suites: BTreeMap<&str, Vec<&AuditResult>> = BTreeMap::new();
     for row in &report.results {
         suites.entry(row.rule).or_default().push(row);
     }
     let at = report.observed_at.strftime("%Y-%m-%dT%H:%M:%S");
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let all = Counts::of(&report.results).attributes();
+    let all = Counts::of(&report.results, only_new).attributes();
     add(&mut text, format_args!("<testsuites name=\"revisor\" {all}>\n"));
     let name_policies = report.policies.len() > 1;
     for (rule, rows) in suites {
-        let counts = Counts::of(rows.iter().copied()).attributes();
+        let counts = Counts::of(rows.iter().copied(), only_new).attributes();
         add(&mut text, format_args!("  <testsuite name=\"{}\" {counts} timestamp=\"{at}\">\n", xml(rule)));
-        rows.iter().for_each(|row| case(&mut text, row, name_policies));
+        for row in rows {
+            let name = test_name(row, name_policies);
+            case(&mut text, row, &name, row::beside_baseline(report, row), only_new);
+        }
         text.push_str("  </testsuite>\n");
     }
     text.push_str("</testsuites>\n");
     text
 }
 
-fn case(text: &mut String, row: &AuditResult, name_policies: bool) {
+fn test_name(row: &AuditResult, name_policies: bool) -> String {
     let mut name = row::subject(row);
     let image = row::image(row);
     if !image.is_empty() && row.subject.kind != "Image" {
@@ -68,16 +78,24 @@ fn case(text: &mut String, row: &AuditResult, name_policies: bool) {
     if name_policies {
         name = format!("{name} [{}]", row.policy);
     }
+    name
+}
+
+fn case(text: &mut String, row: &AuditResult, name: &str, baseline: Option<&str>, only_new: bool) {
     let class = match &row.namespace {
         Some(namespace) => format!("{}.{namespace}", row.rule),
         None => row.rule.to_owned(),
     };
-    let mut attributes = format!("classname=\"{}\" name=\"{}\" time=\"0\"", xml(&class), xml(&name));
+    let mut attributes = format!("classname=\"{}\" name=\"{}\" time=\"0\"", xml(&class), xml(name));
     if let Some(place) = row.place() {
         let file = visible_within(&place.file, IMAGE_LIMIT);
         add(&mut attributes, format_args!(" file=\"{}\" line=\"{}\"", xml(&file), place.line));
     }
     let message = row::message(row);
+    let marked = baseline.map_or_else(|| message.clone(), |word| format!("{word}: {message}"));
+    if is_known(row, only_new) {
+        return skipped(text, &attributes, &format!("in the baseline, so not counted: {message}"));
+    }
     let outcome = match (row.verdict, &row.exemption) {
         (Shown::Pass, _) => None,
         (Shown::Fail, _) => Some("failure"),
@@ -92,8 +110,8 @@ fn case(text: &mut String, row: &AuditResult, name_policies: bool) {
     };
     add(text, format_args!("    <testcase {attributes}>\n"));
     let kind = xml(row.reason.unwrap_or(row.rule));
-    add(text, format_args!("      <{outcome} message=\"{}\" type=\"{kind}\">", xml(&message)));
-    text.push_str(&xml(&details(row, &message)));
+    add(text, format_args!("      <{outcome} message=\"{}\" type=\"{kind}\">", xml(&marked)));
+    text.push_str(&xml(&details(row, &marked)));
     add(text, format_args!("</{outcome}>\n    </testcase>\n"));
 }
 
@@ -125,7 +143,7 @@ fn add(text: &mut String, words: std::fmt::Arguments<'_>) {
 }
 
 /// Text as XML data. What XML 1.0 cannot say at all is left out; what acts was made visible before.
-fn xml(text: &str) -> String {
+pub(super) fn xml(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -165,7 +183,7 @@ mod tests {
             _ => {}
         });
         report.results.iter_mut().for_each(|row| row.remedy = row.remedy.map(|_| "Copy it."));
-        let text = junit(&report);
+        let text = junit(&report, false);
         assert_eq!(
             text,
             r#"<?xml version="1.0" encoding="UTF-8"?>
@@ -204,7 +222,7 @@ Copy it.
     fn hostile_text_is_data() {
         let hostile = "a\"/><failure>&]]>\u{0}\u{1b}\u{ffff}\n'";
         let world = World::baseline().fail("a", "Pod/x", hostile);
-        let text = junit(&report(&world.snapshot(), Listed::All, |_, _| {}));
+        let text = junit(&report(&world.snapshot(), Listed::All, |_, _| {}), false);
         assert_eq!(text.matches("<failure").count(), 1, "{text}");
         assert!(text.contains("a&quot;/&gt;&lt;failure&gt;&amp;]]&gt;"), "{text}");
         let is_xml =

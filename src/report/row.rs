@@ -88,6 +88,12 @@ pub(super) fn word(row: &AuditResult) -> &'static str {
     }
 }
 
+/// Whether a finding stands in the baseline: `new` or `known`; nothing without one, and for what is no finding.
+pub(super) fn beside_baseline(report: &AuditReport, row: &AuditResult) -> Option<&'static str> {
+    let is_compared = report.summary.baseline.is_some() && row.verdict.is_finding();
+    is_compared.then_some(if row.is_new { "new" } else { "known" })
+}
+
 /// `2 new, 35 known, 4 gone`
 pub(super) fn compared(Compared { new, known, gone }: Compared) -> String {
     format!("{new} new, {known} known, {gone} gone")

@@ -14,8 +14,8 @@ use super::result::{AuditReport, AuditResult, Shown};
 use super::row;
 use super::words::{Counted, list};
 
-/// Widest column of a rule, of a container, of an image: what is wider pushes its own line only.
-const LIMITS: [usize; 5] = [8, 32, 32, 64, usize::MAX];
+/// Widest column of a container, of an image: what is wider pushes its own line only. The names of rules are ours.
+const LIMITS: [usize; 5] = [8, usize::MAX, 32, 64, usize::MAX];
 
 /// Rows that say the same under several policies.
 struct Line<'a> {
@@ -112,6 +112,8 @@ const GAP: usize = 2;
 /// What is left of a sentence, of an image: less says nothing, and the terminal had better break the line itself.
 const LEAST_SENTENCE: usize = 24;
 const LEAST_IMAGE: usize = 16;
+/// What is left of the column of rules, of which none is cut: where there is little room, long ones push their line.
+const LEAST_RULE: usize = 20;
 
 /// Cuts cells so that a line takes at most `width` columns: first images, from their beginning, then sentences.
 /// True: something was cut.
@@ -120,14 +122,20 @@ fn fit(rows: &mut [[String; 5]], widths: &mut [usize; 5], width: usize) -> bool 
         INDENT + widths.iter().filter(|width| **width > 0).map(|width| width + GAP).sum::<usize>()
     };
     let longest = rows.iter().map(|row| row[4].width()).max().unwrap_or(0);
-    let lacks = (before(&widths[..4]) + longest.min(2 * LEAST_SENTENCE)).saturating_sub(width);
-    widths[3] = widths[3].saturating_sub(lacks).max(widths[3].min(LEAST_IMAGE));
-    let left = |columns: usize| width.saturating_sub(before(&widths[..columns]));
+    for (column, sentence, least) in [(3, 2 * LEAST_SENTENCE, LEAST_IMAGE), (1, LEAST_SENTENCE, LEAST_RULE)] {
+        let lacks = (before(&widths[..4]) + longest.min(sentence)).saturating_sub(width);
+        widths[column] = widths[column].saturating_sub(lacks).max(widths[column].min(least));
+    }
     let mut is_cut = false;
     for row in rows {
         let image = columns::end(&row[3], widths[3]);
         // A sentence stands in the third column where there is neither container nor image.
-        let (sentence, room) = if row[4].is_empty() { (2, left(2)) } else { (4, left(4)) };
+        let sentence = if row[4].is_empty() { 2 } else { 4 };
+        // Of a column that has no text at all, no cell has any: it takes no room either way.
+        let pushed: Vec<_> = (0..sentence)
+            .map(|column| if column == 3 { widths[3] } else { widths[column].max(row[column].width()) })
+            .collect();
+        let room = width.saturating_sub(before(&pushed));
         if room < LEAST_SENTENCE.min(row[sentence].width()) {
             continue;
         }
@@ -363,6 +371,43 @@ Why a rule matters and what to do: revisor rules TrustedRegistry
             !wide.contains('…') && wide == table(&report(world(), Listed::Findings), Colour::Never, None)
         );
         assert!(!text(20).contains("less -S"), "where there is no room at all the terminal breaks lines");
+    }
+
+    /// Cells of a rule with a long name beside one with a short one.
+    fn long_and_short() -> [[String; 5]; 2] {
+        let row = |rule: &str| {
+            [
+                "high",
+                rule,
+                "app",
+                "registry.evil.test/some/team/x:1",
+                "a sentence that is long enough to be cut",
+            ]
+            .map(str::to_owned)
+        };
+        [row("TokenMountedFromDefaultServiceAccount"), row("NoMutableTag")]
+    }
+
+    #[test]
+    fn the_longest_name_of_a_rule_aligns_all_lines_where_there_is_room() {
+        for width in [120, 200] {
+            let mut rows = long_and_short();
+            let mut widths = columns::widths(&rows, LIMITS);
+            fit(&mut rows, &mut widths, width);
+            let lines = rows.each_ref().map(|row| line(row, widths, GAP, [Tone::Plain; 5], Colour::Never));
+            assert_eq!(lines[0].find("  app  "), lines[1].find("  app  "), "{lines:#?}");
+            assert!(lines.iter().all(|line| INDENT + line.width() <= width), "{lines:#?}");
+        }
+    }
+
+    #[test]
+    fn where_there_is_little_room_a_long_name_pushes_its_own_line_only() {
+        let mut rows = long_and_short();
+        let mut widths = columns::widths(&rows, LIMITS);
+        assert!(fit(&mut rows, &mut widths, 80));
+        assert!(rows[0][1] == "TokenMountedFromDefaultServiceAccount" && widths[1] < 30, "{widths:?}");
+        let short = line(&rows[1], widths, GAP, [Tone::Plain; 5], Colour::Never);
+        assert!(INDENT + short.width() <= 80 && short.ends_with('…'), "{short}");
     }
 
     #[test]

@@ -166,7 +166,7 @@ fn render(
             let folder = std::env::current_dir().ok();
             json(&sarif(report, folder.as_deref().and_then(|folder| folder.to_str())))?
         }
-        Format::Junit => junit(report),
+        Format::Junit => junit(report, ask.fail_on_new),
         Format::Markdown => markdown(report),
         Format::Html => html(report),
         Format::Csv => csv(report),

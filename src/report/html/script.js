@@ -6,6 +6,7 @@
   var shown = document.getElementById("shown");
   var rows = Array.prototype.slice.call(document.querySelectorAll("#results tbody tr"));
   var names = ["severity", "verdict", "namespace", "rule"];
+  if (form.elements.baseline) { names.push("baseline"); }
 
   function options(name) {
     var seen = Object.create(null);
