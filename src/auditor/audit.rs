@@ -9,7 +9,9 @@ use super::Auditor;
 use super::findings::{
     FindingId, Judged, State, Subject, Workload, WorkloadUse, judge, judged_at, name_id, use_id,
 };
+use super::groups::Group;
 use super::namespaces::Namespace;
+use super::pairs::Bits;
 use super::requests::{Asked, Permit};
 use super::rollup::Rolling;
 use super::skew::Spreading;
@@ -69,12 +71,21 @@ impl Judgement<'_> {
     }
 }
 
+/// Which verdicts are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// `fail` and `unknown`, permitted ones too; others may be told besides.
+    Findings,
+    /// Every verdict.
+    All,
+}
+
 impl Auditor {
-    /// Tells every verdict at `now` to `tell`, pods first, then objects of unknown kinds, namespaces, the cluster and
+    /// Tells verdicts at `now` to `tell`, pods first, then objects of unknown kinds, namespaces, the cluster and
     /// references. One subject is told as often as it stands in the input.
-    pub fn audit(&mut self, now: Timestamp, tell: &mut dyn FnMut(&Judgement<'_>)) {
+    pub fn audit(&mut self, now: Timestamp, wanted: Wanted, tell: &mut dyn FnMut(&Judgement<'_>)) {
         self.snapshot(now);
-        self.audit_uses(now, tell);
+        self.audit_uses(now, wanted, tell);
         self.audit_unsupported(now, tell);
         self.audit_namespaces(now, tell);
         self.audit_cluster(now, tell);
@@ -100,7 +111,7 @@ impl Auditor {
         }
     }
 
-    fn audit_uses(&self, now: Timestamp, tell: &mut dyn FnMut(&Judgement<'_>)) {
+    fn audit_uses(&self, now: Timestamp, wanted: Wanted, tell: &mut dyn FnMut(&Judgement<'_>)) {
         let (rolling, mut text) = (self.rolling(now), String::new());
         let mut alive = HashMap::new();
         for (group, source) in self.inventory.each_row() {
@@ -109,12 +120,7 @@ impl Auditor {
             if judged.shape.is_stand_in && rolling.has_pods(namespace, group, &mut alive) {
                 continue;
             }
-            let Some(workload) = self.inventory.workload(group) else { continue };
             let labels = namespace.labels();
-            let owner = rolling.owner(namespace, workload, judged);
-            let malformed = judged.shape.malformed;
-            // A malformed pod has no use that can be read; it is told once a rule.
-            let uses = if malformed { 0..1 } else { 0..judged.shape.uses.len() };
             for (index, policy) in self.plan.policies.iter().enumerate() {
                 if judged.shape.is_stand_in && !policy.scope.include_templates {
                     continue;
@@ -126,37 +132,72 @@ impl Auditor {
                     membership => membership,
                 };
                 let ended = judged.running.phase == Phase::Terminated && !policy.scope.include_terminated;
-                for at in uses.clone() {
-                    for rule in policy.rules.iter().filter(|rule| rule.id.entry().subject.is_of_pods()) {
-                        let place = match malformed {
-                            true => Some((None, 0)),
-                            false => judged_at(rule.id, &judged.shape, at),
-                        };
-                        let Some((image_use, hash)) = place else { continue };
-                        let subject = Subject::ImageUse(WorkloadUse {
-                            namespace: namespace.name.clone(),
-                            workload: workload.clone(),
-                            judged: judged.clone(),
-                            image_use,
-                            owner: owner.clone().filter(|_| rule.id.compares_owners()),
-                        });
-                        text.clear();
-                        let verdict = match (membership, ended, malformed) {
-                            (Membership::Out, ..) => Verdict::NotApplicable(reason::OUT_OF_SCOPE),
-                            (_, true, _) => Verdict::NotApplicable(reason::TERMINATED),
-                            (_, _, true) => Verdict::Unknown(reason::MALFORMED),
-                            (Membership::Undecided, ..) => Verdict::Unknown(reason::NAMESPACE_UNKNOWN),
-                            _ => match judge(&rule.check, &subject, &mut Note::listening(&mut text)) {
-                                Some(verdict) => verdict,
-                                None => continue,
-                            },
-                        };
-                        let id = use_id(rule.id, namespace.hash, workload.hash, hash);
-                        let pods = u32::from(!judged.shape.is_template);
-                        let at = (&rolling, Some(namespace));
-                        told(id, policy, rule, &subject, verdict, at, &mut text, pods, source, tell);
-                    }
+                let all = wanted == Wanted::All;
+                let remembered = match (membership, judged.shape.malformed) {
+                    (Membership::Out, _) if !all => continue,
+                    _ if ended && !all => continue,
+                    (Membership::In, false) if !all => Some(self.inventory.pairs.bits(group.key.pair, index)),
+                    _ => None,
+                };
+                let of = Row { group, namespace, policy, membership, ended, remembered, source };
+                self.audit_row(&rolling, &of, &mut text, tell);
+            }
+        }
+    }
+
+    /// The verdicts of one policy on one pod or template.
+    fn audit_row(
+        &self,
+        rolling: &Rolling<'_>,
+        row: &Row<'_>,
+        text: &mut String,
+        tell: &mut dyn FnMut(&Judgement<'_>),
+    ) {
+        let Row { group, namespace, policy, remembered, .. } = *row;
+        let judged = self.inventory.judged(group);
+        let malformed = judged.shape.malformed;
+        let is_nothing = |bits: &[Bits]| bits.iter().all(|bits| bits.is_empty());
+        if remembered.is_some_and(is_nothing) && !self.plan.compares_owners {
+            return;
+        }
+        let Some(workload) = self.inventory.workload(group) else { return };
+        let owner = rolling.owner(namespace, workload, judged);
+        let pods = u32::from(!judged.shape.is_template);
+        // A malformed pod has no use that can be read; it is told once a rule.
+        let uses = if malformed { 1 } else { judged.shape.uses.len() };
+        for at in 0..uses {
+            for rule in policy.rules.iter().filter(|rule| rule.id.entry().subject.is_of_pods()) {
+                // What compares owners is not remembered.
+                let is_found = |bits: &[Bits]| bits.get(at).is_some_and(|bits| bits.has(rule.id));
+                if !remembered.is_none_or(is_found) && !rule.id.compares_owners() {
+                    continue;
                 }
+                let place = match malformed {
+                    true => Some((None, 0)),
+                    false => judged_at(rule.id, &judged.shape, at),
+                };
+                let Some((image_use, hash)) = place else { continue };
+                let subject = Subject::ImageUse(WorkloadUse {
+                    namespace: namespace.name.clone(),
+                    workload: workload.clone(),
+                    judged: judged.clone(),
+                    image_use,
+                    owner: owner.clone().filter(|_| rule.id.compares_owners()),
+                });
+                text.clear();
+                let verdict = match (row.membership, row.ended, malformed) {
+                    (Membership::Out, ..) => Verdict::NotApplicable(reason::OUT_OF_SCOPE),
+                    (_, true, _) => Verdict::NotApplicable(reason::TERMINATED),
+                    (_, _, true) => Verdict::Unknown(reason::MALFORMED),
+                    (Membership::Undecided, ..) => Verdict::Unknown(reason::NAMESPACE_UNKNOWN),
+                    _ => match judge(&rule.check, &subject, &mut Note::listening(text)) {
+                        Some(verdict) => verdict,
+                        None => continue,
+                    },
+                };
+                let id = use_id(rule.id, namespace.hash, workload.hash, hash);
+                let at = (rolling, Some(namespace));
+                told(id, policy, rule, &subject, verdict, at, text, pods, row.source, tell);
             }
         }
     }
@@ -247,6 +288,18 @@ impl Auditor {
             }
         }
     }
+}
+
+/// A pod or a template, and a policy that looks at it.
+struct Row<'a> {
+    group: &'a Group,
+    namespace: &'a Namespace,
+    policy: &'a CompiledPolicy,
+    membership: Membership,
+    ended: bool,
+    /// What was found of each use, where that is known and nothing else is asked for.
+    remembered: Option<&'a [Bits]>,
+    source: Option<&'a Source>,
 }
 
 /// The object as a workload with one image use.

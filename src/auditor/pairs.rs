@@ -64,7 +64,13 @@ impl Bits {
         self.unknown = self.unknown & !bit | if matches!(verdict, Verdict::Unknown(_)) { bit } else { 0 };
     }
 
-    fn has(self, rule: RuleId) -> bool {
+    /// Whether no rule has found anything.
+    pub(super) fn is_empty(self) -> bool {
+        self.fail | self.unknown == 0
+    }
+
+    /// Whether this rule has.
+    pub(super) fn has(self, rule: RuleId) -> bool {
         (self.fail | self.unknown) & 1 << rule.index() != 0
     }
 }

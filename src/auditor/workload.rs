@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use crate::decode::JobRecord;
-use crate::subject::uid::{Uid, uid_text};
 use crate::subject::canonical::{Reader, combine, put_bytes, put_text, text_hash};
+use crate::subject::uid::{Uid, uid_text};
 
 use super::findings::{OwnerReference, Workload};
 

@@ -5,6 +5,7 @@
 //! no other: it becomes a [`ManifestError`] that says where and what was expected.
 
 mod json;
+mod keep;
 mod kinds;
 mod lines;
 mod object;

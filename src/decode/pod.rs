@@ -6,6 +6,7 @@ mod buffer;
 mod entry;
 mod facts;
 mod metadata;
+pub(crate) mod reads;
 mod spec;
 mod status;
 mod tables;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::auditor::audit::Judgement;
+use crate::auditor::audit::{Judgement, Wanted};
 use crate::auditor::findings::FindingId;
 use crate::auditor::snapshot::Seen;
 use crate::policy::compile::CompiledPolicy;
@@ -26,6 +26,11 @@ pub enum Listed {
 }
 
 impl Listed {
+    /// The verdicts to ask for.
+    pub fn wanted(self) -> Wanted {
+        if self == Self::All { Wanted::All } else { Wanted::Findings }
+    }
+
     fn lists(self, verdict: Shown) -> bool {
         match self {
             Self::Findings => verdict.is_finding(),

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Cluster, policy, web, with};
 use crate::auditor::Auditor;
+use crate::auditor::audit::Wanted;
 use crate::auditor::findings::Subject;
 use crate::decode::{Change, PolicyRecord, object};
 use crate::subject::Resource;
@@ -156,7 +157,7 @@ fn an_audit_of_a_cluster_tells_a_template_only_where_there_is_no_pod() {
             auditor.apply(Change::Pod(crate::decode::pod::PodRecord::from_value(&pod)), now);
         }
         let (mut templates, mut live) = (0, 0);
-        auditor.audit(now, &mut |judgement| match judgement.subject {
+        auditor.audit(now, Wanted::All, &mut |judgement| match judgement.subject {
             Subject::ImageUse(at) if at.judged.shape.is_template => templates += 1,
             Subject::ImageUse(_) => live += judgement.pods,
             _ => {}

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::files;
 use super::output::{Format, Output};
 use crate::auditor::Auditor;
+use crate::auditor::audit::Wanted;
 use crate::cli::{Failure, Streams};
 use crate::decode::{Change, PolicyRecord};
 use crate::report::baseline::Baseline;
@@ -129,7 +130,7 @@ const MAX_EXEMPTIONS: usize = 256;
 
 fn findings(auditor: &mut Auditor, now: Timestamp) -> AuditReport {
     let mut gathering = Gathering::new(Listed::Findings);
-    auditor.audit(now, &mut |judgement| gathering.tell(judgement));
+    auditor.audit(now, Wanted::Findings, &mut |judgement| gathering.tell(judgement));
     let seen = auditor.snapshot(now).seen;
     gathering.report(now, auditor.policies(), &seen)
 }

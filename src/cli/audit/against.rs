@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::output::{self, Format, Output};
 use super::policies::Policies;
 use crate::auditor::Auditor;
+use crate::auditor::audit::Wanted;
 use crate::cli::{Exit, Failure, Streams};
 use crate::decode::{Change, PolicyRecord};
 use crate::policy::compile::CompiledPolicy;
@@ -138,7 +139,7 @@ fn audit(auditor: &mut Auditor, records: &[PolicyRecord], now: Timestamp, all_re
         auditor.apply(Change::Policy(record.clone()), now);
     }
     let mut gathering = Gathering::new(Listed::Permitted);
-    auditor.audit(now, &mut |judgement| gathering.tell(judgement));
+    auditor.audit(now, Wanted::Findings, &mut |judgement| gathering.tell(judgement));
     let seen = auditor.snapshot(now).seen;
     let mut report = gathering.report(now, auditor.policies(), &seen);
     report.summary.incomplete = !all_read;

@@ -122,7 +122,7 @@ fn audit(
 ) -> AuditReport {
     let mut gathering = Gathering::new(listed);
     let mut judged = 0_u64;
-    auditor.audit(now, &mut |judgement| {
+    auditor.audit(now, listed.wanted(), &mut |judgement| {
         judged += 1;
         progress.tell(streams.err, || format!("{judged} verdicts"));
         gathering.tell(judgement);

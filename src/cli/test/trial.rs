@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::case::Case;
 use crate::auditor::Auditor;
-use crate::auditor::audit::Judgement;
+use crate::auditor::audit::{Judgement, Wanted};
 use crate::auditor::findings::Subject;
 use crate::decode::manifest::{ManifestError, Reader};
 use crate::decode::{Change, PolicyRecord, Source};
@@ -44,7 +44,7 @@ pub(super) fn trial(file: &str, text: &str, policy: Option<&PolicyRecord>, now: 
     let is_aside = |policy: &CompiledPolicy| aside_name.as_deref() == Some(&*policy.name);
 
     let (mut gathering, mut first) = (Gathering::new(Listed::All), None);
-    auditor.audit(now, &mut |judgement| match is_aside(judgement.policy) {
+    auditor.audit(now, Wanted::All, &mut |judgement| match is_aside(judgement.policy) {
         true => take_first(&mut first, judgement),
         false => gathering.tell(judgement),
     });

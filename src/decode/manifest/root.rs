@@ -3,10 +3,11 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::tree::{Limits, Node};
+use super::keep::Keep;
+use super::tree::{Key, Limits, Node};
 
 /// An item of a List.
 #[derive(Debug)]
@@ -83,9 +84,13 @@ impl<'de, E: Element> Visitor<'de> for Root<'_, E> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<Value>, A::Error> {
         let limits = Limits::new();
-        let node = Node::field(&limits);
-        let mut fields = Map::new();
-        while let Some(key) = map.next_key::<String>()? {
+        let (mut fields, mut keep) = (Map::new(), Keep::All);
+        while let Some(key) = map.next_key_seed(Key::of(keep))? {
+            let Some((key, keeps)) = key else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            let node = Node::field(&limits, keeps);
             let text = |field: &str| fields.get(field).and_then(Value::as_str);
             let kind = text("kind");
             let value = if key == "items" && kind.is_none_or(|kind| kind.ends_with("List")) {
@@ -96,6 +101,9 @@ impl<'de, E: Element> Visitor<'de> for Root<'_, E> {
                 map.next_value_seed(node)?
             };
             fields.insert(key, value);
+            if matches!(keep, Keep::All) {
+                keep = Keep::of(&fields);
+            }
         }
         Ok(Some(Value::Object(fields)))
     }

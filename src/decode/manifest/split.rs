@@ -1,6 +1,8 @@
 //! A YAML stream cut into its documents, by lines alone: a document that does not parse never swallows the
 //! next one.
 
+use memchr::{memchr_iter, memmem};
+
 /// One document of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Document<'t> {
@@ -81,7 +83,24 @@ impl Splitter {
         None
     }
 
+    /// Passes over lines of a document that are no markers, up to the next that may be one: nothing else is asked of
+    /// them.
+    fn skip(&mut self, text: &str) {
+        let rest = text.as_bytes().get(self.offset..).unwrap_or_default();
+        if matches!(rest.get(..3), Some(b"---" | b"...")) {
+            return;
+        }
+        let end = before_marker(rest);
+        // The line feed belongs to what is passed over.
+        let passed = rest.len().min(end + 1);
+        self.line += newlines(&rest[..passed]);
+        self.offset += passed;
+    }
+
     fn next_line<'t>(&mut self, text: &'t str) -> Option<Line<'t>> {
+        if self.open.content_line.is_some() {
+            self.skip(text);
+        }
         let rest = text.get(self.offset..).filter(|rest| !rest.is_empty())?;
         let length = rest.find('\n').map_or(rest.len(), |at| at + 1);
         let line = Line { text: &rest[..length], offset: self.offset, number: self.line };
@@ -89,6 +108,12 @@ impl Splitter {
         self.line += 1;
         Some(line)
     }
+}
+
+/// Where the line feed before the next line stands that may be a marker, else the end of the text.
+fn before_marker(text: &[u8]) -> usize {
+    let begins = memmem::find(text, b"\n---").unwrap_or(text.len());
+    memmem::find(&text[..begins], b"\n...").unwrap_or(begins)
 }
 
 /// The document being collected.
@@ -128,6 +153,11 @@ struct Line<'t> {
     text: &'t str,
     offset: usize,
     number: u32,
+}
+
+/// How many lines end in a text.
+pub(super) fn newlines(text: &[u8]) -> u32 {
+    u32::try_from(memchr_iter(b'\n', text).count()).unwrap_or(u32::MAX)
 }
 
 fn is_marker(line: &str, marker: &str) -> bool {

@@ -4,8 +4,12 @@
 use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::{Map, Number, Value};
+
+use super::keep::Keep;
 
 /// The API server takes no object above 3 MiB; ten times that is no Kubernetes object.
 const MAX_TEXT: usize = 32 << 20;
@@ -56,6 +60,7 @@ impl<'de> Deserialize<'de> for Tree {
 pub(super) struct Node<'l> {
     limits: &'l Limits,
     depth: u32,
+    keep: Keep,
     /// Is told the address of the object's first key, where the text itself holds it.
     first_key: Option<&'l Cell<usize>>,
 }
@@ -63,12 +68,12 @@ pub(super) struct Node<'l> {
 impl<'l> Node<'l> {
     /// A whole object.
     pub(super) fn new(limits: &'l Limits) -> Self {
-        Self { limits, depth: 1, first_key: None }
+        Self { limits, depth: 1, keep: Keep::All, first_key: None }
     }
 
-    /// A field of one.
-    pub(super) fn field(limits: &'l Limits) -> Self {
-        Self { depth: 2, ..Self::new(limits) }
+    /// A field of one, of which this is kept.
+    pub(super) fn field(limits: &'l Limits, keep: Keep) -> Self {
+        Self { depth: 2, keep, ..Self::new(limits) }
     }
 
     /// A whole object, and where its first key stands.
@@ -80,7 +85,7 @@ impl<'l> Node<'l> {
         if self.depth >= MAX_DEPTH {
             return Err(E::custom(format_args!("nested more than {MAX_DEPTH} levels deep")));
         }
-        Ok(Self { depth: self.depth + 1, first_key: None, ..self })
+        Ok(Self { depth: self.depth + 1, first_key: None, keep: Keep::All, ..self })
     }
 }
 
@@ -138,7 +143,7 @@ impl<'de> Visitor<'de> for Node<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
         self.limits.node()?;
-        let below = self.below()?;
+        let below = Self { keep: self.keep.item(), ..self.below()? };
         let mut values = Vec::new();
         while let Some(value) = sequence.next_element_seed(below)? {
             values.push(value);
@@ -149,46 +154,66 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         self.limits.node()?;
         let below = self.below()?;
-        let mut fields = Map::new();
-        if let Some(at) = self.first_key
-            && let Some(key) = map.next_key_seed(KeyAt(at))?
-        {
+        let (mut fields, mut keep) = (Map::new(), self.keep);
+        let mut at = self.first_key;
+        while let Some(key) = map.next_key_seed(Key { keep, at: at.take() })? {
+            let Some((key, keeps)) = key else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
             self.limits.text(&key)?;
-            fields.insert(key, map.next_value_seed(below)?);
-        }
-        while let Some(key) = map.next_key::<String>()? {
-            self.limits.text(&key)?;
-            fields.insert(key, map.next_value_seed(below)?);
+            let value = map.next_value_seed(Self { keep: keeps, ..below })?;
+            fields.insert(key, value);
+            if self.depth == 1 && matches!(keep, Keep::All) {
+                keep = Keep::of(&fields);
+            }
         }
         Ok(Value::Object(fields))
     }
 }
 
-/// A key, and its address.
-struct KeyAt<'c>(&'c Cell<usize>);
+/// A key and what is kept below it; none for what is passed over.
+pub(super) struct Key<'c> {
+    keep: Keep,
+    /// Is told the key's address, where the text itself holds it.
+    at: Option<&'c Cell<usize>>,
+}
 
-impl<'de> DeserializeSeed<'de> for KeyAt<'_> {
-    type Value = String;
+impl Key<'_> {
+    /// A key of an object of which this is kept.
+    pub(super) fn of(keep: Keep) -> Self {
+        Self { keep, at: None }
+    }
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = Option<(String, Keep)>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
-impl<'de> Visitor<'de> for KeyAt<'_> {
-    type Value = String;
+impl<'de> Visitor<'de> for Key<'_> {
+    type Value = Option<(String, Keep)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
     }
 
-    fn visit_borrowed_str<E: Error>(self, key: &'de str) -> Result<String, E> {
-        self.0.set(key.as_ptr().addr());
-        Ok(key.to_owned())
+    fn visit_borrowed_str<E: Error>(self, key: &'de str) -> Result<Self::Value, E> {
+        if let Some(at) = self.at {
+            at.set(key.as_ptr().addr());
+        }
+        self.visit_str(key)
     }
 
-    fn visit_str<E: Error>(self, key: &str) -> Result<String, E> {
-        Ok(key.to_owned())
+    fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(self.keep.field(key).map(|keep| (key.to_owned(), keep)))
+    }
+
+    fn visit_string<E: Error>(self, key: String) -> Result<Self::Value, E> {
+        Ok(self.keep.field(&key).map(|keep| (key, keep)))
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn read<'de, A: MapAccess<'de>>(
     Ok(())
 }
 
-struct SpecFields<'x>(Entered<'x>, &'x mut Told, &'x mut AccountFields);
+pub(super) struct SpecFields<'x>(Entered<'x>, &'x mut Told, &'x mut AccountFields);
 
 /// Keys from here on are places in a table of facts.
 const FACTS: u8 = 16;
@@ -101,7 +101,7 @@ impl<'de> Items<'de> for ContainerItems<'_, '_> {
     }
 }
 
-struct ContainerFields<'x> {
+pub(super) struct ContainerFields<'x> {
     bytes: &'x mut Vec<u8>,
     told: &'x mut Told,
     writer: EntryWriter,

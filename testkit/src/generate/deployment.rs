@@ -72,7 +72,7 @@ fn put_container(out: &mut String, name: &str, word: &str, is_bad: bool, dice: &
     match is_bad {
         true => out.push_str(":latest\n        imagePullPolicy: IfNotPresent\n"),
         false => {
-            out.push('@');
+            out.push_str("@sha256:");
             put_sha256(out, dice.number() % 500);
             out.push_str("\n        imagePullPolicy: Always\n");
         }

@@ -48,7 +48,7 @@ fn nearly_all_worked_cases_are_plain_and_read_the_same_in_full() {
 
 #[test]
 fn what_people_write_is_plain() {
-    let text = "---\n# licence\napiVersion: v1 # first\nkind: \"Pod\"\nmetadata:\n  name: web\n  labels:\n    app.kubernetes.io/name: web\n    \"a/b\": 'it''s'\n  annotations: {}\nspec:\n  containers:\n  - name: a\n    image: nginx:1.27\n    args:\n    - --flag=x\n    - -v=2\n    - |\n      echo 1\n\n      echo 2\n    command: [\"sh\", '-c']\n    env:\n      - name: A\n        value:\n      -\n        name: B\n        value: \"1\\n\"\n    ports: [{containerPort: 80}]\n    resources:\n      limits: {cpu: 100m, memory: 1Gi}\n      requests:\n        cpu: 0.5\n        memory: 128Mi\n    securityContext:\n      privileged: no\n      runAsUser: 1000\n  hostNetwork: true\n";
+    let text = "---\n# licence\napiVersion: v1 # first\nkind: \"Lodge\"\nmetadata:\n  name: web\n  labels:\n    app.kubernetes.io/name: web\n    \"a/b\": 'it''s'\n  annotations: {}\nspec:\n  containers:\n  - name: a\n    image: nginx:1.27\n    args:\n    - --flag=x\n    - -v=2\n    - |\n      echo 1\n\n      echo 2\n    command: [\"sh\", '-c']\n    env:\n      - name: A\n        value:\n      -\n        name: B\n        value: \"1\\n\"\n    ports: [{containerPort: 80}]\n    resources:\n      limits: {cpu: 100m, memory: 1Gi}\n      requests:\n        cpu: 0.5\n        memory: 128Mi\n    securityContext:\n      privileged: no\n      runAsUser: 1000\n  hostNetwork: true\n";
     let value = both(text).unwrap();
     assert_eq!(value["spec"]["containers"][0]["args"][2], "echo 1\n\necho 2\n");
     assert_eq!(value["spec"]["containers"][0]["securityContext"]["privileged"], false);
