@@ -110,22 +110,15 @@ impl Inventory {
         self.pairs.judged(group.key.pair)
     }
 
-    /// All that is read of a pod, in 64 keyed bits: two records with the same fingerprint are the same.
+    /// All that is read of a pod, in 64 keyed bits: two records with the same fingerprint are the same. The same pod in
+    /// another order of fields has another one, which costs a look at what it means; an API server keeps to one order.
     #[inline]
     fn fingerprint(&self, record: &PodRecord) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        for pair in [
-            [Section::Namespace, Section::Labels],
-            [Section::Owner, Section::Account],
-            [Section::Shape, Section::Running],
-        ] {
-            let [first, second] = pair.map(|section| record.section(section));
-            hasher.write(first);
-            if !second.is_empty() {
-                hasher.write(second);
-            }
-            // Places in a record are numbers of 32 bits, so two lengths make one of 64.
-            hasher.write_u64(first.len() as u64 | (second.len() as u64) << 32);
+        let (bytes, sections) = record.whole();
+        hasher.write(bytes);
+        for (start, end) in sections {
+            hasher.write_u64(u64::from(*start) << 32 | u64::from(*end));
         }
         // Seconds of a timestamp leave the upper byte alone.
         hasher.write_u64(record.unready_since.cast_unsigned() << 8 | u64::from(record.flags));
@@ -208,11 +201,10 @@ impl Inventory {
     }
 
     /// Notes that this row was told, while pods are told again.
+    #[inline]
     fn note_told(&mut self, row: u32) {
         if let Some(told) = &mut self.told {
-            let at = row as usize;
-            told.resize(told.len().max(at + 1), false);
-            told[at] = true;
+            note(told, row as usize);
         }
     }
 
@@ -466,6 +458,11 @@ impl Inventory {
             (self.groups.get(row.group), source)
         })
     }
+}
+
+fn note(told: &mut Vec<bool>, row: usize) {
+    told.resize(told.len().max(row + 1), false);
+    told[row] = true;
 }
 
 fn split(uid: u128) -> [u64; 2] {

@@ -137,16 +137,35 @@ impl PodRecord {
         }
     }
 
-    /// Writes the shape anew, with the pod's own facts at its end: they come from all over the object.
+    /// Puts the pod's own facts to the end of the shape: they come from all over the object. What stands behind the
+    /// shape makes room, so that everything is written once and a watch compares no byte twice.
     fn put_own_facts(&mut self, facts: &[u8]) {
-        if !facts.is_empty() {
-            let (start, end) = self.sections[Section::Shape as usize];
-            self.put_section(Section::Shape, |bytes| {
-                bytes.extend_from_within(start as usize..end as usize);
-                bytes.extend_from_slice(&[PodShape::OWN_FACTS, 0]);
-                put_bytes(bytes, facts);
-            });
+        if facts.is_empty() {
+            return;
         }
+        let before = self.bytes.len();
+        let shape = self.sections[Section::Shape as usize];
+        self.bytes.extend_from_slice(&[PodShape::OWN_FACTS, 0]);
+        put_bytes(&mut self.bytes, facts);
+        if shape.0 == shape.1 {
+            self.cut(Section::Shape, before);
+            return;
+        }
+        let room = self.bytes.len() - before;
+        self.bytes[shape.1 as usize..].rotate_right(room);
+        let room = u32::try_from(room).unwrap_or(u32::MAX);
+        for (start, end) in &mut self.sections {
+            if *start >= shape.1 && *start < *end {
+                (*start, *end) = (*start + room, *end + room);
+            }
+        }
+        self.sections[Section::Shape as usize].1 += room;
+    }
+
+    /// All that is kept: the bytes of the sections, each of them once, and where each section stands in them.
+    #[inline]
+    pub(crate) fn whole(&self) -> (&[u8], &[(u32, u32)]) {
+        (&self.bytes, &self.sections)
     }
 
     fn put_section(&mut self, section: Section, write: impl FnOnce(&mut Vec<u8>)) {
