@@ -103,7 +103,6 @@ impl Auditor {
             plan: &self.plan,
             templates: &self.templates,
             denied: &self.kinds.denied,
-            whole_input: self.feed == super::Feed::Input(true),
             now,
             renumbered: None,
             cluster: self.objects.facts(),

@@ -2,7 +2,7 @@
 //! not yet over.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
 
@@ -41,6 +41,8 @@ pub(super) struct Namespace {
     /// How many pods are in it.
     pub(super) pods: u32,
     dirty: bool,
+    /// It lies in an input that is the whole cluster: without an object of its own it has no labels.
+    in_whole: bool,
     /// What was found when it was last rolled up.
     pub(super) part: Arc<NamespaceSnapshot>,
     /// What was told of its findings.
@@ -53,8 +55,9 @@ pub(super) struct Namespace {
 }
 
 impl Namespace {
-    fn new(name: Arc<str>) -> Self {
+    fn new(name: Arc<str>, in_whole: bool) -> Self {
         Self {
+            in_whole,
             hash: text_hash(&name),
             part: Arc::new(NamespaceSnapshot::empty(name.clone())),
             name,
@@ -76,9 +79,16 @@ impl Namespace {
         }
     }
 
-    /// The labels of its own object, where that is known.
+    /// Its labels, where they are known: those of its own object, and none where nothing was left out of the input.
     pub(super) fn labels(&self) -> Option<&TextPairs> {
-        self.object.as_deref().map(|object| &object.labels)
+        static NO_LABELS: LazyLock<TextPairs> = LazyLock::new(TextPairs::default);
+        let own = self.object.as_deref().map(|object| &object.labels);
+        own.or_else(|| self.is_implied().then(|| &*NO_LABELS))
+    }
+
+    /// Whether it has no object of its own in an input that is the whole cluster.
+    pub(super) fn is_implied(&self) -> bool {
+        self.in_whole && self.object.is_none() && !self.is_only_named()
     }
 
     /// Reads its Exemption objects anew, where the object that came or went is one.
@@ -130,9 +140,16 @@ pub(super) struct Namespaces {
     policy_generation: u32,
     /// Indexes sorted by name; none after one came or went.
     order: Option<Vec<u32>>,
+    /// They are those of an input that is the whole cluster.
+    are_whole: bool,
 }
 
 impl Namespaces {
+    /// None yet. `are_whole` says that the input is the whole cluster.
+    pub(super) fn new(are_whole: bool) -> Self {
+        Self { are_whole, ..Self::default() }
+    }
+
     /// The namespace of an index that is in use.
     pub(super) fn get(&self, id: u32) -> &Namespace {
         match &self.slots[id as usize] {
@@ -159,7 +176,11 @@ impl Namespaces {
             return *id;
         }
         let name: Arc<str> = name.into();
-        let id = place(&mut self.slots, &mut self.free, Some(Box::new(Namespace::new(name.clone()))));
+        let id = place(
+            &mut self.slots,
+            &mut self.free,
+            Some(Box::new(Namespace::new(name.clone(), self.are_whole))),
+        );
         self.by_name.insert(name, id);
         self.order = None;
         id

@@ -37,8 +37,6 @@ pub(super) struct Rolling<'a> {
     pub(super) templates: &'a Templates,
     /// Resources that may not be read.
     pub(super) denied: &'a BTreeSet<Resource>,
-    /// The input is the whole cluster: a namespace without an object has no labels.
-    pub(super) whole_input: bool,
     pub(super) now: Timestamp,
     /// New index of each policy that the last Snapshot numbered, when the plan has changed since.
     pub(super) renumbered: Option<&'a [Option<u16>]>,
@@ -104,7 +102,7 @@ impl<'a> Rolling<'a> {
     /// Rolls up one namespace.
     pub(super) fn roll(&self, namespace: &'a Namespace, space: &mut Space) -> Rolled {
         let facts = self.facts_of(namespace);
-        let labels = facts.object.as_deref().map(|object| &object.labels);
+        let labels = namespace.labels();
         let scopes = self.plan.policies.iter().map(|policy| policy.scope.namespace(&namespace.name, labels));
         let scopes: Vec<Membership> = scopes.collect();
         let every = scopes.contains(&Membership::Undecided) || self.plan.compares_owners;
@@ -241,8 +239,7 @@ impl<'a> Rolling<'a> {
     }
 
     fn facts(&self, namespace: &'a Namespace, pods: u32) -> NamespaceFacts {
-        let is_there = self.whole_input && !namespace.is_only_named();
-        let implied = || is_there.then(Arc::<NamespaceObject>::default);
+        let implied = || namespace.is_implied().then(Arc::<NamespaceObject>::default);
         NamespaceFacts {
             name: namespace.name.clone(),
             object: namespace.object.clone().or_else(implied),

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::Auditor;
+use super::audit::Wanted;
 use super::findings::{Finding, State};
 use super::snapshot::{Count, Snapshot};
 use super::transitions::{Transition, TransitionKind};
@@ -382,6 +383,20 @@ fn what_is_told_of_an_input_is_kept_before_a_policy_reads_it() {
         [namespace("team-a", json!({})), default_deny("deny"), Change::Policy(reads_network_policies())];
     changes.into_iter().for_each(|change| auditor.apply(change, now));
     assert_eq!(auditor.snapshot(now).findings().count(), 0);
+}
+
+#[test]
+fn a_namespace_without_an_object_has_no_labels_only_where_the_input_is_the_whole_cluster() {
+    let spec = json!({"rules": {"noMutableTag": {}}, "scope": {"namespaceSelector": {"matchLabels": {"env": "prod"}}}});
+    for (whole, expected) in [(true, "OutOfScope"), (false, "NamespaceUnknown")] {
+        let (mut auditor, now) = (Auditor::over_input(whole), Timestamp::UNIX_EPOCH);
+        auditor.apply(Change::Policy(policy("prod", spec.clone())), now);
+        auditor.apply(Change::Pod(PodRecord::from_value(&web(1, "nginx"))), now);
+        assert_eq!(auditor.snapshot(now).findings().count(), usize::from(!whole));
+        let mut reasons = Vec::new();
+        auditor.audit(now, Wanted::All, &mut |judgement| reasons.extend(judgement.verdict.reason()));
+        assert_eq!(reasons, [expected]);
+    }
 }
 
 #[test]
