@@ -182,6 +182,10 @@ impl Resource {
         Self::CronJobs,
     ];
 
+    /// Those that confirm whose a pod is: every other controller that an exemption can rest on is confirmed by itself.
+    pub const CONTROLLERS: [Self; 4] =
+        [Self::ReplicaSets, Self::StatefulSets, Self::DaemonSets, Self::ReplicationControllers];
+
     /// The API group; empty for the core group.
     pub fn group(self) -> &'static str {
         self.row().group
