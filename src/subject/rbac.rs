@@ -56,7 +56,8 @@ impl AccessRule {
         let any = |word: &str| word == "*";
         let any_resource = |word: &str| word == "*" || word.starts_with("*/");
         let any_url = |word: &str| word.ends_with('*') && matches!(word.trim_end_matches('*'), "" | "/");
-        let first = |words: &'_ [Box<str>], stands: fn(&str) -> bool| words.iter().position(|word| stands(word));
+        let first =
+            |words: &'_ [Box<str>], stands: fn(&str) -> bool| words.iter().position(|word| stands(word));
         [
             ("verbs", &self.verbs, first(&self.verbs, any)),
             ("resources", &self.resources, first(&self.resources, any_resource)),
