@@ -1,6 +1,7 @@
 //! What rules read, as plain data: a pod's shape and running state, a namespace's facts, a reference across
 //! the cluster. No client, no clock, no wire format.
 
+pub mod addresses;
 pub mod admission;
 pub mod canonical;
 pub mod cluster;
@@ -181,6 +182,10 @@ impl Resource {
         Self::Deployments,
         Self::CronJobs,
     ];
+
+    /// Those that confirm whose a pod is. Jobs do, too, and are read whatever the policies ask.
+    pub const CONTROLLERS: [Self; 4] =
+        [Self::ReplicaSets, Self::StatefulSets, Self::DaemonSets, Self::ReplicationControllers];
 
     /// The API group; empty for the core group.
     pub fn group(self) -> &'static str {

@@ -15,6 +15,7 @@ use crate::policy::request::{Origin, Request, RequestObject, Said, Standing, ann
 use crate::policy::scope::Membership;
 use crate::reference::Reference;
 use crate::rules::RuleId;
+use crate::subject::Resource;
 use crate::subject::facts::{EXEMPTION_PREFIX, Facts};
 
 /// An exemption that was asked for a finding, and the answer of the finding's policy.
@@ -26,6 +27,8 @@ pub struct Asked {
     pub origin: Origin,
     /// The answer.
     pub answer: Answer,
+    /// The kind that would confirm whose pods they are, where that is what it lacks and the kind may not be read.
+    pub unread: Option<Resource>,
 }
 
 /// What became of it.
@@ -48,7 +51,7 @@ impl Asked {
             Standing::Effective { until, .. } => Answer::Permits(request.exemption.clone().ending(until)),
             other => Answer::Declined(other),
         };
-        Self { name: request.exemption.name.clone(), origin: request.origin, answer }
+        Self { name: request.exemption.name.clone(), origin: request.origin, answer, unread: None }
     }
 
     /// What permits the finding; none while it does not.
@@ -66,6 +69,11 @@ impl Asked {
             Answer::Unreadable(_) => true,
             Answer::Declined(standing) => !standing.is_over(),
         }
+    }
+
+    /// Whether it would permit, if only it were confirmed whose pods they are.
+    fn lacks_owner(&self) -> bool {
+        matches!(self.answer, Answer::NotConfirmed | Answer::Declined(Standing::OwnerUnverified))
     }
 
     /// Says why it does not permit, after the rule's own sentence.
@@ -95,6 +103,11 @@ impl Asked {
             text.push_str("; ");
         }
         text.push_str(&told);
+        if let Some(unread) = self.unread {
+            text.push_str(&format!(
+                ": {unread} may not be read, which needs the rights of deploy/tiers/4-workloads.yaml"
+            ));
+        }
     }
 }
 
@@ -147,8 +160,8 @@ impl Best {
         let is_better = |best: Standing| best != Standing::NotDelegated && !best.is_over();
         if !self.standing.is_some_and(is_better) {
             let name = format!("{EXEMPTION_PREFIX}{rule}").into();
-            self.asked =
-                Some(Asked { name, origin: Origin::Annotation, answer: Answer::Unreadable(why.into()) });
+            let answer = Answer::Unreadable(why.into());
+            self.asked = Some(Asked { name, origin: Origin::Annotation, answer, unread: None });
         }
     }
 }
@@ -173,7 +186,12 @@ impl Rolling<'_> {
             && let Some(exemption) = own.and_then(|(index, _)| policy.exemptions.get(usize::from(index)))
         {
             let (name, answer) = (exemption.name.clone(), Answer::NotConfirmed);
-            permit.asked = Some(Asked { name, origin: Origin::Object, answer });
+            permit.asked = Some(Asked { name, origin: Origin::Object, answer, unread: None });
+        }
+        if let (Some(asked), Subject::ImageUse(at)) = (&mut permit.asked, subject)
+            && asked.lacks_owner()
+        {
+            asked.unread = self.templates.unread(&at.workload);
         }
         permit
     }

@@ -99,6 +99,13 @@ impl Templates {
         uid != 0 && template.uid == uid && is_itself()
     }
 
+    /// The kind that would confirm whose a workload's pods are, where it may not be read.
+    pub(super) fn unread(&self, workload: &Workload) -> Option<Resource> {
+        let (api_version, kind, ..) = controller(workload);
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        Resource::of_controller(group, kind).filter(|resource| self.denied.contains(resource))
+    }
+
     /// The controller of a workload's pods.
     pub(super) fn owner(&self, namespace: &str, workload: &Workload) -> Owner {
         let (api_version, kind, name, uid) = controller(workload);

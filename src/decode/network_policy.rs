@@ -4,13 +4,13 @@
 //! policyTypes mean Ingress, and Egress too when there is an egress rule; policies are additive; a rule
 //! without peers and ports lets everything through, and so does an empty list of peers.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::selector::{self, list};
+use crate::subject::addresses::AddressBlocks;
 use crate::subject::namespace::{Direction, NetworkPolicyFacts};
 use crate::subject::selector::LabelSelector;
 
@@ -52,6 +52,8 @@ impl NetworkPolicyRecord {
             pods: spec.pods,
             ingress: spec.ingress,
             egress: spec.egress,
+            ingress_blocks: spec.ingress_blocks,
+            egress_blocks: spec.egress_blocks,
             malformed: false,
         });
         Self {
@@ -70,6 +72,8 @@ struct Spec {
     pods: LabelSelector,
     ingress: Option<Direction>,
     egress: Option<Direction>,
+    ingress_blocks: Option<Box<AddressBlocks>>,
+    egress_blocks: Option<Box<AddressBlocks>>,
 }
 
 /// Whether a label selector is empty (absent, `{}`, or with empty parts); none when it cannot be read.
@@ -87,35 +91,39 @@ impl Spec {
         let types: Vec<&str> = types.iter().map(Value::as_str).collect::<Option<_>>()?;
         let isolates =
             |word: &str, by_default: bool| if types.is_empty() { by_default } else { types.contains(&word) };
-        Some(Self {
-            pods,
-            ingress: direction(ingress, "from", isolates("Ingress", true))?,
-            egress: direction(egress, "to", isolates("Egress", !egress.is_empty()))?,
-        })
+        let (ingress, ingress_blocks) = direction(ingress, "from", isolates("Ingress", true))?;
+        let (egress, egress_blocks) = direction(egress, "to", isolates("Egress", !egress.is_empty()))?;
+        Some(Self { pods, ingress, egress, ingress_blocks, egress_blocks })
     }
 }
 
 /// What the rules of a direction do. Outer none: cannot be read. Inner none: the direction is not isolated.
-fn direction(rules: &[Value], peers: &str, isolated: bool) -> Option<Option<Direction>> {
+/// And the addresses that it allows on every port, where that is not everything by itself.
+fn direction(
+    rules: &[Value],
+    peers: &str,
+    isolated: bool,
+) -> Option<(Option<Direction>, Option<Box<AddressBlocks>>)> {
     let mut allows_everything = false;
     // Rules add up, so that two halves of the world are the world, also in two rules.
-    let mut blocks = Blocks::default();
+    let mut blocks = AddressBlocks::default();
     for rule in rules {
         if !rule.is_null() {
             rule.as_object()?;
         }
         let (peers, ports) = (list(rule, peers)?, list(rule, "ports")?);
         // Read in any case, so that what cannot be read is told.
-        let (mut allowed, every_peer) = (Blocks::default(), allows_every_peer(peers)?);
+        let (mut allowed, every_peer) = (AddressBlocks::default(), allows_every_peer(peers)?);
         blocks_of(peers, &mut allowed)?;
         if ports.is_empty() {
             allows_everything |= every_peer;
-            blocks.v4.append(&mut allowed.v4);
-            blocks.v6.append(&mut allowed.v6);
+            blocks.extend(&allowed);
         }
     }
     allows_everything |= blocks.cover_all();
-    Some(isolated.then_some(Direction { has_rules: !rules.is_empty(), allows_everything }))
+    let kept = isolated && !allows_everything && !blocks.is_empty();
+    let direction = Direction { has_rules: !rules.is_empty(), allows_everything };
+    Some((isolated.then_some(direction), kept.then(|| Box::new(blocks))))
 }
 
 /// No peers at all, or every pod of the cluster.
@@ -139,27 +147,8 @@ fn allows_every_peer(peers: &[Value]) -> Option<bool> {
     Some(false)
 }
 
-/// Ranges of addresses: first and last.
-#[derive(Default)]
-struct Blocks {
-    v4: Vec<(u128, u128)>,
-    v6: Vec<(u128, u128)>,
-}
-
-impl Blocks {
-    /// Adds a block. An unreadable one allows nothing that we can prove.
-    fn push(&mut self, cidr: &str) {
-        push_block(cidr, &mut self.v4, &mut self.v6);
-    }
-
-    /// Whether they cover every address of one family.
-    fn cover_all(&mut self) -> bool {
-        covers_all(&mut self.v4, 32) || covers_all(&mut self.v6, 128)
-    }
-}
-
 /// Adds the blocks of the peers that except nothing.
-fn blocks_of(peers: &[Value], blocks: &mut Blocks) -> Option<()> {
+fn blocks_of(peers: &[Value], blocks: &mut AddressBlocks) -> Option<()> {
     for peer in peers {
         let Some(block) = peer.get("ipBlock").filter(|block| !block.is_null()) else { continue };
         let cidr = block.get("cidr").and_then(Value::as_str)?;
@@ -172,45 +161,9 @@ fn blocks_of(peers: &[Value], blocks: &mut Blocks) -> Option<()> {
 
 /// Whether these blocks together cover every address of one family.
 pub(super) fn cover_every_address(cidrs: &[&str]) -> bool {
-    let mut blocks = Blocks::default();
+    let mut blocks = AddressBlocks::default();
     cidrs.iter().for_each(|cidr| blocks.push(cidr));
     blocks.cover_all()
-}
-
-/// Adds a block as a range of addresses. An unreadable block allows nothing that we can prove.
-fn push_block(cidr: &str, v4: &mut Vec<(u128, u128)>, v6: &mut Vec<(u128, u128)>) {
-    let Some((address, length)) = cidr.split_once('/') else { return };
-    let Ok(length) = length.parse::<u32>() else { return };
-    let (value, bits, blocks) = if let Ok(address) = address.parse::<Ipv4Addr>() {
-        (u128::from(u32::from(address)), 32, v4)
-    } else if let Ok(address) = address.parse::<Ipv6Addr>() {
-        (u128::from(address), 128, v6)
-    } else {
-        return;
-    };
-    if length > bits {
-        return;
-    }
-    let host = u128::MAX.checked_shr(128 - (bits - length)).unwrap_or(0);
-    let first = value & !host;
-    blocks.push((first, first | host));
-}
-
-/// Whether the union of the ranges is the whole address space.
-fn covers_all(blocks: &mut [(u128, u128)], bits: u32) -> bool {
-    let end = u128::MAX >> (128 - bits);
-    blocks.sort_unstable();
-    let mut next = 0;
-    for &(first, last) in blocks.iter() {
-        if first > next {
-            return false;
-        }
-        if last >= end {
-            return true;
-        }
-        next = next.max(last + 1);
-    }
-    false
 }
 
 #[cfg(test)]

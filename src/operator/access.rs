@@ -80,14 +80,21 @@ pub(crate) fn cost(resource: Resource) -> String {
         Resource::ImagePolicies => "no policy can be read without it".to_owned(),
         Resource::Exemptions => "no exemption that a tenant asks for counts without it".to_owned(),
         Resource::Jobs => "pods of CronJobs are reported under their Jobs".to_owned(),
-        _ => match rules_reading(resource).as_slice() {
-            [] if Resource::TEMPLATES.contains(&resource) => {
-                "policies that include templates do not judge these workloads while they have no pods"
-                    .to_owned()
-            }
-            [] => "no rule needs it".to_owned(),
-            rules => format!("these rules are undecided (MissingPermission): {}", rules.join(", ")),
-        },
+        _ if Resource::CONTROLLERS.contains(&resource) => format!(
+            "{}; no exemption that names workloads of this kind counts for their pods",
+            cost_to_rules(resource)
+        ),
+        _ => cost_to_rules(resource),
+    }
+}
+
+fn cost_to_rules(resource: Resource) -> String {
+    match rules_reading(resource).as_slice() {
+        [] if Resource::TEMPLATES.contains(&resource) => {
+            "policies that include templates do not judge these workloads while they have no pods".to_owned()
+        }
+        [] => "no rule needs it".to_owned(),
+        rules => format!("these rules are undecided (MissingPermission): {}", rules.join(", ")),
     }
 }
 

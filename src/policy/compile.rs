@@ -54,11 +54,15 @@ pub struct CompiledPolicy {
 }
 
 impl CompiledPolicy {
-    /// The kinds that it reads, beside those that always are: what its rules read, and workloads where it judges their
-    /// templates.
+    /// The kinds that it reads, beside those that always are: what its rules read, workloads where it judges their
+    /// templates, and the controllers that confirm the owners which its exemptions name, or which those may name that
+    /// it lets tenants ask for.
     pub fn needs(&self) -> impl Iterator<Item = Resource> + '_ {
         let templates = self.scope.include_templates.then_some(Resource::TEMPLATES);
-        self.rules.iter().flat_map(PreparedRule::reads).chain(templates.into_iter().flatten())
+        let named = self.exemptions.iter().flat_map(Exemption::confirmed_by);
+        let nameable = (!self.delegation.is_empty()).then_some(Resource::CONTROLLERS);
+        let rules = self.rules.iter().flat_map(PreparedRule::reads);
+        rules.chain(templates.into_iter().flatten()).chain(named).chain(nameable.into_iter().flatten())
     }
 
     /// Compiles what is written. Never fails: see [`Self::problems`].

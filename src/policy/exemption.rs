@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::problem::{Problem, Reader, quoted};
 use crate::reference::{Glob, Pattern, Reference};
 use crate::rules::{RuleId, nearest};
+use crate::subject::Resource;
 
 /// How long before its end an exemption is said to expire soon.
 pub const EXPIRING: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -289,6 +290,15 @@ impl Exemption {
     /// Whether it is limited to some workloads, so that it may permit something to one pod and not to the next.
     pub fn names_workloads(&self) -> bool {
         self.workloads.is_some()
+    }
+
+    /// The kinds that confirm whose pods they are that it names by their workload.
+    pub fn confirmed_by(&self) -> impl Iterator<Item = Resource> + '_ {
+        let names = |kind: &str| self.workloads.iter().flatten().any(|glob| glob.kind.matches(kind));
+        Resource::CONTROLLERS.into_iter().filter(move |resource| {
+            // A pod of a Deployment names a ReplicaSet, and that one names the Deployment.
+            names(resource.kind()) || *resource == Resource::ReplicaSets && names("Deployment")
+        })
     }
 
     /// The rules that it permits not to keep.

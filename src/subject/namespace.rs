@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Resource;
+use super::addresses::AddressBlocks;
 use super::canonical::{Reader, put_text};
 use super::cluster::ClusterFacts;
 use super::objects::{ObjectFacts, Objects};
@@ -68,6 +69,10 @@ pub struct NetworkPolicyFacts {
     pub ingress: Option<Direction>,
     /// What it does to outgoing traffic.
     pub egress: Option<Direction>,
+    /// Addresses from which it lets anything in, where it does not allow everything by itself.
+    pub ingress_blocks: Option<Box<AddressBlocks>>,
+    /// Addresses to which it lets anything out.
+    pub egress_blocks: Option<Box<AddressBlocks>>,
     /// Some field had another type than its API says.
     pub malformed: bool,
 }

@@ -49,9 +49,23 @@ impl AccessRule {
                 || by_subresource().unwrap_or(false))
     }
 
-    /// Whether it stands for anything: `*` among its verbs, resources, groups or URLs.
-    pub fn has_wildcard(&self) -> bool {
-        [&self.verbs, &self.resources, &self.groups, &self.urls].into_iter().any(|words| has(words, "*"))
+    /// The fields that stand for what nobody has named, with the words that do. Beside `*` these are `*/scale`, that
+    /// subresource of whatever resource has it, and `/*`, every path (`ResourceMatches` and `NonResourceURLMatches` of
+    /// the authorizer). `pods/*` is none: it covers nothing. `/healthz/*` names what it grants.
+    pub fn wildcards(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let any = |word: &str| word == "*";
+        let any_resource = |word: &str| word == "*" || word.starts_with("*/");
+        let any_url = |word: &str| word.ends_with('*') && matches!(word.trim_end_matches('*'), "" | "/");
+        let first =
+            |words: &'_ [Box<str>], stands: fn(&str) -> bool| words.iter().position(|word| stands(word));
+        [
+            ("verbs", &self.verbs, first(&self.verbs, any)),
+            ("resources", &self.resources, first(&self.resources, any_resource)),
+            ("apiGroups", &self.groups, first(&self.groups, any)),
+            ("nonResourceURLs", &self.urls, first(&self.urls, any_url)),
+        ]
+        .into_iter()
+        .filter_map(|(field, words, at)| Some((field, &*words[at?])))
     }
 
     /// Whether it grants every verb on every resource.

@@ -72,7 +72,7 @@ fn an_edit_of_the_rule_compares_again() {
 fn an_exemption_by_workload_permits_once_the_controller_is_seen_and_never_a_pod_that_only_claims_it() {
     let exemption = json!([{"name": "web", "rules": ["NoMutableTag"], "workloads": ["Deployment/web"],
         "reason": "r", "permanent": true}]);
-    let rules = json!({"podImageMatchesOwner": {}, "noMutableTag": {}});
+    let rules = json!({"noMutableTag": {}});
     let mut cluster =
         Cluster::with_policies(&[policy("p", json!({"rules": rules, "exemptions": exemption}))]);
     let states = |cluster: &mut Cluster| -> Vec<State> {
@@ -86,6 +86,14 @@ fn an_exemption_by_workload_permits_once_the_controller_is_seen_and_never_a_pod_
         message.contains("the policy's exemption web would permit it, but it names workloads"),
         "{message}"
     );
+    assert!(!message.contains("may not be read"), "{message}");
+    cluster.tell(Change::Access(Resource::ReplicaSets, false));
+    let snapshot = cluster.snapshot();
+    let message = snapshot.explain(snapshot.findings().next().unwrap());
+    assert!(message.contains("replicasets.apps may not be read"), "{message}");
+    assert!(snapshot.policies[0].missing_permissions.is_empty(), "all rules are judged all the same");
+    assert!(snapshot.policies[0].unread_templates.is_empty());
+    cluster.tell(Change::Access(Resource::ReplicaSets, true));
     cluster.tell(replica_set("nginx"));
     assert_eq!(states(&mut cluster), [State::Fail], "nothing says whose ReplicaSet it is");
     let of = |deployment: &str| {

@@ -64,6 +64,8 @@ fn what_nobody_delegates_is_not_read_and_what_is_delegated_is_waited_for() {
     waiting.tell(Change::Policy(delegating(free())));
     assert!(waiting.auditor.needed().contains(&Resource::Exemptions) && !waiting.auditor.is_complete());
     waiting.list(Resource::Exemptions, []);
+    assert!(!waiting.auditor.is_complete(), "an Exemption may name workloads, which controllers confirm");
+    Resource::CONTROLLERS.into_iter().for_each(|kind| waiting.list(kind, []));
     assert!(waiting.auditor.is_complete());
 }
 

@@ -6,9 +6,9 @@
 
 use serde_json::Value;
 
-use super::super::network_policy::cover_every_address;
 use super::super::selector::{fields, list, part, read as selector, text};
 use crate::subject::Resource;
+use crate::subject::addresses::AddressBlocks;
 use crate::subject::network::{Action, AdminPolicy, AdminRule, AdminTier};
 use crate::subject::selector::LabelSelector;
 
@@ -75,7 +75,11 @@ fn read_rule(rule: &Value, key: &str) -> Option<AdminRule> {
             networks.push(network.as_str()?);
         }
     }
-    let every_address = cover_every_address(&networks);
+    let every_address = {
+        let mut blocks = AddressBlocks::default();
+        networks.iter().for_each(|network| blocks.push(network));
+        blocks.cover_all()
+    };
     let everything = match (action, key) {
         (Action::Deny, "to") => every_address,
         _ => every_pod || every_address,

@@ -283,6 +283,25 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
+#[test]
+fn the_controllers_are_read_that_an_exemption_names_or_a_tenant_may_name() {
+    let exempting = |workloads: Value| {
+        let mut exemption = json!({"name": "e", "rules": ["NoMutableTag"], "images": ["nginx"], "reason": "r", "permanent": true});
+        exemption["workloads"] = workloads;
+        json!({"rules": {"noMutableTag": {}}, "exemptions": [exemption]})
+    };
+    let needs = |spec: Value| compile(spec).needs().collect::<Vec<_>>();
+    assert_eq!(needs(exempting(json!(["Deployment/web"]))), [Resource::ReplicaSets]);
+    assert_eq!(needs(exempting(json!(["StatefulSet/*", "CronJob/x", "Pod/y"]))), [Resource::StatefulSets]);
+    assert_eq!(needs(exempting(json!(["*/web"]))), Resource::CONTROLLERS);
+    assert!(needs(exempting(json!(["Job/x"]))).is_empty(), "Jobs are read in any case");
+    let delegation = json!([{"rules": ["NoMutableTag"]}]);
+    assert_eq!(
+        needs(json!({"rules": {"noMutableTag": {}}, "delegation": delegation})),
+        Resource::CONTROLLERS
+    );
+}
+
 proptest! {
     #[test]
     fn any_spec_compiles_and_one_that_runs_nothing_says_why(spec in json_value()) {

@@ -7,6 +7,7 @@ use super::offenders::{Named, unreadable};
 use super::other_policies::{denied, undecided};
 use crate::rules::shown::Cut;
 use crate::subject::Resource;
+use crate::subject::addresses::AddressBlocks;
 use crate::subject::namespace::{Direction, NamespaceSubject, NetworkPolicyFacts};
 use crate::subject::network::{Action, AdminPolicy, AdminRule, AdminTier};
 use crate::subject::objects::{Content, ObjectFacts};
@@ -27,6 +28,8 @@ pub enum Mode {
 pub(super) struct Way {
     pub(super) word: &'static str,
     pub(super) own: fn(&NetworkPolicyFacts) -> Option<Direction>,
+    /// The addresses that a policy allows, where they are not all.
+    pub(super) blocks: fn(&NetworkPolicyFacts) -> Option<&AddressBlocks>,
     pub(super) admin: fn(&AdminPolicy) -> &[AdminRule],
 }
 
@@ -57,6 +60,9 @@ const ADMIN: [Resource; 3] = [
     Resource::BaselineAdminNetworkPolicies,
     Resource::ClusterNetworkPolicies,
 ];
+
+/// How many policies a message names that allow everything only together.
+const NAMED: usize = 5;
 
 /// The only BaselineAdminNetworkPolicy that the API server takes.
 const BASELINE: &str = "default";
@@ -117,6 +123,12 @@ impl DefaultDeny {
             let message = format_args!("network policy {name} selects every pod and allows all {word}");
             return Some(note.fail("AllowsEverything", message));
         }
+        if let Some(names) = sharing_the_world(way, policies) {
+            let message = format_args!(
+                "network policies {names} select every pod, and together they allow {word} of every address"
+            );
+            return Some(note.fail("AllowsEverything", message));
+        }
         if self.mode == Mode::Strict
             && let Some((name, _)) = selecting_all().find(|(_, direction)| direction.has_rules)
         {
@@ -173,6 +185,18 @@ impl DefaultDeny {
         let first = policies.min_by_key(|(priority, ..)| *priority);
         first.map(|(_, object, action)| (object, action))
     }
+}
+
+/// The network policies that select every pod and of which none allows every address, but all together do.
+fn sharing_the_world(way: &Way, policies: &[NetworkPolicyFacts]) -> Option<String> {
+    let allowing = || {
+        let readable = policies.iter().filter(|policy| !policy.malformed && policy.selects_all);
+        readable.filter_map(|policy| Some((&policy.name, (way.blocks)(policy)?)))
+    };
+    let mut all = AddressBlocks::default();
+    allowing().for_each(|(_, blocks)| all.extend(blocks));
+    let names = || allowing().take(NAMED).map(|(name, _)| Cut(name).to_string()).collect::<Vec<_>>();
+    all.cover_all().then(|| names().join(", "))
 }
 
 /// Both rules' tests run these.

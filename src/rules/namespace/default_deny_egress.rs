@@ -24,7 +24,12 @@ rule_settings! {
 #[derive(Debug)]
 pub struct DefaultDenyEgress(DefaultDeny);
 
-const WAY: Way = Way { word: "egress", own: |policy| policy.egress, admin: |policy| &policy.egress };
+const WAY: Way = Way {
+    word: "egress",
+    own: |policy| policy.egress,
+    blocks: |policy| policy.egress_blocks.as_deref(),
+    admin: |policy| &policy.egress,
+};
 
 const REMEDY: &str = "\
 Apply this, and beside it policies that allow what each workload needs. Without the rule for \

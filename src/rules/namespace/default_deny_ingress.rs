@@ -24,7 +24,12 @@ rule_settings! {
 #[derive(Debug)]
 pub struct DefaultDenyIngress(DefaultDeny);
 
-const WAY: Way = Way { word: "ingress", own: |policy| policy.ingress, admin: |policy| &policy.ingress };
+const WAY: Way = Way {
+    word: "ingress",
+    own: |policy| policy.ingress,
+    blocks: |policy| policy.ingress_blocks.as_deref(),
+    admin: |policy| &policy.ingress,
+};
 
 const REMEDY: &str = "\
 Apply this, and beside it policies that allow what each workload needs:

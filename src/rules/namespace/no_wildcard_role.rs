@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::roles::{Exempt, judge};
+use crate::rules::shown::Cut;
 use crate::rules::{Asks, Control, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
 use crate::subject::Resource;
 use crate::subject::cluster::ClusterSubject;
@@ -16,8 +17,9 @@ use crate::verdict::{Note, Severity, Verdict};
 rule_settings! {
     /// No Role and no ClusterRole has a `*` in its rules, or none that stands for everything.
     struct Settings {
-        /// `any`: a `*` among verbs, resources, API groups or URLs of some rule fails. `all`: only a rule with `*` for
-        /// both verbs and resources does. Default: any.
+        /// `any`: a `*` among verbs, resources, API groups or URLs of some rule fails, and so do `*/scale` (that
+        /// subresource of every resource) and the URL `/*` (every path). `all`: only a rule with `*` for both verbs
+        /// and resources does. Default: any.
         level: Level,
         /// Roles that are fine, as globs over names: ClusterRoles, and Roles in kube-system, kube-public and
         /// kube-node-lease. Default: what Kubernetes and kubeadm make by themselves (`system:*`, `kubeadm:*`,
@@ -80,21 +82,23 @@ struct Wildcard<'a>(&'a AccessRule);
 
 impl fmt::Display for Wildcard<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let AccessRule { groups, resources, verbs, urls, .. } = self.0;
-        let parts =
-            [("verbs", verbs), ("resources", resources), ("apiGroups", groups), ("nonResourceURLs", urls)];
-        let mut starred = parts.into_iter().filter(|(_, words)| words.iter().any(|word| **word == *"*"));
-        if let Some((first, _)) = starred.next() {
-            write!(f, "* in {first}")?;
+        let mut last = None;
+        for (field, word) in self.0.wildcards() {
+            match last {
+                None => write!(f, "{} in {field}", Cut(word))?,
+                Some(last) if last == word => write!(f, ", {field}")?,
+                Some(_) => write!(f, ", {} in {field}", Cut(word))?,
+            }
+            last = Some(word);
         }
-        starred.try_for_each(|(name, _)| write!(f, ", {name}"))
+        Ok(())
     }
 }
 
 impl NoWildcardRole {
     fn wrong<'r>(&self, rule: &'r AccessRule) -> Option<Wildcard<'r>> {
         let is_wrong = match self.level {
-            Level::Any => rule.has_wildcard(),
+            Level::Any => rule.wildcards().next().is_some(),
             Level::All => rule.grants_all(),
         };
         is_wrong.then_some(Wildcard(rule))
@@ -142,13 +146,17 @@ mod tests {
             ([&[""], &["*"], &["get"]], WILDCARD, Verdict::Pass),
             ([&["*"], &["pods"], &["get"]], WILDCARD, Verdict::Pass),
             ([&[""], &["*"], &["*"]], WILDCARD, WILDCARD),
-            ([&[""], &["*/scale"], &["get"]], Verdict::Pass, Verdict::Pass),
+            ([&[""], &["*/scale"], &["get"]], WILDCARD, Verdict::Pass),
+            ([&[""], &["*/scale"], &["*"]], WILDCARD, Verdict::Pass),
+            ([&[""], &["pods/*"], &["get"]], Verdict::Pass, Verdict::Pass),
         ] {
             assert_eq!(in_namespace("{}", rule).0, any, "{rule:?}");
             assert_eq!(in_namespace(all, rule).0, all_stars, "{rule:?}");
         }
         let (_, text) = in_namespace("{}", [&["*"], &["pods"], &["*"]]);
         assert!(text.ends_with("Role r (* in verbs, apiGroups)"), "{text}");
+        let (_, text) = in_namespace("{}", [&["*"], &["*/scale"], &["*"]]);
+        assert!(text.ends_with("Role r (* in verbs, */scale in resources, * in apiGroups)"), "{text}");
     }
 
     #[test]
