@@ -11,10 +11,17 @@ use revisor::auditor::Auditor;
 use revisor::auditor::findings::{Finding, FindingId};
 use revisor::auditor::snapshot::Snapshot;
 use revisor::auditor::transitions::TransitionKind;
+use revisor::decode::Change;
 use revisor::decode::pod::PodRecord;
-use revisor::decode::{Change, JobRecord, PolicyRecord, namespace, network_policy, object};
 use revisor::subject::Resource;
-use serde_json::{Value, json};
+
+#[path = "determinism/objects.rs"]
+mod objects;
+
+use objects::{
+    OTHERS, exemption_change, exemption_name, job, job_uid, namespace_change, network_policy_change,
+    other_change, other_kind, other_name, pod, policy_change,
+};
 
 const START: i64 = 1_767_268_800;
 
@@ -27,226 +34,7 @@ struct State {
     jobs: BTreeSet<u8>,
     policies: BTreeMap<u8, u8>,
     others: BTreeMap<u8, u8>,
-}
-
-fn digest(variant: u8) -> String {
-    format!("docker.io/library/nginx@sha256:{}", ["a", "b", "c"][usize::from(variant % 3)].repeat(64))
-}
-
-fn pod(index: u8, variant: u8) -> Value {
-    let image =
-        ["nginx", "nginx:1.27", "Nginx", "registry.example.com/app:1", "evil.test/x:latest", "nginx:1.27"]
-            [usize::from(variant % 6)];
-    let owner = match index % 4 {
-        0 => json!([]),
-        1 => {
-            json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-6f7", "uid": "rs", "controller": true}])
-        }
-        2 => {
-            json!([{"apiVersion": "batch/v1", "kind": "Job", "name": format!("job-{}", index % 3), "uid": job_uid(index % 3), "controller": true}])
-        }
-        _ => {
-            json!([{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db", "uid": "s", "controller": true}])
-        }
-    };
-    let phase = if variant % 7 == 6 { "Succeeded" } else { "Running" };
-    let state = if variant % 5 == 4 {
-        json!({"waiting": {"reason": "ErrImagePull"}})
-    } else {
-        json!({"running": {}})
-    };
-    let containers =
-        if variant % 11 == 10 { json!("none") } else { json!([{"name": "app", "image": image}]) };
-    json!({
-        "metadata": {
-            "name": format!("pod-{index}"), "namespace": format!("team-{}", index % 3), "uid": format!("pod-{index}"),
-            "labels": {"app": format!("app-{}", variant % 2), "pod-template-hash": "6f7"}, "ownerReferences": owner,
-        },
-        "spec": {
-            "containers": containers, "automountServiceAccountToken": (variant % 4 == 3).then_some(false),
-            "serviceAccountName": (if variant % 3 == 2 { "web" } else { "default" }),
-        },
-        "status": {
-            "phase": phase,
-            "conditions": [{"type": "ContainersReady", "status": "False", "lastTransitionTime": "2026-01-01T12:00:00Z"}],
-            "containerStatuses": [{"name": "app", "imageID": digest(variant), "state": state}],
-        },
-    })
-}
-
-fn job_uid(index: u8) -> String {
-    format!("job-{index}")
-}
-
-fn job(index: u8) -> Change {
-    let cron_job = (index == 0).then(|| "nightly".into());
-    let name = format!("job-{index}");
-    let uid = revisor::subject::uid::parse_uid(&job_uid(index));
-    Change::Job(JobRecord {
-        uid,
-        namespace: format!("team-{}", index % 3).into(),
-        name: name.into(),
-        cron_job,
-    })
-}
-
-fn namespace_change(index: u8, variant: u8) -> Change {
-    let level = ["privileged", "baseline", "Restricted", "restricted"][usize::from(variant % 4)];
-    let labels = json!({"pod-security.kubernetes.io/enforce": level, "tier": format!("{}", variant % 2)});
-    let (name, object) = namespace::read(&json!({"metadata": {
-        "deletionTimestamp": (variant % 5 == 4).then_some("2026-01-01T12:05:00Z"),
-        "name": format!("team-{index}"), "labels": labels, "creationTimestamp": "2026-01-01T12:10:00Z",
-    }}))
-    .unwrap();
-    Change::Namespace(name, object)
-}
-
-fn network_policy_change(index: u8, variant: u8) -> Change {
-    let rules = if variant.is_multiple_of(2) { json!([]) } else { json!([{}]) };
-    let selector = match variant % 3 {
-        0 => json!({}),
-        label => json!({"matchLabels": {"app": format!("app-{}", label % 2)}}),
-    };
-    let object = json!({
-        "metadata": {"name": format!("np-{}", index % 2), "namespace": format!("team-{}", index % 3)},
-        "spec": {"podSelector": selector, "policyTypes": ["Ingress"], "ingress": rules},
-    });
-    let (namespace, facts) = network_policy::read(&object).unwrap();
-    Change::NetworkPolicy(namespace, facts)
-}
-
-/// How many objects there are of kinds that only some rules read.
-const OTHERS: u8 = 19;
-
-fn other_kind(index: u8) -> Resource {
-    [
-        Resource::RoleBindings,
-        Resource::ClusterRoleBindings,
-        Resource::ClusterRoles,
-        Resource::Roles,
-        Resource::ResourceQuotas,
-        Resource::ServiceAccounts,
-        Resource::LimitRanges,
-        Resource::Services,
-        Resource::ValidatingWebhooks,
-        Resource::ClusterNetworkPolicies,
-        Resource::CiliumNetworkPolicies,
-        Resource::AdmissionPolicies,
-        Resource::ReplicaSets,
-        Resource::StatefulSets,
-        Resource::Deployments,
-        Resource::CronJobs,
-        Resource::Nodes,
-    ][usize::from(index % 17)]
-}
-
-fn other_name(index: u8) -> (String, String) {
-    let kind = other_kind(index);
-    let namespace = if kind.is_namespaced() { format!("team-{}", index % 3) } else { String::new() };
-    match kind {
-        Resource::ServiceAccounts => (namespace, "default".into()),
-        // The controllers that pods name.
-        Resource::ReplicaSets => ("team-1".into(), "web-6f7".into()),
-        Resource::StatefulSets => ("team-0".into(), "db".into()),
-        Resource::Deployments => ("team-1".into(), "web".into()),
-        Resource::CronJobs => ("team-0".into(), "nightly".into()),
-        _ => (namespace, format!("object-{index}")),
-    }
-}
-
-fn other_change(index: u8, variant: u8) -> Change {
-    let (namespace, name) = other_name(index);
-    let subject = match variant % 6 {
-        0 => json!({"kind": "ServiceAccount", "namespace": "team-1", "name": "default"}),
-        1 => json!({"kind": "ServiceAccount", "namespace": "team-2", "name": "web"}),
-        2 => json!({"kind": "Group", "name": "system:authenticated"}),
-        3 => json!({"kind": "User", "name": "system:anonymous"}),
-        4 => json!({"kind": "Group", "name": "system:serviceaccounts:team-0"}),
-        _ => json!({"kind": "Group"}),
-    };
-    let is_odd = variant % 2 == 1;
-    let limited = if is_odd { "cpu" } else { "pods" };
-    let spec = json!({
-        "hard": {limited: "1"}, "type": (if is_odd { "NodePort" } else { "ClusterIP" }),
-        "tier": "Admin", "priority": variant, "subject": {"namespaces": {}},
-        "template": {"spec": {"containers": [{"name": "app", "image": if is_odd { "nginx" } else { "nginx:1.27" }}]}},
-        "jobTemplate": {"spec": {"template": {"spec": {"containers": [{"name": "app", "image": "nginx"}]}}}},
-        "ingress": [{"action": (if is_odd { "Accept" } else { "Deny" }), "from": [{"namespaces": {}}]}],
-    });
-    let role = if is_odd { "cluster-admin" } else { "view" };
-    let object = json!({
-        "metadata": {"name": name, "namespace": namespace, "uid": if name == "db" { "s" } else { "rs" }},
-        "subjects": [subject], "spec": spec, "roleRef": {"kind": "ClusterRole", "name": role},
-        "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": [if is_odd { "get" } else { "*" }]}],
-        "automountServiceAccountToken": is_odd,
-        "status": {"images": [{"names": [if is_odd { "evil.test/x:1" } else { "nginx:1" }]}]},
-    });
-    let (kind, facts) = (other_kind(index), object::read(other_kind(index), &object).unwrap());
-    match kind.is_template() {
-        true => Change::Workload(facts, object::stand_in::read(kind, &object).map(Box::new)),
-        false => Change::Object(facts),
-    }
-}
-
-fn policy_change(index: u8, variant: u8) -> Change {
-    // Two variants often agree in most of this: an edit that changes little is judged otherwise than one that
-    // changes all.
-    let bit = |bit: u8| variant >> bit & 1 == 1;
-    let scope = match variant >> 5 {
-        0..=2 => json!({}),
-        3 => json!({"podSelector": {"matchLabels": {"app": "app-1"}}}),
-        4 => json!({"namespaceSelector": {"matchLabels": {"tier": "1"}}}),
-        5 => json!({"excludeNamespaces": ["team-2"]}),
-        6 => json!({"includeTemplates": true}),
-        _ => json!({"excludeNamespaces": ["team-2"], "includeTerminated": true}),
-    };
-    let mut rules = json!({
-        "noMutableTag": {"enabled": bit(0) || bit(1)}, "validReference": {}, "runningDigestMatches": {},
-        "imagePullFailing": {"for": if bit(2) && bit(3) { "1m" } else { "2m" }},
-        "digestSkew": {"grace": "0s"}, "defaultDenyIngress": {}, "podSecurityLabelsValid": {},
-        "podSecurityEnforced": {"minLevel": if bit(1) { "baseline" } else { "restricted" }},
-        "trustedRegistry": {"allow": [if bit(4) { "docker.io/**" } else { "docker.io/library/*" }]},
-    });
-    rules["nodeImageUntrusted"] = json!({"allow": ["docker.io/**"], "enabled": bit(0) != bit(4)});
-    for (rule, enabled) in [
-        ("noClusterAdminRoleBinding", bit(0)),
-        ("noBindingsToAnonymous", bit(1)),
-        ("noBindingsToAuthenticated", true),
-        ("defaultServiceAccountUnbound", bit(2)),
-        ("defaultServiceAccountTokenOff", bit(0) != bit(1)),
-        ("nonExistentServiceAccount", bit(3)),
-        ("tokenMountedFromDefaultServiceAccount", bit(0) != bit(2)),
-        ("noWildcardRole", bit(1) != bit(2)),
-        ("resourceQuotaPresent", bit(2) != bit(3)),
-        ("limitRangePresent", bit(3) != bit(4)),
-        ("danglingNetworkPolicy", bit(0) != bit(4)),
-        ("networkPolicyCoversPods", bit(1) && bit(4)),
-        ("stuckTerminating", bit(2) != bit(4)),
-        ("externalExposure", bit(0)),
-        ("admissionCoverage", bit(1) != bit(3)),
-        ("policyCoverage", bit(4)),
-        ("podImageMatchesOwner", bit(0) != bit(3)),
-        ("podMeetsLevel", bit(2)),
-        ("defaultServiceAccountUnused", bit(1) != bit(2)),
-        ("noPrivilegeEscalation", bit(3) != bit(4)),
-    ] {
-        rules[rule] = json!({"enabled": enabled});
-    }
-    // A policy that reads no network policies: they are dropped when it is the only one.
-    rules["defaultDenyIngress"]["enabled"] = json!(bit(2) || !bit(0));
-    let exemptions = if bit(3) {
-        json!([{"name": "e", "rules": ["NoMutableTag"], "namespaces": ["team-1"], "reason": "r", "expiresAt": "2026-01-01T12:30:00Z"}])
-    } else {
-        json!([])
-    };
-    Change::Policy(PolicyRecord {
-        name: format!("policy-{index}").into(),
-        uid: format!("policy-{index}").into(),
-        generation: i64::from(variant) + 1,
-        observed_generation: 0,
-        spec: json!({"scope": scope, "rules": rules, "exemptions": exemptions}),
-        source: None,
-    })
+    exemptions: BTreeMap<u8, u8>,
 }
 
 #[derive(Clone, Debug)]
@@ -257,6 +45,9 @@ enum Step {
     Job(u8, bool),
     Policy(u8, Option<u8>),
     Other(u8, Option<u8>),
+    Exemption(u8, Option<u8>),
+    /// Somebody approves what stands there now.
+    Approve(u8),
     Relist(u8),
     Wait(u16),
     Look,
@@ -270,6 +61,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0..6u8, variant()).prop_map(|(index, variant)| Step::NetworkPolicy(index, variant)),
         1 => (0..3u8, any::<bool>()).prop_map(|(index, there)| Step::Job(index, there)),
         2 => (0..2u8, variant()).prop_map(|(index, variant)| Step::Policy(index, variant)),
+        3 => (0..6u8, variant()).prop_map(|(index, variant)| Step::Exemption(index, variant)),
+        2 => (0..6u8).prop_map(Step::Approve),
         4 => (0..OTHERS, variant()).prop_map(|(index, variant)| Step::Other(index, variant)),
         1 => (0..Resource::ALL.len() as u8).prop_map(Step::Relist),
         2 => (1..2000u16).prop_map(Step::Wait),
@@ -298,6 +91,9 @@ impl State {
             Resource::Jobs => self.jobs.iter().map(|index| job(*index)).collect(),
             Resource::ImagePolicies => {
                 self.policies.iter().map(|(index, variant)| policy_change(*index, *variant)).collect()
+            }
+            Resource::Exemptions => {
+                self.exemptions.iter().map(|(index, variant)| exemption_change(*index, *variant)).collect()
             }
             _ => {
                 let own = self.others.iter().filter(|(index, _)| other_kind(**index) == kind);
@@ -369,6 +165,20 @@ impl State {
                 let (namespace, name) = other_name(index);
                 vec![Change::ObjectGone(other_kind(index), namespace.into(), name.into())]
             }
+            Step::Exemption(index, Some(variant)) => {
+                self.exemptions.insert(index, variant);
+                vec![exemption_change(index, variant)]
+            }
+            Step::Exemption(index, None) => {
+                self.exemptions.remove(&index);
+                let (namespace, name) = exemption_name(index);
+                vec![Change::ObjectGone(Resource::Exemptions, namespace.into(), name.into())]
+            }
+            Step::Approve(index) => {
+                let Some(variant) = self.exemptions.get_mut(&index) else { return vec![] };
+                *variant |= 0b110_0000;
+                vec![exemption_change(index, *variant)]
+            }
             Step::Relist(kind) => {
                 let kind = Resource::ALL[usize::from(kind)];
                 let mut changes = vec![Change::RelistStarted(kind)];
@@ -384,8 +194,9 @@ impl State {
 /// What is found, without the history that an audit from scratch cannot know.
 fn facts(snapshot: &Snapshot) -> Vec<String> {
     let show = |finding: &Finding| {
+        let exemption = finding.exemption(&snapshot.policies[usize::from(finding.policy)].policy);
         format!(
-            "{} {} {} {} {} {} {:?} pods={} {}",
+            "{} {} {} {} {} {} {:?} pods={} {} {:?}",
             finding.id,
             snapshot.policies[usize::from(finding.policy)].policy.name,
             finding.rule,
@@ -395,6 +206,7 @@ fn facts(snapshot: &Snapshot) -> Vec<String> {
             finding.subject.namespace(),
             finding.pods,
             snapshot.explain(finding),
+            exemption.map(|exemption| (&exemption.name, exemption.expires_at)),
         )
     };
     let mut facts: Vec<String> =
@@ -402,7 +214,18 @@ fn facts(snapshot: &Snapshot) -> Vec<String> {
     for policy in snapshot.policies.iter() {
         // Dormant findings are history, and stand in the other counts.
         let live: Vec<_> = policy.rules.iter().map(|rule| (rule.rule, rule.live)).collect();
-        facts.push(format!("{} {live:?}", policy.policy.name));
+        facts.push(format!("{} {live:?} {}", policy.policy.name, policy.requests_denied));
+    }
+    for namespace in snapshot.namespaces.iter() {
+        for outcome in namespace.requests.iter() {
+            let is_by = |finding: &&Finding| {
+                let asked = finding.asked.as_ref().filter(|asked| asked.permits().is_some());
+                asked.is_some_and(|asked| asked.name == outcome.object.name)
+            };
+            let dormant = namespace.findings.iter().filter(|finding| finding.dormant_since.is_some());
+            let uses = outcome.uses as usize - dormant.filter(is_by).count();
+            facts.push(format!("{} {} {:?} {uses}", namespace.name, outcome.object.name, outcome.said));
+        }
     }
     facts
 }

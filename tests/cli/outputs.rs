@@ -1,6 +1,11 @@
 //! `revisor audit --output`: formats, files, and what goes to standard output.
 
-use super::*;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::harness::{POLICY, bad_pod, command, folder, pipe, run};
 
 /// A Deployment whose second container is bad, behind another document; `image:` stands on line 18.
 const DEPLOYMENT: &str = "\
@@ -178,7 +183,7 @@ fn the_variable_names_the_output() {
     let folder = input("variable");
     let output =
         command(&folder, &["audit", "deploy", "policy.yaml"]).env("REVISOR_OUTPUT", "json=out.json").output();
-    let ran = ran(output.unwrap());
+    let ran = super::harness::ran(output.unwrap());
     assert_eq!((ran.code, &*ran.out), (1, ""));
     assert!(read(&folder, "out.json").starts_with("{\n  \"version\": \"v1\""));
 }

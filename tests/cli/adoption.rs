@@ -1,12 +1,10 @@
 //! Taking a policy into use where there are findings already: exemptions, baselines, and what a draft would change.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
-
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde_json::Value;
+
+use super::harness::{folder, run};
 
 const POLICY: &str = "\
 apiVersion: revisor.dev/v1alpha1
@@ -27,43 +25,6 @@ fn pod(name: &str, image: &str) -> String {
     )
 }
 
-fn folder(name: &str, files: &[(&str, &str)]) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("adoption").join(name);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    for (file, text) in files {
-        fs::write(folder.join(file), text).unwrap();
-    }
-    folder
-}
-
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Ran {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {} {}", self.out, self.err))
-    }
-
-    fn count(&self) -> usize {
-        self.json()["results"].as_array().unwrap().len()
-    }
-}
-
-fn run(folder: &Path, args: &[&str]) -> Ran {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_revisor"));
-    command.current_dir(folder).args(args).env("HOME", folder).stdin(Stdio::null());
-    for variable in ["KUBECONFIG", "KUBERNETES_SERVICE_HOST", "REVISOR_OUTPUT", "REVISOR_FAIL_ON"] {
-        command.env_remove(variable);
-    }
-    let output = command.output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
-}
-
 /// The policy with what was printed under its spec.
 fn with_exemptions(policy: &str, printed: &str) -> String {
     let indented = printed.lines().map(|line| format!("  {line}\n")).collect::<String>();
@@ -80,7 +41,7 @@ fn with_todays_exemptions_in_the_policy_nothing_is_left_until_they_end() {
     let malformed =
         "apiVersion: v1\nkind: Pod\nmetadata: {name: odd, namespace: team-a}\nspec: {containers: 7}\n";
     let input = [NAMESPACE, &pod("bare", "nginx"), replica, &broken, malformed].join("---\n");
-    let folder = folder("exemptions", &[("a.yaml", &input), ("policy.yaml", POLICY)]);
+    let folder = folder("adoption-exemptions", &[("a.yaml", &input), ("policy.yaml", POLICY)]);
     let args = |policy| {
         [
             "audit",
@@ -130,7 +91,8 @@ fn with_todays_exemptions_in_the_policy_nothing_is_left_until_they_end() {
 
 #[test]
 fn exemptions_go_to_a_file_beside_the_table_and_then_the_findings_count() {
-    let folder = folder("exemptions-file", &[("a.yaml", &pod("bare", "nginx")), ("policy.yaml", POLICY)]);
+    let folder =
+        folder("adoption-exemptions-file", &[("a.yaml", &pod("bare", "nginx")), ("policy.yaml", POLICY)]);
     let ran = run(&folder, &["audit", "a.yaml", "policy.yaml", "-o", "table", "-o", "exemptions=known.yaml"]);
     assert!(ran.code == 1 && ran.out.contains("TrustedRegistry"), "{}", ran.err);
     let known = fs::read_to_string(folder.join("known.yaml")).unwrap();
@@ -147,7 +109,8 @@ fn exemptions_go_to_a_file_beside_the_table_and_then_the_findings_count() {
 
 #[test]
 fn only_what_is_not_in_the_baseline_fails() {
-    let folder = folder("baseline", &[("a.yaml", &pod("old", "nginx:1.27.3")), ("policy.yaml", POLICY)]);
+    let folder =
+        folder("adoption-baseline", &[("a.yaml", &pod("old", "nginx:1.27.3")), ("policy.yaml", POLICY)]);
     let audit = |more: &[&str]| run(&folder, &[&["audit", ".", "--policy", "policy.yaml"], more].concat());
     for format in ["json", "sarif"] {
         fs::write(folder.join("a.yaml"), pod("old", "nginx:1.27.3")).unwrap();
@@ -204,7 +167,7 @@ fn a_draft_is_compared_with_what_is_in_force_before_anyone_applies_it() {
         .replace("noMutableTag: {}", "digestPinned: {}");
     let input = format!("{}---\n{}", pod("hub", "nginx"), pod("ours", "registry.example.com/a:1.0.0"));
     let folder = folder(
-        "against",
+        "adoption-against",
         &[("a.yaml", &input), ("live.yaml", POLICY), ("draft.yaml", &draft), ("odd.yaml", "{}")],
     );
     let against =
