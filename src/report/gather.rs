@@ -1,8 +1,8 @@
 //! From verdicts, told one by one, to the report of `revisor audit`.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -68,13 +68,14 @@ impl AuditReport {
 #[derive(Debug)]
 pub struct Gathering {
     listed: Listed,
-    rows: BTreeMap<(FindingId, Arc<str>), AuditResult>,
+    // A row is large: in a box it does not move when the table grows and when rows are sorted.
+    rows: HashMap<(FindingId, Arc<str>), Box<AuditResult>>,
 }
 
 impl Gathering {
     /// No rows.
     pub fn new(listed: Listed) -> Self {
-        Self { listed, rows: BTreeMap::new() }
+        Self { listed, rows: HashMap::new() }
     }
 
     /// Takes in a verdict, in any order.
@@ -85,10 +86,10 @@ impl Gathering {
         }
         match self.rows.entry((judgement.id, judgement.policy.name.clone())) {
             Entry::Vacant(place) => {
-                place.insert(judgement.into());
+                place.insert(Box::new(judgement.into()));
             }
             Entry::Occupied(mut known) => {
-                let row = known.get_mut();
+                let row = &mut **known.get_mut();
                 match shown.cmp(&row.verdict) {
                     std::cmp::Ordering::Less => *row = judgement.into(),
                     std::cmp::Ordering::Equal => agree(row, judgement),
@@ -129,9 +130,11 @@ impl Gathering {
         if self.listed == Listed::All {
             (summary.pass, summary.na) = (Some(pass), Some(na));
         }
-        let is_listed = |row: &AuditResult| self.listed.lists(row.verdict);
+        let is_listed = |row: &Box<AuditResult>| self.listed.lists(row.verdict);
         let mut results: Vec<_> = self.rows.into_values().filter(is_listed).collect();
-        results.sort_by(|left, right| key(left).cmp(&key(right)));
+        // No two rows are equal in policy and id, so the order is one whatever the table's is.
+        results.sort_unstable_by(|left, right| key(left).cmp(&key(right)));
+        let results = results.into_iter().map(|row| *row).collect();
         AuditReport {
             version: "v1",
             tool: Tool { version: env!("CARGO_PKG_VERSION") },

@@ -1,6 +1,7 @@
 //! From the auditor to the outputs and the exit code. The only place that names the report's types.
 
 use std::io;
+use std::mem::ManuallyDrop;
 
 use jiff::Timestamp;
 
@@ -67,7 +68,8 @@ pub(super) fn write(
         None => output.format.lists(ask.verdicts),
     };
     let most = ask.outputs.iter().map(lists).max().unwrap_or(Lists::Findings);
-    let mut report = audit(auditor, ask.now, listed(most), progress, streams);
+    // Not given back piece by piece, as the auditor is not.
+    let mut report = ManuallyDrop::new(audit(auditor, ask.now, listed(most), progress, streams));
     report.summary.incomplete = !input.all_read;
     if report.summary.incomplete && report.is_about_nothing() {
         // The errors are told; a report of nothing would look clean.

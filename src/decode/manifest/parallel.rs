@@ -141,7 +141,7 @@ type Portion = Vec<Piece>;
 /// A file, or some documents of one.
 struct Piece {
     file: Arc<str>,
-    text: Arc<str>,
+    text: Arc<String>,
     content: Content,
 }
 
@@ -182,7 +182,7 @@ struct Portions<'t, 'x> {
 /// A large file, of which some documents have been taken.
 struct Open {
     file: Arc<str>,
-    text: Arc<str>,
+    text: Arc<String>,
     rest: Rest,
 }
 
@@ -208,7 +208,8 @@ impl Iterator for Portions<'_, '_> {
                 continue;
             }
             let Some((file, text)) = self.texts.next() else { break };
-            let text = Arc::<str>::from(text);
+            // Shared, not copied: the text may be most of the memory.
+            let text = Arc::new(text);
             match Rest::of(&file, &text) {
                 Some(rest) => self.open = Some(Open { file, text, rest }),
                 None => {
@@ -330,5 +331,15 @@ mod tests {
         };
         let sizes: Vec<_> = portions.by_ref().map(sizes).collect();
         assert!(sizes.len() > 2 && sizes.iter().all(|size| *size < 2 * PORTION), "{sizes:?}");
+    }
+
+    #[test]
+    fn the_text_of_a_large_file_is_shared_by_its_portions_and_never_copied() {
+        let text = many(0, 20_000);
+        let address = text.as_ptr();
+        let mut texts = std::iter::once((Arc::from("a.yaml"), text));
+        let portions: Vec<_> = Portions { texts: &mut texts, open: None }.collect();
+        assert!(portions.len() > 2);
+        assert!(portions.iter().flatten().all(|piece| piece.text.as_ptr() == address));
     }
 }
