@@ -159,13 +159,6 @@ fn blocks_of(peers: &[Value], blocks: &mut AddressBlocks) -> Option<()> {
     Some(())
 }
 
-/// Whether these blocks together cover every address of one family.
-pub(super) fn cover_every_address(cidrs: &[&str]) -> bool {
-    let mut blocks = AddressBlocks::default();
-    cidrs.iter().for_each(|cidr| blocks.push(cidr));
-    blocks.cover_all()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
