@@ -15,3 +15,5 @@ mod inputs;
 mod outputs;
 #[path = "cli/policy_tests.rs"]
 mod policy_tests;
+#[path = "cli/sarif.rs"]
+mod sarif;
