@@ -54,14 +54,14 @@ async fn scenes(server: ApiServer, listen: SocketAddr) {
         screen.scene("The first audit: what the cluster looks like", || {}).await;
         screen
             .scene("A rollout: payments/ledger now runs an image from a registry that nobody trusts", || {
-                roll_out(&server, "payments", "ledger", 2, "evil.test/ledger:2.0", OTHER);
+                roll_out(&server, "payments", "ledger", "66b9fd", 2, "evil.test/ledger:2.0", OTHER);
             })
             .await;
         screen
             .scene(
                 "Somebody moved the tag 1.27 of nginx: one of three pods of shop/web runs another content",
                 || {
-                    put_pod(&server, "shop", "web", 1, "docker.io/library/nginx:1.27", OTHER);
+                    put_pod(&server, "shop", "web", "5d4f7c", 1, "docker.io/library/nginx:1.27", OTHER);
                 },
             )
             .await;
@@ -76,9 +76,10 @@ async fn scenes(server: ApiServer, listen: SocketAddr) {
             })
             .await;
         screen
-            .scene("Those three are mended: a trusted image, one content, the label", || {
-                roll_out(&server, "payments", "ledger", 2, "registry.example.com/payments/ledger:2.1", GOOD);
-                put_pod(&server, "shop", "web", 1, "docker.io/library/nginx:1.27", GOOD);
+            .scene("Those three are mended: a trusted image, the new content everywhere, the label", || {
+                let trusted = "registry.example.com/payments/ledger:2.1";
+                roll_out(&server, "payments", "ledger", "7c8d45", 2, trusted, GOOD);
+                roll_out(&server, "shop", "web", "84f6b7", 3, "docker.io/library/nginx:1.27", OTHER);
                 server.patch(
                     "Namespace",
                     "",
@@ -157,36 +158,53 @@ impl Screen {
 }
 
 fn start_pods(server: &ApiServer) {
-    roll_out(server, "shop", "web", 3, "docker.io/library/nginx:1.27", GOOD);
-    roll_out(server, "shop", "cart", 2, "registry.example.com/shop/cart:latest", GOOD);
-    roll_out(server, "payments", "ledger", 2, "registry.example.com/payments/ledger:1.9", GOOD);
+    roll_out(server, "shop", "web", "5d4f7c", 3, "docker.io/library/nginx:1.27", GOOD);
+    roll_out(server, "shop", "cart", "6b7f98", 2, "registry.example.com/shop/cart:latest", GOOD);
+    roll_out(server, "payments", "ledger", "5f9c4d", 2, "registry.example.com/payments/ledger:1.9", GOOD);
 }
 
+/// Pods of a new ReplicaSet, `template` being the hash in its name, in place of those of the one before.
 fn roll_out(
     server: &ApiServer,
     namespace: &str,
     deployment: &str,
+    template: &str,
     replicas: u32,
     image: &str,
     content: &str,
 ) {
     for index in 0..replicas {
-        put_pod(server, namespace, deployment, index, image, content);
+        put_pod(server, namespace, deployment, template, index, image, content);
+    }
+    let is_former = |pod: &&Value| {
+        pod["metadata"]["labels"]["app"] == deployment
+            && pod["metadata"]["labels"]["pod-template-hash"] != template
+    };
+    for pod in server.list("Pod", namespace).iter().filter(is_former) {
+        server.delete("Pod", namespace, pod["metadata"]["name"].as_str().unwrap_or_default());
     }
 }
 
 /// A running pod of a Deployment, as a kubelet reports it.
-fn put_pod(server: &ApiServer, namespace: &str, deployment: &str, index: u32, image: &str, content: &str) {
+fn put_pod(
+    server: &ApiServer,
+    namespace: &str,
+    deployment: &str,
+    template: &str,
+    index: u32,
+    image: &str,
+    content: &str,
+) {
     let repository = image.rsplit_once(':').map_or(image, |(repository, _)| repository);
     let digest = content.repeat(16);
-    let name = format!("{deployment}-5d4f7c-{index}");
+    let name = format!("{deployment}-{template}-{index}");
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {
-            "name": name, "namespace": namespace, "labels": {"app": deployment, "pod-template-hash": "5d4f7c"},
+            "name": name, "namespace": namespace, "labels": {"app": deployment, "pod-template-hash": template},
             "ownerReferences": [{
-                "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": format!("{deployment}-5d4f7c"),
-                "uid": format!("{deployment}-rs"), "controller": true,
+                "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": format!("{deployment}-{template}"),
+                "uid": format!("{deployment}-{template}"), "controller": true,
             }],
         },
         "spec": {"containers": [{"name": "app", "image": image, "imagePullPolicy": "Always"}]},

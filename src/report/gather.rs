@@ -130,8 +130,8 @@ impl Gathering {
         if self.listed == Listed::All {
             (summary.pass, summary.na) = (Some(pass), Some(na));
         }
-        let is_listed = |row: &Box<AuditResult>| self.listed.lists(row.verdict);
-        let mut results: Vec<_> = self.rows.into_values().filter(is_listed).collect();
+        let is_listed = |row: &AuditResult| self.listed.lists(row.verdict);
+        let mut results: Vec<_> = self.rows.into_values().filter(|row| is_listed(row)).collect();
         // No two rows are equal in policy and id, so the order is one whatever the table's is.
         results.sort_unstable_by(|left, right| key(left).cmp(&key(right)));
         let results = results.into_iter().map(|row| *row).collect();
