@@ -1,5 +1,7 @@
 //! What is wrong shows up everywhere, and is gone everywhere when it is mended.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 use testkit::controlplane::ControlPlane;
 
@@ -8,7 +10,7 @@ use crate::operator::Operator;
 use crate::wait::{check, until};
 use crate::world::{
     World, await_audited, await_event, await_findings, await_violations, condition, events, events_about,
-    image_policy, shared,
+    findings, image_policy, namespace_audit, shared,
 };
 
 /// The two rules of these tests that look at images, and the one that looks at namespaces.
@@ -207,8 +209,18 @@ fn the_job_of_a_cron_job_is_reported_under_the_cron_job_until_a_run_is_clean() {
     await_findings(cluster, name, &[expected]);
 
     cluster.apply(&cron_job(name, "nightly", TRUSTED));
-    run(cluster, name, "nightly-2");
-    await_findings(cluster, name, &[]);
+    // A run that begins and ends while the audit waits for a kind that another test's policy needs is not seen to live;
+    // a CronJob has a next one.
+    let (mut runs, mut last) = (1, None::<Instant>);
+    until("a clean run ends the finding", || {
+        if last.is_none_or(|last| last.elapsed() > Duration::from_secs(20)) {
+            runs += 1;
+            last = Some(Instant::now());
+            run(cluster, name, &format!("nightly-{runs}"));
+        }
+        let audit = namespace_audit(cluster, name);
+        check(audit.is_none(), || format!("found: {:?}", audit.as_ref().map(findings)))
+    });
     await_event(cluster, name, "Normal", "CronJob/nightly", "TrustedRegistry");
     await_log(operator, &id, "resolved");
     await_metric(operator, name, name, "TrustedRegistry", 0.0);
