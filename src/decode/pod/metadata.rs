@@ -110,13 +110,29 @@ const WANTED: &[(&str, Fact)] = &[
     (EXEMPTION_PREFIX, Fact::ExemptionAnnotation),
 ];
 
+/// That of a mirror pod.
+const MIRROR: &str = "kubernetes.io/config.mirror";
+
+/// Whether a key may be one that is read, by its first letter: most annotations are left at once.
+const fn may_be_read(key: &str) -> bool {
+    matches!(key.as_bytes(), [b'c' | b'e' | b'k' | b's', ..])
+}
+
+const _: () = {
+    assert!(may_be_read(MIRROR) && may_be_read(applied::LAST_APPLIED));
+    let mut at = 0;
+    while at < WANTED.len() {
+        assert!(may_be_read(WANTED[at].0), "its first letter is missing above");
+        at += 1;
+    }
+};
+
 impl Entries for Annotations<'_> {
     fn key(&mut self, key: &str) -> bool {
-        // Most annotations are none of these.
-        if !matches!(key.as_bytes(), [b'c' | b'e' | b'k' | b's', ..]) {
+        if !may_be_read(key) {
             return false;
         }
-        self.is_static |= key == "kubernetes.io/config.mirror";
+        self.is_static |= key == MIRROR;
         let wanted = WANTED.iter().find_map(|(prefix, fact)| Some((*fact, key.strip_prefix(prefix)?)));
         self.wanted = wanted.map(|(fact, name)| (fact, format!("{name}=")));
         self.last_applied = key == applied::LAST_APPLIED;

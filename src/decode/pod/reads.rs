@@ -51,10 +51,6 @@ pub(crate) fn reads_of_spec(name: &str) -> bool {
 
 /// Whether a field of a container is read, and what of it (`None`: all).
 pub(crate) fn of_container(name: &str) -> Option<Option<Walked>> {
-    let key = Some(ContainerFields::key(name)).filter(|key| *key != 0)?;
-    Some(
-        tables::place(tables::CONTAINER, name)
-            .filter(|_| key > 3)
-            .and_then(|place| Walked::of(&tables::CONTAINER[usize::from(place)].1)),
-    )
+    let walked = || Walked::of(&tables::CONTAINER[usize::from(tables::place(tables::CONTAINER, name)?)].1);
+    (ContainerFields::key(name) != 0).then(walked)
 }
