@@ -16,6 +16,7 @@ mod jobs;
 mod kinds;
 mod labels;
 mod marks;
+mod meanwhile;
 mod namespaces;
 mod objects;
 mod pairs;
@@ -167,10 +168,13 @@ impl Auditor {
         self.kinds.needed()
     }
 
-    /// Every kind that is needed was told or refused.
+    /// Every kind that is judged by was told or refused. Until that is so for the first time, these are all kinds that
+    /// are needed; afterwards those that the policies in force read: one that reads another kind comes into force when
+    /// that kind is known, and holds up nothing until then.
     pub fn is_complete(&self) -> bool {
         match self.feed {
             Feed::Input(_) => true,
+            Feed::Live if self.was_complete => self.plan.judges_by().all(|kind| self.kinds.is_judged(kind)),
             Feed::Live => self.kinds.are_known(),
         }
     }
@@ -249,10 +253,9 @@ impl Auditor {
             Change::RelistStarted(kind) => self.relist_started(kind),
             Change::RelistFinished(kind) => self.relist_finished(kind, now),
             Change::Access(kind, granted) => {
+                self.settle_before_waiting(now);
                 if self.kinds.access(kind, granted) {
-                    self.objects.deny(&self.kinds.denied);
-                    self.templates.deny(self.kinds.denied.iter().copied());
-                    self.namespaces.mark_all();
+                    self.denied_changed();
                 }
             }
             Change::Unusable(_) => self.unusable += 1,
@@ -305,7 +308,17 @@ impl Auditor {
 
     fn relist_finished(&mut self, kind: Resource, now: Timestamp) {
         self.forget_untold(kind, now);
-        self.kinds.finished(kind);
+        self.settle_before_waiting(now);
+        if self.kinds.finished(kind) {
+            self.denied_changed();
+        }
+    }
+
+    /// What may not be read is not what it was.
+    fn denied_changed(&mut self) {
+        self.objects.deny(&self.kinds.denied);
+        self.templates.deny(self.kinds.denied.iter().copied());
+        self.namespaces.mark_all();
     }
 
     fn forget_untold(&mut self, kind: Resource, now: Timestamp) {
@@ -331,8 +344,16 @@ impl Auditor {
 
     /// Rolls up what waits under the plan as it is, before the plan changes: what happened until now is told.
     fn settle(&mut self, now: Timestamp) {
-        if self.was_complete && !self.plan.is_stale() {
-            self.snapshot(now);
+        if self.was_complete && !self.plan.is_stale() && self.changed && self.is_complete() {
+            self.judge_under(None, now);
+        }
+    }
+
+    /// The same before a policy that waits may come into force.
+    fn settle_before_waiting(&mut self, now: Timestamp) {
+        if self.plan.is_waiting() {
+            self.changed = true;
+            self.settle(now);
         }
     }
 
@@ -379,18 +400,26 @@ impl Auditor {
         if !self.changed || !self.is_complete() {
             return self.snapshot.clone();
         }
-        self.changed = false;
-        let before = self.plan.renumber();
-        let replanned = before.is_some();
+        let kinds = &self.kinds;
+        let before = self.plan.renumber(|kind| self.feed != Feed::Live || kinds.is_known(kind));
         let renumbered = before.map(|before| self.replan(&before, now));
+        if renumbered.is_some() {
+            self.drop_unneeded(now);
+        }
+        self.judge_under(renumbered.as_deref(), now)
+    }
+
+    /// Judges what changed under the plan as it is, which is new where policies were `renumbered`.
+    fn judge_under(&mut self, renumbered: Option<&[Option<u16>]>, now: Timestamp) -> Arc<Snapshot> {
+        self.changed = false;
         if self.objects.refresh() && self.plan.asks.beyond {
             self.namespaces.mark_all();
         }
         let first = !std::mem::replace(&mut self.was_complete, true);
-        let quiet = replanned || first || self.feed != Feed::Live;
-        let references = self.judge_references((quiet, first), renumbered.as_deref(), now);
-        self.roll_up(quiet, renumbered.as_deref(), now);
-        let cluster = self.judge_cluster(quiet, renumbered.as_deref(), now);
+        let quiet = renumbered.is_some() || first || self.feed != Feed::Live;
+        let references = self.judge_references((quiet, first), renumbered, now);
+        self.roll_up(quiet, renumbered, now);
+        let cluster = self.judge_cluster(quiet, renumbered, now);
         self.snapshot = Arc::new(self.assemble(references, cluster, now));
         self.tell_first_audits(now);
         self.inventory.sweep();

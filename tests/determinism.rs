@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "fixtures are right")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -283,6 +284,7 @@ proptest! {
             // A change of the plan opens and resolves without telling.
             if matches!(step, Step::Policy(..) | Step::Relist(4)) {
                 auditor.snapshot(now);
+                watches.end(&auditor);
                 auditor.drain_transitions();
                 told.clear();
             }
@@ -295,11 +297,20 @@ proptest! {
                 auditor.tick(now);
             }
             if matches!(step, Step::Look) {
+                let before = auditor.policies().to_vec();
                 auditor.snapshot(now);
+                watches.end(&auditor);
                 for transition in auditor.drain_transitions() {
                     let before = told.insert(transition.id, transition.kind);
                     prop_assert!(transition.kind != TransitionKind::Opened || before != Some(TransitionKind::Opened), "opened twice in a row");
                     prop_assert!(transition.kind != TransitionKind::Resolved || before != Some(TransitionKind::Resolved), "resolved twice in a row");
+                }
+                // So does a policy that came into force just now, since what it reads was told.
+                let now_in_force = auditor.policies();
+                if before.len() != now_in_force.len()
+                    || before.iter().zip(now_in_force).any(|(old, new)| !Arc::ptr_eq(old, new))
+                {
+                    told.clear();
                 }
                 watches.begin(&mut auditor, &mut state, now);
             }

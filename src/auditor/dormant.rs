@@ -50,8 +50,8 @@ impl Rolling<'_> {
         }
     }
 
-    /// The finding as a dormant one, if its workload is controlled, has no live pod just now and is not known
-    /// to be gone, and the policy would still find it. `due` moves to when what permits it changes, if that is sooner.
+    /// The finding as a dormant one, if its workload is controlled, has no live pod just now, has had none since that
+    /// did not show it, and is not known to be gone, and the policy would still find it. `due` moves to when what permits it changes, if that is sooner.
     fn dormant(
         &self,
         namespace: &Namespace,
@@ -64,12 +64,21 @@ impl Rolling<'_> {
         let alive = self.groups(namespace).any(|(group, outline)| {
             !outline.ended && self.inventory.owner_hashes[group.key.owner as usize] == workload.hash
         });
-        let gone = namespace.gone_owners.contains(&workload.hash);
+        let gone = namespace.is_gone_owner(workload.hash);
+        let shown = namespace.was_shown(old.id, old.policy);
         let alone = matches!(&*workload.kind, "Pod" | "Node");
-        if alive || gone || alone || namespace.object.is_none() || at.judged.shape.is_template {
+        if alive
+            || gone
+            || alone
+            || shown == Some(false)
+            || namespace.object.is_none()
+            || at.judged.shape.is_template
+        {
             return None;
         }
-        let since = old.dormant_since.as_deref().copied().unwrap_or(self.now);
+        // A pod that came and went since then showed it again.
+        let before = old.dormant_since.as_deref().copied().filter(|_| shown.is_none());
+        let since = before.unwrap_or(self.now);
         let compiled = &self.plan.policies[usize::from(policy)];
         let rule = compiled.rule(old.rule)?;
         let labels = namespace.labels();

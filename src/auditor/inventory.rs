@@ -183,6 +183,7 @@ impl Inventory {
                 let old = &mut self.rows[row as usize];
                 let (old_group, old_labels) = (old.group, old.labels);
                 (old.group, old.labels, old.fingerprint) = (group, labels, fingerprint);
+                self.note_last(old_group, namespaces);
                 self.release_group(old_group, namespaces);
                 self.labels.release(old_labels);
                 row
@@ -348,6 +349,7 @@ impl Inventory {
         self.free_rows.push(id);
         self.clocks.remove(id);
         self.sources.remove(&id);
+        self.note_last(group, namespaces);
         self.release_group(group, namespaces);
         self.labels.release(labels);
     }

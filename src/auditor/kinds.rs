@@ -15,14 +15,23 @@ pub(super) struct Kinds {
     begun: BTreeSet<Resource>,
     /// Kinds that were told to the end since they are needed.
     told: BTreeSet<Resource>,
-    /// Kinds that may not be read.
+    /// Kinds that may not be read, as far as what is judged goes: one that may be read again stays among them until it
+    /// was told.
     pub(super) denied: BTreeSet<Resource>,
+    /// Those of them that may be read again.
+    granted: BTreeSet<Resource>,
 }
 
 impl Default for Kinds {
     fn default() -> Self {
         let always = BTreeSet::from(Resource::ALWAYS);
-        Self { needed: always.clone(), begun: always, told: BTreeSet::new(), denied: BTreeSet::new() }
+        Self {
+            needed: always.clone(),
+            begun: always,
+            told: BTreeSet::new(),
+            denied: BTreeSet::new(),
+            granted: BTreeSet::new(),
+        }
     }
 }
 
@@ -34,7 +43,17 @@ impl Kinds {
 
     /// Whether every needed kind was told or refused.
     pub(super) fn are_known(&self) -> bool {
-        self.needed.iter().all(|kind| self.told.contains(kind) || self.denied.contains(kind))
+        self.needed.iter().all(|kind| self.is_known(*kind))
+    }
+
+    /// Whether a kind was told or refused, and is not just to be told.
+    pub(super) fn is_known(&self, kind: Resource) -> bool {
+        self.told.contains(&kind) || self.denied.contains(&kind) && !self.granted.contains(&kind)
+    }
+
+    /// Whether what is judged by a kind can be judged: it was told, or counts as refused.
+    pub(super) fn is_judged(&self, kind: Resource) -> bool {
+        self.told.contains(&kind) || self.denied.contains(&kind)
     }
 
     /// From now on these are needed. Returns those that are not any more: what is known of them is to be dropped.
@@ -44,6 +63,9 @@ impl Kinds {
         for kind in &dropped {
             self.begun.remove(kind);
             self.told.remove(kind);
+            if self.granted.remove(kind) {
+                self.denied.remove(kind);
+            }
         }
         dropped
     }
@@ -63,14 +85,26 @@ impl Kinds {
         self.told.contains(&kind)
     }
 
-    /// A kind was told to the end.
-    pub(super) fn finished(&mut self, kind: Resource) {
+    /// A kind was told to the end. Returns whether it counted as refused until now.
+    pub(super) fn finished(&mut self, kind: Resource) -> bool {
         self.told.insert(kind);
+        self.granted.remove(&kind) && self.denied.remove(&kind)
     }
 
-    /// A kind may be read, or may not. Returns whether that is news.
+    /// A kind may be read, or may not. Returns whether that changes what is judged: what may be read again must be told
+    /// first.
     pub(super) fn access(&mut self, kind: Resource, granted: bool) -> bool {
-        if granted { self.denied.remove(&kind) } else { self.denied.insert(kind) }
+        if !granted {
+            self.granted.remove(&kind);
+            return self.denied.insert(kind);
+        }
+        if self.needed.contains(&kind) && !self.told.contains(&kind) {
+            if self.denied.contains(&kind) {
+                self.granted.insert(kind);
+            }
+            return false;
+        }
+        self.denied.remove(&kind)
     }
 }
 
@@ -101,7 +135,9 @@ mod tests {
 
     fn known_but_for_it() -> Kinds {
         let mut kinds = Kinds::default();
-        Resource::ALWAYS.into_iter().for_each(|kind| kinds.finished(kind));
+        for kind in Resource::ALWAYS {
+            kinds.finished(kind);
+        }
         kinds
     }
 
@@ -111,9 +147,9 @@ mod tests {
         assert!(kinds.are_known());
         assert!(kinds.need(with_it()).is_empty() && !kinds.are_known());
         assert!(kinds.access(KIND, false) && kinds.are_known());
-        assert!(kinds.access(KIND, true) && !kinds.are_known());
-        kinds.finished(KIND);
-        assert!(kinds.are_known());
+        assert!(!kinds.access(KIND, true) && !kinds.are_known() && kinds.is_judged(KIND));
+        assert!(kinds.finished(KIND) && kinds.are_known() && kinds.denied.is_empty());
+        assert!(!kinds.finished(KIND), "that is no news");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::intern::{NONE, place};
 use super::marks::Marks;
+use super::meanwhile::Meanwhile;
 use super::snapshot::NamespaceSnapshot;
 use crate::policy::request::RequestObject;
 use crate::subject::Resource;
@@ -47,8 +48,8 @@ pub(super) struct Namespace {
     pub(super) part: Arc<NamespaceSnapshot>,
     /// What was told of its findings.
     pub(super) marks: Marks,
-    /// Workloads (by stable hash) that were found to be gone.
-    pub(super) gone_owners: Vec<u64>,
+    /// What happened since it was last rolled up.
+    pub(super) meanwhile: Option<Box<Meanwhile>>,
     /// When it was last rolled up.
     pub(super) rolled_at: Option<Timestamp>,
     deadline: Option<Timestamp>,
@@ -73,7 +74,7 @@ impl Namespace {
             pods: 0,
             dirty: false,
             marks: Marks::default(),
-            gone_owners: Vec::new(),
+            meanwhile: None,
             rolled_at: None,
             deadline: None,
         }
@@ -426,7 +427,7 @@ impl Namespaces {
     /// A workload was looked for and is gone.
     pub(super) fn owner_gone(&mut self, namespace: &str, workload: u64) {
         if let Some(&id) = self.by_name.get(namespace) {
-            self.get_mut(id).gone_owners.push(workload);
+            self.get_mut(id).note_gone(workload);
             self.mark(id);
         }
     }

@@ -16,6 +16,8 @@ use crate::subject::Resource;
 struct Entry {
     record: PolicyRecord,
     compiled: Arc<CompiledPolicy>,
+    /// What is judged by: an earlier spec, or none yet, while a kind that the newest one reads is not known.
+    in_force: Option<Arc<CompiledPolicy>>,
     generation: u32,
 }
 
@@ -24,7 +26,7 @@ struct Entry {
 pub(super) struct Plan {
     entries: BTreeMap<Box<str>, Entry>,
     generation: u32,
-    /// Compiled policies, sorted by name.
+    /// The policies that are in force, sorted by name.
     pub(super) policies: Arc<[Arc<CompiledPolicy>]>,
     /// All graces that some rule gives, sorted, each once.
     pub(super) graces: Vec<Duration>,
@@ -35,6 +37,8 @@ pub(super) struct Plan {
     /// What rules about namespaces ask, all together.
     pub(super) asks: Asks,
     stale: bool,
+    /// Some policy waits to come into force.
+    waiting: bool,
 }
 
 /// All graces that some rule of these policies gives to pods, sorted, each once.
@@ -49,6 +53,12 @@ pub(super) fn graces(policies: &[Arc<CompiledPolicy>]) -> Vec<Duration> {
 pub(super) fn asks(policies: &[Arc<CompiledPolicy>]) -> Asks {
     let rules = policies.iter().flat_map(|policy| policy.rules.iter());
     rules.map(PreparedRule::asks).fold(Asks::NOTHING, Asks::and)
+}
+
+/// The kinds that a policy reads. What nobody delegates nobody has to know.
+fn needs(policy: &Arc<CompiledPolicy>) -> impl Iterator<Item = Resource> {
+    let requests = (!policy.delegation.is_empty()).then_some(Resource::Exemptions);
+    policy.needs().chain(requests)
 }
 
 /// What a policy that was told means.
@@ -79,7 +89,9 @@ impl Plan {
             return Told::Same;
         }
         let compiled = Arc::new(CompiledPolicy::compile(&record));
-        self.entries.insert(record.name.clone(), Entry { record, compiled, generation });
+        let before = self.entries.remove(&record.name).filter(|before| before.record.uid == record.uid);
+        let in_force = before.and_then(|before| before.in_force);
+        self.entries.insert(record.name.clone(), Entry { record, compiled, in_force, generation });
         self.stale = true;
         Told::New
     }
@@ -104,13 +116,27 @@ impl Plan {
         self.stale |= self.entries.remove(name).is_some();
     }
 
-    /// The kinds that are read: always, by a rule of some policy, or because some policy delegates exemptions.
+    /// The kinds that are read: always, and by policies that are judged by or wait to be.
     pub(super) fn needs(&self) -> BTreeSet<Resource> {
-        // What nobody delegates nobody has to know.
-        let delegates = self.entries.values().any(|entry| !entry.compiled.delegation.is_empty());
-        let requests = delegates.then_some(Resource::Exemptions);
-        let needs = self.entries.values().flat_map(|entry| entry.compiled.needs());
-        Resource::ALWAYS.into_iter().chain(needs).chain(requests).collect()
+        let newest = self.entries.values().map(|entry| &entry.compiled);
+        Resource::ALWAYS.into_iter().chain(newest.chain(&*self.policies).flat_map(needs)).collect()
+    }
+
+    /// The kinds that the policies in force read, and those that are always read.
+    pub(super) fn judges_by(&self) -> impl Iterator<Item = Resource> {
+        Resource::ALWAYS.into_iter().chain(self.policies.iter().flat_map(needs))
+    }
+
+    /// Whether the newest spec of the policy of this name is the one that is judged by.
+    pub(super) fn is_in_force(&self, name: &str) -> bool {
+        let is_newest =
+            |entry: &Entry| entry.in_force.as_ref().is_some_and(|it| Arc::ptr_eq(it, &entry.compiled));
+        self.entries.get(name).is_some_and(is_newest)
+    }
+
+    /// Whether some policy waits for a kind that it reads. [`Self::renumber`] puts it in force.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting
     }
 
     /// From now on policies are told again.
@@ -129,12 +155,28 @@ impl Plan {
         self.entries.get(name).map_or(0, |entry| entry.record.observed_generation)
     }
 
-    /// Renumbers the policies after a change; returns the policies as they were, none when nothing changed.
-    pub(super) fn renumber(&mut self) -> Option<Arc<[Arc<CompiledPolicy>]>> {
-        if !std::mem::take(&mut self.stale) {
+    /// Puts every policy in force whose kinds `is_known` all, and renumbers them; the others keep what they said
+    /// before. Returns the policies as they were, none when nothing changed.
+    pub(super) fn renumber(
+        &mut self,
+        is_known: impl Fn(Resource) -> bool,
+    ) -> Option<Arc<[Arc<CompiledPolicy>]>> {
+        if !std::mem::take(&mut self.stale) && !self.waiting {
             return None;
         }
-        let policies = self.entries.values().map(|entry| entry.compiled.clone()).collect();
+        self.waiting = false;
+        for entry in self.entries.values_mut() {
+            match needs(&entry.compiled).all(&is_known) {
+                true => entry.in_force = Some(entry.compiled.clone()),
+                false => self.waiting = true,
+            }
+        }
+        let policies: Arc<[_]> = self.entries.values().filter_map(|entry| entry.in_force.clone()).collect();
+        if policies.len() == self.policies.len()
+            && policies.iter().zip(&*self.policies).all(|(new, old)| Arc::ptr_eq(new, old))
+        {
+            return None;
+        }
         let before = std::mem::replace(&mut self.policies, policies);
         self.graces = graces(&self.policies);
         self.asks = asks(&self.policies);
@@ -144,7 +186,7 @@ impl Plan {
         Some(before)
     }
 
-    /// Whether [`Self::renumber`] has something to do.
+    /// Whether a policy came, went or changed since [`Self::renumber`].
     pub(super) fn is_stale(&self) -> bool {
         self.stale
     }

@@ -101,7 +101,7 @@ impl Renewal<'_> {
             revision,
         });
         namespace.rolled_at = Some(now);
-        namespace.gone_owners.clear();
+        namespace.meanwhile = None;
         renewed.wanted.extend(rolled.wanted);
         closing.flatten().into_iter().chain(rolled.deadline).min()
     }

@@ -16,6 +16,7 @@ use kinds::{default_deny, reads_network_policies};
 mod cores;
 mod edits;
 mod kinds;
+mod meanwhile;
 mod objects;
 mod owners;
 mod requests;

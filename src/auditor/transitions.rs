@@ -91,7 +91,8 @@ pub struct WantedOwner {
 impl Auditor {
     /// Tells the first audits of policies that were new.
     pub(super) fn tell_first_audits(&mut self, now: Timestamp) {
-        for name in std::mem::take(&mut self.new_policies) {
+        let in_force: Vec<_> = self.new_policies.extract_if(.., |name| self.plan.is_in_force(name)).collect();
+        for name in in_force {
             let Some((_, part)) = self.snapshot.policy(&name) else { continue };
             let (policy, total) = (&part.policy, part.total());
             if self.feed == Feed::Live && self.plan.observed_generation(&name) < policy.generation {

@@ -150,6 +150,8 @@ impl Engine {
     fn publish(&mut self) {
         let begun = Instant::now();
         let snapshot = self.auditor.snapshot(Timestamp::now());
+        // A policy that came into force may read less than it did before.
+        self.outlets.needs.publish(self.auditor.needed());
         self.dirty = false;
         if snapshot.complete && !self.complete {
             self.complete = true;

@@ -396,6 +396,7 @@ fn network_policies_that_go_with_their_namespace_or_with_the_rule_are_no_activit
         json!({"rules": {"noMutableTag": {}, "noClusterAdminRoleBinding": {}}}),
     )));
     cluster.pass(60);
+    cluster.snapshot();
     assert_eq!(cluster.signals(), ["PolicyWeakened ImagePolicy/p"], "nobody reads them any more");
     cluster.tell(Change::Policy(policy("p", reading())));
     cluster.list_others(&Resource::ALWAYS);
