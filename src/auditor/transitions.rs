@@ -1,5 +1,6 @@
 //! Transitions: a finding that opened, resolved or became exempt, merged over policies.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -91,7 +92,10 @@ pub struct WantedOwner {
 impl Auditor {
     /// Tells the first audits of policies that were new.
     pub(super) fn tell_first_audits(&mut self, now: Timestamp) {
-        let in_force: Vec<_> = self.new_policies.extract_if(.., |name| self.plan.is_in_force(name)).collect();
+        let new = std::mem::take(&mut self.new_policies);
+        let (in_force, waiting) = new.into_iter().partition(|name| self.plan.is_in_force(name));
+        self.new_policies = waiting;
+        let in_force: BTreeSet<Box<str>> = in_force;
         for name in in_force {
             let Some((_, part)) = self.snapshot.policy(&name) else { continue };
             let (policy, total) = (&part.policy, part.total());
