@@ -45,7 +45,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::decode::{Change, UnsupportedObject};
+use crate::policy::compile::CompiledPolicy;
 use crate::subject::Resource;
+use edits::{Edit, Replanned};
 use inventory::{Applied, Inventory};
 use kinds::Kinds;
 use marks::Marks;
@@ -402,23 +404,25 @@ impl Auditor {
         }
         let kinds = &self.kinds;
         let before = self.plan.renumber(|kind| self.feed != Feed::Live || kinds.is_known(kind));
-        let renumbered = before.map(|before| self.replan(&before, now));
-        if renumbered.is_some() {
+        let replanned = before.map(|before| self.replan(&before, now));
+        if replanned.is_some() {
             self.drop_unneeded(now);
         }
-        self.judge_under(renumbered.as_deref(), now)
+        self.judge_under(replanned, now)
     }
 
-    /// Judges what changed under the plan as it is, which is new where policies were `renumbered`.
-    fn judge_under(&mut self, renumbered: Option<&[Option<u16>]>, now: Timestamp) -> Arc<Snapshot> {
+    /// Judges what changed under the plan as it is, which is new where it was `replanned`.
+    fn judge_under(&mut self, replanned: Option<Replanned>, now: Timestamp) -> Arc<Snapshot> {
         self.changed = false;
+        let renumbered = replanned.as_ref().map(|replanned| &*replanned.numbers);
+        let edits = replanned.as_ref().map_or(&[][..], |replanned| &replanned.edits);
         if self.objects.refresh() && self.plan.asks.beyond {
             self.namespaces.mark_all();
         }
         let first = !std::mem::replace(&mut self.was_complete, true);
         let quiet = renumbered.is_some() || first || self.feed != Feed::Live;
         let references = self.judge_references((quiet, first), renumbered, now);
-        self.roll_up(quiet, renumbered, now);
+        self.roll_up(quiet, (renumbered, edits), now);
         let cluster = self.judge_cluster(quiet, renumbered, now);
         self.snapshot = Arc::new(self.assemble(references, cluster, now));
         self.tell_first_audits(now);
@@ -426,19 +430,16 @@ impl Auditor {
         self.snapshot.clone()
     }
 
-    /// Judges by the new plan; returns the new number of each policy of the old one.
-    fn replan(
-        &mut self,
-        before: &[Arc<crate::policy::compile::CompiledPolicy>],
-        now: Timestamp,
-    ) -> Vec<Option<u16>> {
+    /// Judges by the new plan.
+    fn replan(&mut self, before: &[Arc<CompiledPolicy>], now: Timestamp) -> Replanned {
         self.objects.judge_again();
         if let Some(edits) = edits::edits(before, &self.plan.policies) {
             // No tick may have told yet of one that ended before the edit.
             self.end_exemptions(now);
             edits.iter().for_each(|edit| self.edit(edit, now));
             self.next_expiry = self.plan.next_expiry(now);
-            return (0..before.len()).map(|policy| u16::try_from(policy).ok()).collect();
+            let numbers = (0..before.len()).map(|policy| u16::try_from(policy).ok()).collect();
+            return Replanned { numbers, edits };
         }
         let Self { inventory, namespaces, plan, .. } = self;
         let same = |policy: &Arc<_>| before.iter().position(|other| Arc::ptr_eq(other, policy));
@@ -448,17 +449,22 @@ impl Auditor {
         inventory.references.mark_all();
         namespaces.mark_all();
         self.next_expiry = plan.next_expiry(now);
-        let number = |policy: &Arc<crate::policy::compile::CompiledPolicy>| {
+        let number = |policy: &Arc<CompiledPolicy>| {
             let at = plan
                 .policies
                 .iter()
                 .position(|other| other.name == policy.name && other.uid == policy.uid)?;
             u16::try_from(at).ok()
         };
-        before.iter().map(number).collect()
+        Replanned { numbers: before.iter().map(number).collect(), edits: Vec::new() }
     }
 
-    fn roll_up(&mut self, quiet: bool, renumbered: Option<&[Option<u16>]>, now: Timestamp) {
+    fn roll_up(
+        &mut self,
+        quiet: bool,
+        (renumbered, edits): (Option<&[Option<u16>]>, &[Edit]),
+        now: Timestamp,
+    ) {
         self.plain.renew(self.objects.facts(), now);
         let rolling = Rolling {
             inventory: &self.inventory,
@@ -467,6 +473,7 @@ impl Auditor {
             denied: &self.kinds.denied,
             now,
             renumbered,
+            edits,
             cluster: self.objects.facts(),
             plain: &self.plain,
         };

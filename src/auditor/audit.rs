@@ -105,6 +105,7 @@ impl Auditor {
             denied: &self.kinds.denied,
             now,
             renumbered: None,
+            edits: &[],
             cluster: self.objects.facts(),
             plain: &self.plain,
         }

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Auditor;
-use super::findings::{State, name_id};
-use super::namespaces::Namespace;
+use super::findings::{Finding, State, name_id};
+use super::namespaces::{Dirty, Namespace};
+use super::pairs::Outline;
 use super::plan::{asks, graces};
 use super::requests::Answer;
-use super::rollup::Rolling;
+use super::rollup::{Rolled, Rolling, Space, bit};
 use crate::policy::compile::CompiledPolicy;
 use crate::policy::exemption::Cover;
 use crate::policy::scope::Membership;
@@ -36,6 +37,15 @@ pub(super) struct Edit {
     scope: bool,
 }
 
+/// What a change of the plan means.
+#[derive(Debug)]
+pub(super) struct Replanned {
+    /// The new number of each policy of the old plan.
+    pub(super) numbers: Vec<Option<u16>>,
+    /// The edits that lead from one to the other; none where there is more to it.
+    pub(super) edits: Vec<Edit>,
+}
+
 /// What follows for a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Effect {
@@ -43,7 +53,9 @@ enum Effect {
     None,
     /// The findings are the same, but their words or severities may not be.
     TellAgain,
-    /// It must be rolled up.
+    /// What the rules say that are set otherwise.
+    Edited,
+    /// It must be rolled up as a whole.
     RollUp,
 }
 
@@ -97,7 +109,7 @@ impl Edit {
         u16::try_from(self.policy).unwrap_or(u16::MAX)
     }
 
-    /// What it means for a namespace in which no verdict on an image use has moved.
+    /// What it means for a namespace. One in which verdicts on image uses moved is judged again by these rules anyway.
     fn effect(&self, namespace: &Namespace, rolling: &Rolling<'_>) -> Effect {
         if self.scope {
             let labels = namespace.labels();
@@ -122,7 +134,10 @@ impl Edit {
         if self.exemptions {
             effect = effect.max(self.effect_of_exemptions(namespace, rolling));
         }
-        if effect < Effect::RollUp && (self.adds_or_removes || self.concerns(SubjectKind::Namespace)) {
+        if effect < Effect::Edited
+            && namespace.dirty == Dirty::No
+            && (self.adds_or_removes || self.concerns(SubjectKind::Namespace))
+        {
             effect = effect.max(self.effect_on_namespace(namespace, rolling));
         }
         effect
@@ -181,10 +196,69 @@ impl Edit {
                 (None, None | Some(Verdict::Pass | Verdict::NotApplicable(_))) => Effect::None,
                 (Some((State::Fail, was)), Some(Verdict::Fail(now))) if was == now => Effect::TellAgain,
                 (Some((State::Unknown, was)), Some(Verdict::Unknown(now))) if was == now => Effect::TellAgain,
-                _ => Effect::RollUp,
+                _ => Effect::Edited,
             }
         });
         effect.max().unwrap_or(Effect::None)
+    }
+}
+
+impl Rolling<'_> {
+    /// Rolls up a namespace of which nothing has changed but what the edited rules say: the findings of all others stay
+    /// as they are. None where that is not all there is to it.
+    pub(super) fn roll_edited(&self, namespace: &Namespace, space: &mut Space) -> Option<Rolled> {
+        let part = &namespace.part;
+        // Whether a dormant finding stays, and what a request permits, is found out with all the others.
+        let dormant = part.counts.iter().any(|count| count.count != count.live);
+        if dormant || !namespace.requests.is_empty() || !part.requests.is_empty() || namespace.is_gone() {
+            return None;
+        }
+        let is_edited = |finding: &Finding| {
+            let mut edits = self.edits.iter().filter(|edit| edit.index() == finding.policy);
+            edits.any(|edit| edit.rules.contains(&finding.rule))
+        };
+        let kept = part.findings.iter().filter(|finding| !is_edited(finding));
+        let (mut findings, mut deadline) = (kept.cloned().collect::<Vec<_>>(), namespace.deadline);
+        let (facts, labels) = (self.unchanged_facts(namespace), namespace.labels());
+        for edit in self.edits {
+            let policy = &*self.plan.policies[edit.policy];
+            let membership = policy.scope.namespace(&namespace.name, labels);
+            let out = membership == Membership::Out;
+            let of_pods = edit.rules.iter().fold(0, |rules, rule| rules | bit(*rule));
+            if membership == Membership::Undecided || edit.rules.iter().any(|rule| rule.compares_owners()) {
+                return None;
+            }
+            let asked =
+                |rule: &PreparedRule| edit.rules.contains(&rule.id) && (!out || rule.asks().any_scope);
+            let due =
+                self.namespace_findings(namespace, &facts, (edit.index(), policy), asked, &mut findings);
+            deadline = deadline.into_iter().chain(due).min();
+            if !out && of_pods != 0 {
+                let found = |outline: &Outline| outline.malformed || outline.found_by(edit.policy);
+                let members = self.members(namespace, found, false);
+                space.raw.clear();
+                let of = (edit.index(), policy, membership);
+                self.collect(namespace, &members, of, of_pods, &mut space.raw);
+                let due = self.merge(namespace, &members, &mut space.raw, &mut findings);
+                deadline = deadline.into_iter().chain(due).min();
+            }
+        }
+        let key = |finding: &Finding| (finding.id, finding.policy);
+        findings.sort_by_key(key);
+        for finding in findings.iter_mut().filter(|finding| is_edited(finding)) {
+            if let Ok(at) = part.findings.binary_search_by_key(&key(finding), key) {
+                finding.since = part.findings[at].since;
+            }
+        }
+        Some(Rolled {
+            findings,
+            pods: part.pods,
+            live_pods: part.live_pods,
+            parts: part.parts,
+            deadline,
+            wanted: Vec::new(),
+            requests: part.requests.clone(),
+        })
     }
 }
 
@@ -194,18 +268,24 @@ impl Auditor {
         let moved = self.inventory.pairs.edit(edit);
         if moved.contains(&true) {
             let groups = self.inventory.groups.all().filter(|group| moved[group.key.pair as usize]);
-            groups.for_each(|group| self.namespaces.mark(group.key.namespace));
+            groups.for_each(|group| self.namespaces.mark_edited(group.key.namespace));
         }
         if edit.exemptions || edit.scope || edit.concerns(SubjectKind::Reference) {
             self.inventory.references.mark_all();
         }
+        if self.plan.asks.any_scope && (edit.scope || edit.adds_or_removes) {
+            // Which namespaces a policy reaches, and whether it judges anything there, is asked for by others too.
+            self.namespaces.mark_all();
+            return;
+        }
         for id in self.namespaces.ids() {
-            if self.namespaces.is_dirty(id) {
+            if self.namespaces.get(id).dirty == Dirty::Whole {
                 continue;
             }
             match edit.effect(self.namespaces.get(id), &self.rolling(now)) {
                 Effect::None => {}
                 Effect::TellAgain => self.namespaces.tell_again(id),
+                Effect::Edited => self.namespaces.mark_edited(id),
                 Effect::RollUp => self.namespaces.mark(id),
             }
         }

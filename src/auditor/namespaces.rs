@@ -1,6 +1,8 @@
 //! Every namespace that is known: by its own object, its network policies, its pods, or findings that are
 //! not yet over.
 
+mod network_policies;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
 
@@ -15,6 +17,17 @@ use crate::subject::Resource;
 use crate::subject::canonical::text_hash;
 use crate::subject::namespace::{NamespaceObject, NetworkPolicyFacts, TextPairs};
 use crate::subject::objects::{ObjectFacts, Objects};
+
+/// How much of a namespace waits to be rolled up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Dirty {
+    /// Nothing.
+    No,
+    /// What the rules say that an edit of policies sets otherwise.
+    Edited,
+    /// All of it.
+    Whole,
+}
 
 /// One namespace.
 #[derive(Debug)]
@@ -41,7 +54,8 @@ pub(super) struct Namespace {
     pub(super) first_group: u32,
     /// How many pods are in it.
     pub(super) pods: u32,
-    dirty: bool,
+    /// What of it waits to be rolled up.
+    pub(super) dirty: Dirty,
     /// It lies in an input that is the whole cluster: without an object of its own it has no labels.
     in_whole: bool,
     /// What was found when it was last rolled up.
@@ -52,7 +66,8 @@ pub(super) struct Namespace {
     pub(super) meanwhile: Option<Box<Meanwhile>>,
     /// When it was last rolled up.
     pub(super) rolled_at: Option<Timestamp>,
-    deadline: Option<Timestamp>,
+    /// When it must be rolled up again at the latest.
+    pub(super) deadline: Option<Timestamp>,
 }
 
 impl Namespace {
@@ -72,7 +87,7 @@ impl Namespace {
             references: 0,
             first_group: NONE,
             pods: 0,
-            dirty: false,
+            dirty: Dirty::No,
             marks: Marks::default(),
             meanwhile: None,
             rolled_at: None,
@@ -101,15 +116,6 @@ impl Namespace {
         }
     }
 
-    fn place_of_policy(&self, name: &str) -> Result<usize, usize> {
-        self.network_policies.binary_search_by(|policy| (*policy.name).cmp(name))
-    }
-
-    /// Copies of its network policies and their generations, to be changed and set again.
-    fn copy_policies(&self) -> (Vec<NetworkPolicyFacts>, Vec<u32>) {
-        (self.network_policies.to_vec(), self.policy_generations.to_vec())
-    }
-
     /// Whether nothing of it is known but that bindings elsewhere name its service accounts.
     pub(super) fn is_only_named(&self) -> bool {
         self.references == 0
@@ -124,7 +130,7 @@ impl Namespace {
     }
 
     fn is_over(&self) -> bool {
-        self.is_gone() && self.marks.is_empty() && self.part.findings.is_empty() && !self.dirty
+        self.is_gone() && self.marks.is_empty() && self.part.findings.is_empty() && self.dirty == Dirty::No
     }
 }
 
@@ -224,9 +230,19 @@ impl Namespaces {
 
     /// Something of this namespace has changed.
     pub(super) fn mark(&mut self, id: u32) {
+        self.raise(id, Dirty::Whole);
+    }
+
+    /// An edit of policies moves verdicts in this namespace.
+    pub(super) fn mark_edited(&mut self, id: u32) {
+        self.raise(id, Dirty::Edited);
+    }
+
+    fn raise(&mut self, id: u32, to: Dirty) {
         let namespace = self.get_mut(id);
-        if !namespace.dirty {
-            namespace.dirty = true;
+        let before = namespace.dirty;
+        namespace.dirty = before.max(to);
+        if before == Dirty::No {
             self.dirty.push(id);
         }
     }
@@ -255,9 +271,9 @@ impl Namespaces {
         self.ids().into_iter().for_each(|id| self.mark(id));
     }
 
-    /// Whether a namespace waits to be rolled up.
+    /// Whether a namespace waits to be rolled up as a whole.
     pub(super) fn is_dirty(&self, id: u32) -> bool {
-        self.get(id).dirty
+        self.get(id).dirty == Dirty::Whole
     }
 
     /// Whether any waits.
@@ -265,7 +281,7 @@ impl Namespaces {
         !self.dirty.is_empty()
     }
 
-    /// Takes the namespaces that wait to be rolled up, by index.
+    /// Takes the namespaces that wait to be rolled up, by index. Whoever rolls one up says that it is not dirty.
     pub(super) fn take_dirty(&mut self) -> Vec<(u32, &mut Namespace)> {
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.sort_unstable();
@@ -275,7 +291,6 @@ impl Namespaces {
             let (head, tail) = std::mem::take(&mut rest).split_at_mut((id - start) as usize + 1);
             (rest, start) = (tail, id + 1);
             if let Some(Some(namespace)) = head.last_mut() {
-                namespace.dirty = false;
                 taken.push((id, &mut **namespace));
             }
         }
@@ -300,54 +315,6 @@ impl Namespaces {
             self.get_mut(id).object = None;
             self.mark(id);
         }
-    }
-
-    /// Takes in a network policy.
-    pub(super) fn apply_policy(&mut self, namespace: &str, policy: NetworkPolicyFacts) {
-        let generation = self.policy_generation;
-        let id = self.named(namespace);
-        let namespace = self.get_mut(id);
-        let place = namespace.place_of_policy(&policy.name);
-        if let Ok(at) = place {
-            namespace.policy_generations[at] = generation;
-            if namespace.network_policies[at] == policy {
-                return;
-            }
-        }
-        let (mut policies, mut generations) = namespace.copy_policies();
-        match place {
-            Ok(at) => policies[at] = policy,
-            Err(at) => {
-                policies.insert(at, policy);
-                generations.insert(at, generation);
-            }
-        }
-        self.set_policies(id, policies, generations);
-    }
-
-    /// A network policy is gone.
-    pub(super) fn remove_policy(&mut self, namespace: &str, name: &str) {
-        if let Some(&id) = self.by_name.get(namespace)
-            && let Ok(at) = self.get(id).place_of_policy(name)
-        {
-            let (mut policies, mut generations) = self.get(id).copy_policies();
-            policies.remove(at);
-            generations.remove(at);
-            self.set_policies(id, policies, generations);
-        }
-    }
-
-    fn set_policies(&mut self, id: u32, policies: Vec<NetworkPolicyFacts>, generations: Vec<u32>) {
-        let namespace = self.get_mut(id);
-        namespace.network_policies = policies.into();
-        namespace.policy_generations = generations.into();
-        self.mark(id);
-    }
-
-    /// The network policies of every namespace that has some.
-    pub(super) fn network_policies(&self) -> Vec<(Arc<str>, Arc<[NetworkPolicyFacts]>)> {
-        let all = self.slots.iter().flatten().filter(|namespace| !namespace.network_policies.is_empty());
-        all.map(|namespace| (namespace.name.clone(), namespace.network_policies.clone())).collect()
     }
 
     /// Puts an object into its namespace.
@@ -402,26 +369,6 @@ impl Namespaces {
         let gone: Vec<Arc<str>> =
             self.slots.iter().flatten().filter(|slot| gone(slot)).map(|slot| slot.name.clone()).collect();
         gone.iter().for_each(|name| self.remove(name));
-    }
-
-    /// From now on network policies are told again.
-    pub(super) fn policies_relist_started(&mut self) {
-        self.policy_generation = self.policy_generation.wrapping_add(1);
-    }
-
-    /// Network policies that were not told again are gone.
-    pub(super) fn policies_relist_finished(&mut self) {
-        let generation = self.policy_generation;
-        for id in 0..self.slots.len() {
-            let Some(namespace) = &self.slots[id] else { continue };
-            if namespace.policy_generations.iter().all(|seen| *seen == generation) {
-                continue;
-            }
-            let told = namespace.network_policies.iter().zip(&namespace.policy_generations);
-            let told = told.filter(|(_, seen)| **seen == generation);
-            let (policies, generations) = told.map(|(policy, seen)| (policy.clone(), *seen)).unzip();
-            self.set_policies(u32::try_from(id).unwrap_or(NONE), policies, generations);
-        }
     }
 
     /// A workload was looked for and is gone.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::alike;
 use super::marks::Telling;
-use super::namespaces::Namespace;
+use super::namespaces::{Dirty, Namespace};
 use super::rollup::{Rolling, Space, counts};
 use super::snapshot::NamespaceSnapshot;
 use super::transitions::{Transition, WantedOwner};
@@ -75,7 +75,11 @@ impl Renewal<'_> {
     ) -> Option<Timestamp> {
         let Self { rolling, quiet, is_live, .. } = self;
         let (now, policies) = (rolling.now, &rolling.plan.policies[..]);
-        let mut rolled = rolling.roll(namespace, space);
+        let edited = match std::mem::replace(&mut namespace.dirty, Dirty::No) {
+            Dirty::Edited => rolling.roll_edited(namespace, space),
+            Dirty::No | Dirty::Whole => None,
+        };
+        let mut rolled = edited.unwrap_or_else(|| rolling.roll(namespace, space));
         let before = namespace.part.clone();
         let transitions = &mut renewed.transitions;
         let closing = is_live.then(|| {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::edits::Edit;
 use super::findings::{
     Finding, FindingId, Judged, State, Subject, Workload, WorkloadUse, judge, judged_at, use_id,
 };
@@ -22,7 +23,7 @@ use super::transitions::WantedOwner;
 use crate::policy::compile::CompiledPolicy;
 use crate::policy::request::Origin;
 use crate::policy::scope::Membership;
-use crate::rules::{Check, RuleId};
+use crate::rules::{Check, PreparedRule, RuleId};
 use crate::subject::Resource;
 use crate::subject::cluster::ClusterFacts;
 use crate::subject::namespace::{NamespaceFacts, NamespaceObject};
@@ -40,6 +41,8 @@ pub(super) struct Rolling<'a> {
     pub(super) now: Timestamp,
     /// New index of each policy that the last Snapshot numbered, when the plan has changed since.
     pub(super) renumbered: Option<&'a [Option<u16>]>,
+    /// The edits of policies that lead to this plan, where that is all that has changed of it.
+    pub(super) edits: &'a [Edit],
     /// What namespaces share.
     pub(super) cluster: &'a Arc<ClusterFacts>,
     /// What stands around namespaces in which there is nothing special.
@@ -62,13 +65,13 @@ pub(super) struct Rolled {
 /// Space that is used again for every namespace.
 #[derive(Default)]
 pub(super) struct Space {
-    raw: Vec<Raw>,
+    pub(super) raw: Vec<Raw>,
     uses: Vec<(u64, u32, Outline)>,
     hashes: Vec<u64>,
 }
 
 /// A group of the namespace in which something may be found. Sorted, so that the same content gives the same order.
-struct Member<'a> {
+pub(super) struct Member<'a> {
     group: &'a Group,
     outline: &'a Outline,
     workload: &'a Arc<Workload>,
@@ -87,7 +90,7 @@ impl Member<'_> {
 }
 
 /// A verdict of one group, before equal findings are merged.
-struct Raw {
+pub(super) struct Raw {
     id: FindingId,
     policy: u16,
     rule: RuleId,
@@ -106,7 +109,8 @@ impl<'a> Rolling<'a> {
         let scopes = self.plan.policies.iter().map(|policy| policy.scope.namespace(&namespace.name, labels));
         let scopes: Vec<Membership> = scopes.collect();
         let every = scopes.contains(&Membership::Undecided) || self.plan.compares_owners;
-        let members = self.members(namespace, every);
+        let found = |outline: &Outline| every || outline.malformed || outline.found();
+        let members = self.members(namespace, found, self.plan.compares_owners);
         let (mut findings, mut deadline) = (Vec::new(), None);
         space.raw.clear();
         for (index, (policy, membership)) in self.plan.policies.iter().zip(scopes).enumerate() {
@@ -116,9 +120,10 @@ impl<'a> Rolling<'a> {
             }
             let index = u16::try_from(index).unwrap_or(u16::MAX);
             if !out {
-                self.collect(namespace, &members, (index, policy, membership), &mut space.raw);
+                self.collect(namespace, &members, (index, policy, membership), ALL_RULES, &mut space.raw);
             }
-            let due = self.namespace_findings(namespace, &facts, (index, policy, out), &mut findings);
+            let asked = |rule: &PreparedRule| !out || rule.asks().any_scope;
+            let due = self.namespace_findings(namespace, &facts, (index, policy), asked, &mut findings);
             deadline = deadline.into_iter().chain(due).min();
         }
         let due = self.merge(namespace, &members, &mut space.raw, &mut findings);
@@ -159,10 +164,15 @@ impl<'a> Rolling<'a> {
         groups.map(|group| (group, inventory.pairs.outline(group.key.pair)))
     }
 
-    /// The groups in which something may be found: `every` one, or those of which something was.
-    fn members(&self, namespace: &Namespace, every: bool) -> Vec<Member<'a>> {
+    /// The groups in which something `may_be_found`, with the owners of their pods where those are `compared`.
+    pub(super) fn members(
+        &self,
+        namespace: &Namespace,
+        may_be_found: impl Fn(&Outline) -> bool,
+        compared: bool,
+    ) -> Vec<Member<'a>> {
         let groups = self.groups(namespace).chain(self.stand_ins(namespace));
-        let groups = groups.filter(|(_, outline)| every || outline.malformed || outline.found());
+        let groups = groups.filter(|(_, outline)| may_be_found(outline));
         let mut members: Vec<Member<'a>> = groups
             .filter_map(|(group, outline)| {
                 let workload = self.inventory.workload(group)?;
@@ -172,7 +182,7 @@ impl<'a> Rolling<'a> {
                     outline,
                     workload,
                     judged,
-                    owner: self.owner(namespace, workload, judged),
+                    owner: if compared { self.owner(namespace, workload, judged) } else { None },
                 })
             })
             .collect();
@@ -249,12 +259,13 @@ impl<'a> Rolling<'a> {
         }
     }
 
-    /// Every fail and unknown of one policy on the namespace's groups.
-    fn collect(
+    /// Every fail and unknown of one policy on the namespace's groups, of the rules in this set.
+    pub(super) fn collect(
         &self,
         namespace: &Namespace,
         members: &[Member<'_>],
         (index, policy, membership): (u16, &CompiledPolicy, Membership),
+        among: u64,
         raw: &mut Vec<Raw>,
     ) {
         for (place, member) in members.iter().enumerate() {
@@ -285,7 +296,9 @@ impl<'a> Rolling<'a> {
             };
             if let Some(undecided) = undecided {
                 let shape = &judged.shape;
-                for rule in policy.rules.iter().filter(|rule| rule.id.entry().subject.is_of_pods()) {
+                let is_among =
+                    |rule: &&PreparedRule| rule.id.entry().subject.is_of_pods() && among & bit(rule.id) != 0;
+                for rule in policy.rules.iter().filter(is_among) {
                     if shape.malformed {
                         push(rule.id, State::Unknown, (None, 0), Some(undecided));
                         continue;
@@ -303,8 +316,8 @@ impl<'a> Rolling<'a> {
                         push(rule, state, at, None);
                     }
                 };
-                each_bit(bits.fail, |rule| found(rule, State::Fail));
-                each_bit(bits.unknown, |rule| found(rule, State::Unknown));
+                each_bit(bits.fail & among, |rule| found(rule, State::Fail));
+                each_bit(bits.unknown & among, |rule| found(rule, State::Unknown));
             }
             let Some(owner) = &member.owner else { continue };
             for rule in owner_rules() {
@@ -326,7 +339,7 @@ impl<'a> Rolling<'a> {
 
     /// Merges the verdicts of several groups on one finding: the worst state, all pods. Returns when time alone changes
     /// some state next.
-    fn merge(
+    pub(super) fn merge(
         &self,
         namespace: &Namespace,
         members: &[Member<'_>],
@@ -414,6 +427,14 @@ impl<'a> Rolling<'a> {
         let due = self.exempt(policy, Some(namespace), &mut finding);
         (finding, due)
     }
+}
+
+/// Every rule about pods as a set: its place in the catalogue is its bit.
+const ALL_RULES: u64 = u64::MAX;
+
+/// A rule about pods as a set of one; the empty set for other rules.
+pub(super) fn bit(rule: RuleId) -> u64 {
+    if rule.entry().subject.is_of_pods() { 1 << rule.index() } else { 0 }
 }
 
 fn each_bit(mut bits: u64, mut each: impl FnMut(RuleId)) {

@@ -116,19 +116,20 @@ impl<'a> Rolling<'a> {
         reached
     }
 
-    /// The findings of one policy's rules about namespaces. Returns when time alone changes some verdict next.
+    /// The findings of those of one policy's rules about namespaces that are `asked`. Returns when time alone changes some verdict next.
     pub(super) fn namespace_findings(
         &self,
         namespace: &Namespace,
         facts: &NamespaceFacts,
-        (index, policy, out): (u16, &CompiledPolicy, bool),
+        (index, policy): (u16, &CompiledPolicy),
+        asked: impl Fn(&PreparedRule) -> bool,
         findings: &mut Vec<Finding>,
     ) -> Option<Timestamp> {
         let (mut shared, mut deadline) = (None, None);
         if namespace.is_gone() {
             return None;
         }
-        for rule in policy.rules.iter().filter(|rule| !out || rule.asks().any_scope) {
+        for rule in policy.rules.iter().filter(|rule| asked(rule)) {
             let Some(verdict) = self.namespace_verdict(rule, facts, &mut Note::silent()) else { continue };
             deadline = deadline.into_iter().chain(self.due(rule, facts)).min();
             let (state, reason) = match verdict {

@@ -17,15 +17,35 @@ pub(super) fn regex(field: String, written: &str) -> Result<Regex, SettingError>
         .map_err(|error| SettingError::new(field, format_args!("not a regular expression: {error}")))
 }
 
+/// A regular expression that has to match the whole text. Most are plain words, and comparing is cheaper.
+#[derive(Debug)]
+pub(super) enum WholeRegex {
+    Word(Box<str>),
+    Pattern(Regex),
+}
+
+impl WholeRegex {
+    /// Whether it matches the whole of `text`.
+    pub(super) fn is_match(&self, text: &str) -> bool {
+        match self {
+            Self::Word(word) => **word == *text,
+            Self::Pattern(pattern) => pattern.is_match(text),
+        }
+    }
+}
+
 /// A regular expression that has to match the whole text.
-pub(super) fn whole_regex(field: String, written: &str) -> Result<Regex, SettingError> {
+pub(super) fn whole_regex(field: String, written: &str) -> Result<WholeRegex, SettingError> {
     if written.is_empty() {
         let message = "an empty pattern matches only an empty value; write .* for any value";
         return Err(SettingError::new(field, message));
     }
+    if written.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'/' | b':')) {
+        return Ok(WholeRegex::Word(written.into()));
+    }
     // By itself first: `a)|(b` would break out of the group.
     regex(field.clone(), written)?;
-    regex(field, &format!("^(?:{written})$"))
+    regex(field, &format!("^(?:{written})$")).map(WholeRegex::Pattern)
 }
 
 /// A registry's host as a pattern over all that is in it.

@@ -37,7 +37,15 @@ impl TextPairs {
 
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.iter().find(|(found, _)| *found == key).map(|(_, value)| value)
+        // Only what is found is checked to be text.
+        let mut reader = Reader::new(&self.0);
+        while !reader.is_empty() {
+            if reader.bytes() == key.as_bytes() {
+                return Some(reader.text());
+            }
+            reader.bytes();
+        }
+        None
     }
 }
 

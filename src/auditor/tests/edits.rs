@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::{Cluster, namespace, policy, web};
-use crate::auditor::findings::State;
+use crate::auditor::findings::{State, Subject};
 use crate::auditor::snapshot::{NamespaceSnapshot, Snapshot};
 use crate::decode::{Change, PolicyRecord};
 use crate::subject::Resource;
@@ -99,4 +99,42 @@ fn an_exemption_that_ends_just_before_an_edit_has_ended_all_the_same() {
     cluster.now += SignedDuration::from_secs(31);
     let after = edit(&mut cluster, spec(json!({"noMutableTag": {}, "validReference": {}})));
     assert_eq!(after.findings().next().unwrap().state, State::Fail);
+}
+
+/// Both rules find something in both namespaces; the edit changes what the first one asks for.
+#[test]
+fn an_edit_that_moves_verdicts_leaves_the_findings_of_other_rules_as_they_are() {
+    let spec = |label: &str, deny: &str| {
+        json!({"rules": {
+            "requiredLabels": {"labels": {label: ".+"}}, "podSecurityEnforced": {},
+            "noMutableTag": {}, "trustedRegistry": {"allow": ["registry.test/**"], "deny": [deny]},
+        }})
+    };
+    let (mut cluster, before) = two_namespaces(spec("owner", "quay.io/**"));
+    cluster.pass(60);
+    let after = edit(&mut cluster, spec("cost", "docker.io/**"));
+    let of = |snapshot: &Snapshot, rule: &str| {
+        let found = part(snapshot, "team-a").findings.iter().find(|finding| finding.rule.as_str() == rule);
+        found.unwrap().clone()
+    };
+    let facts = |snapshot: &Snapshot, rule: &str| match of(snapshot, rule).subject {
+        Subject::Namespace(facts) => facts,
+        other => panic!("not about a namespace: {other:?}"),
+    };
+    assert!(Arc::ptr_eq(&facts(&before, "PodSecurityEnforced"), &facts(&after, "PodSecurityEnforced")));
+    for rule in ["RequiredLabels", "NoMutableTag", "TrustedRegistry", "PodSecurityEnforced"] {
+        assert_eq!(of(&before, rule).since, of(&after, rule).since, "{rule} was open all the time");
+        assert_eq!(of(&before, rule).pods, of(&after, rule).pods);
+    }
+    let said = |snapshot: &Snapshot, rule| snapshot.explain(&of(snapshot, rule));
+    assert!(
+        said(&before, "RequiredLabels").contains("owner") && said(&after, "RequiredLabels").contains("cost")
+    );
+    assert_ne!(said(&before, "TrustedRegistry"), said(&after, "TrustedRegistry"));
+    assert_eq!(part(&after, "team-a").counts.len(), 4);
+    // A pod that changes in the same Snapshot is looked at as well.
+    cluster.put(&web(1, "registry.test/nginx:1.27.4"));
+    let last = edit(&mut cluster, spec("owner", "docker.io/**"));
+    let rules: Vec<_> = part(&last, "team-a").findings.iter().map(|finding| finding.rule.as_str()).collect();
+    assert_eq!(rules.len(), 2, "{rules:?}");
 }

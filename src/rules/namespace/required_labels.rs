@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use regex_lite::Regex;
-
-use crate::rules::settings::{check_key, whole_regex};
+use crate::rules::settings::{WholeRegex, check_key, whole_regex};
 use crate::rules::shown::Cut;
 use crate::rules::{Control, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
 use crate::subject::namespace::NamespaceSubject;
@@ -44,7 +42,7 @@ struct Demand {
     place: Place,
     key: Box<str>,
     written: Box<str>,
-    pattern: Regex,
+    pattern: WholeRegex,
 }
 
 /// The rule, patterns compiled.
