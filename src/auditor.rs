@@ -380,6 +380,7 @@ impl Auditor {
             return self.snapshot.clone();
         }
         self.changed = false;
+        self.follow_runtimes();
         let before = self.plan.renumber();
         let replanned = before.is_some();
         let renumbered = before.map(|before| self.replan(&before, now));
@@ -395,6 +396,18 @@ impl Auditor {
         self.tell_first_audits(now);
         self.inventory.sweep();
         self.snapshot.clone()
+    }
+
+    /// Judges by what the nodes run now.
+    fn follow_runtimes(&mut self) {
+        let Some(runtimes) = self.objects.changed_runtimes() else { return };
+        if runtimes == self.inventory.pairs.runtimes() {
+            return;
+        }
+        // By the policies as they are numbered now: a new plan is another matter, and comes after.
+        let moved = self.inventory.pairs.run_by(runtimes, &self.plan.policies);
+        let groups = self.inventory.groups.all().filter(|group| moved[group.key.pair as usize]);
+        groups.for_each(|group| self.namespaces.mark(group.key.namespace));
     }
 
     /// Judges by the new plan; returns the new number of each policy of the old one.

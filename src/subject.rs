@@ -14,6 +14,7 @@ pub mod pod;
 pub mod rbac;
 pub mod reference;
 pub mod running;
+pub mod runtime;
 pub mod selector;
 pub mod uid;
 
@@ -137,7 +138,7 @@ resources! {
     Deployments = "apps" "v1" "deployments" "Deployment" Namespaced Workloads Own;
     /// `batch/cronjobs`, for their templates
     CronJobs = "batch" "v1" "cronjobs" "CronJob" Namespaced Workloads Own;
-    /// `nodes`, for the images that they list
+    /// `nodes`, for the images that they list and their container runtimes
     Nodes = "" "v1" "nodes" "Node" Cluster Nodes Own;
     /// `policy.networking.k8s.io/adminnetworkpolicies`
     AdminNetworkPolicies = "policy.networking.k8s.io" "v1alpha1" "adminnetworkpolicies"

@@ -20,6 +20,12 @@ pub(super) fn shown_alike(
         let rule = policies[usize::from(finding.policy)].rule(finding.rule);
         rule.is_some_and(|rule| rule.asks().beyond)
     };
+    let other_runtimes = |left: &Finding, right: &Finding| match (&left.subject, &right.subject) {
+        (Subject::ImageUse(at), Subject::ImageUse(now)) if left.rule.reads_runtimes() => {
+            at.judged.runtimes != now.judged.runtimes
+        }
+        _ => false,
+    };
     let alike_words = |left: &Finding, right: &Finding| {
         let policy = &policies[usize::from(left.policy)];
         left.explain(policy) == right.explain(policy)
@@ -29,7 +35,7 @@ pub(super) fn shown_alike(
             == (right.id, right.policy, right.rule, right.state, right.reason, right.since)
             && alike_subject(&left.subject, &right.subject)
             && left.asked == right.asked
-            && (!reads_beyond(left) || alike_words(left, right))
+            && (!reads_beyond(left) && !other_runtimes(left, right) || alike_words(left, right))
     };
     before.findings.len() == findings.len() && before.findings.iter().zip(findings).all(alike)
 }

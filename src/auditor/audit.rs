@@ -24,6 +24,7 @@ use crate::rules::{Check, PreparedRule, RuleId, SubjectKind};
 use crate::subject::canonical::{combine, text_hash};
 use crate::subject::pod::{Image, ImageUse, PodShape, Slot};
 use crate::subject::running::{Lasted, Phase};
+use crate::subject::runtime::Runtimes;
 use crate::verdict::{Note, Verdict, reason};
 
 /// One verdict of one rule of one policy on one subject.
@@ -332,6 +333,7 @@ fn unsupported_subject(object: &UnsupportedObject) -> Subject {
             running: Arc::default(),
             unready: Lasted::FOREVER,
             spec_changed: Lasted::FOREVER,
+            runtimes: Runtimes::default(),
         }),
         image_use: Some(0),
         owner: None,

@@ -16,6 +16,7 @@ use crate::subject::owner::Owner;
 use crate::subject::pod::{ContainerSubject, DEFAULT_SERVICE_ACCOUNT, ImageSubject, ImageUse, PodShape};
 use crate::subject::reference::ReferenceFacts;
 use crate::subject::running::{Lasted, RunningState, RunningSubject};
+use crate::subject::runtime::Runtimes;
 use crate::subject::uid::Uid;
 use crate::verdict::{Note, Reason, Verdict, reason};
 
@@ -129,13 +130,23 @@ pub struct Judged {
     pub unready: Lasted,
     /// How long ago the spec was seen to change.
     pub spec_changed: Lasted,
+    /// What the cluster's nodes ran when it was judged.
+    pub runtimes: Runtimes,
 }
 
 impl Judged {
+    /// The same where the nodes run something else.
+    pub(super) fn under(&self, runtimes: Runtimes) -> Self {
+        let Self { shape, running, unready, spec_changed, .. } = self;
+        let (shape, running) = (shape.clone(), running.clone());
+        Self { shape, running, unready: *unready, spec_changed: *spec_changed, runtimes }
+    }
+
     /// What a rule about the running state is asked about one of the uses.
     pub(super) fn live<'a>(&'a self, image_use: &'a ImageUse) -> RunningSubject<'a> {
-        let Self { shape, running, unready, spec_changed } = self;
-        RunningSubject { pod: shape, image_use, running, unready: *unready, spec_changed: *spec_changed }
+        let Self { shape, running, unready, spec_changed, runtimes } = self;
+        let (unready, spec_changed, runtimes) = (*unready, *spec_changed, *runtimes);
+        RunningSubject { pod: shape, image_use, running, unready, spec_changed, runtimes }
     }
 }
 

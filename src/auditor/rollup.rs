@@ -81,7 +81,8 @@ struct Member<'a> {
 impl Member<'_> {
     /// The order of members: by content, never by id.
     fn key(&self) -> impl Ord + use<> {
-        let Judged { shape, running, unready, spec_changed } = &**self.judged;
+        // The nodes are the same for all.
+        let Judged { shape, running, unready, spec_changed, runtimes: _ } = &**self.judged;
         (self.workload.hash, shape.hash, running.hash, *unready, *spec_changed)
     }
 }

@@ -19,6 +19,7 @@ mod kinds;
 mod objects;
 mod owners;
 mod requests;
+mod runtimes;
 mod stand_ins;
 mod suspicion;
 
