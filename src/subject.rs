@@ -184,6 +184,16 @@ impl Resource {
         Self::CronJobs,
     ];
 
+    /// Network policies of Cilium and Calico, of which nothing is read but that they are there.
+    pub const OTHER_NETWORK_POLICIES: [Self; 6] = [
+        Self::CiliumNetworkPolicies,
+        Self::CiliumClusterwideNetworkPolicies,
+        Self::CalicoNetworkPolicies,
+        Self::CalicoGlobalNetworkPolicies,
+        Self::CalicoApiNetworkPolicies,
+        Self::CalicoApiGlobalNetworkPolicies,
+    ];
+
     /// Those that confirm whose a pod is. Jobs do, too, and are read whatever the policies ask.
     pub const CONTROLLERS: [Self; 4] =
         [Self::ReplicaSets, Self::StatefulSets, Self::DaemonSets, Self::ReplicationControllers];
@@ -248,7 +258,7 @@ impl Resource {
 
     /// Whether only the metadata of its objects is asked for: that they are there is all that is read.
     pub fn is_presence(self) -> bool {
-        self >= Self::CiliumNetworkPolicies
+        Self::OTHER_NETWORK_POLICIES.contains(&self)
     }
 
     /// The path of its API: `/api/v1`, `/apis/batch/v1`.

@@ -21,7 +21,7 @@ pub(super) fn shown_alike(
         rule.is_some_and(|rule| rule.asks().beyond)
     };
     let other_runtimes = |left: &Finding, right: &Finding| match (&left.subject, &right.subject) {
-        (Subject::ImageUse(at), Subject::ImageUse(now)) if left.rule.reads_runtimes() => {
+        (Subject::Workload(at), Subject::Workload(now)) if left.rule.reads_runtimes() => {
             at.judged.runtimes != now.judged.runtimes
         }
         _ => false,
@@ -42,7 +42,7 @@ pub(super) fn shown_alike(
 
 fn alike_subject(left: &Subject, right: &Subject) -> bool {
     match (left, right) {
-        (Subject::ImageUse(left), Subject::ImageUse(right)) => {
+        (Subject::Workload(left), Subject::Workload(right)) => {
             (Arc::ptr_eq(&left.judged, &right.judged)
                 || (left.judged.shape.hash, left.judged.running.hash)
                     == (right.judged.shape.hash, right.judged.running.hash))

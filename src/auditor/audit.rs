@@ -177,7 +177,7 @@ impl Auditor {
                     false => judged_at(rule.id, &judged.shape, at),
                 };
                 let Some((image_use, hash)) = place else { continue };
-                let subject = Subject::ImageUse(WorkloadUse {
+                let subject = Subject::Workload(WorkloadUse {
                     namespace: namespace.name.clone(),
                     workload: workload.clone(),
                     judged: judged.clone(),
@@ -207,7 +207,7 @@ impl Auditor {
         let (rolling, mut text) = (self.rolling(now), String::new());
         for object in &self.unsupported {
             let subject = unsupported_subject(object);
-            let Subject::ImageUse(at) = &subject else { continue };
+            let Subject::Workload(at) = &subject else { continue };
             let known = self.namespaces.find(&object.namespace);
             let labels = known.and_then(Namespace::labels);
             for policy in self.plan.policies.iter() {
@@ -316,7 +316,7 @@ fn unsupported_subject(object: &UnsupportedObject) -> Subject {
         use_hashes: Box::new([hash]),
         ..PodShape::default()
     };
-    Subject::ImageUse(WorkloadUse {
+    Subject::Workload(WorkloadUse {
         namespace: (*object.namespace).into(),
         workload: Arc::new(Workload {
             kind: (&*object.kind).into(),

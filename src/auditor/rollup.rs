@@ -389,7 +389,7 @@ impl<'a> Rolling<'a> {
     ) -> (Finding, Option<Timestamp>) {
         let member = &members[raw.member as usize];
         let policy = &self.plan.policies[usize::from(raw.policy)];
-        let subject = Subject::ImageUse(WorkloadUse {
+        let subject = Subject::Workload(WorkloadUse {
             namespace: namespace.name.clone(),
             workload: member.workload.clone(),
             judged: member.judged.clone(),

@@ -79,7 +79,7 @@ pub(super) fn image_subject(namespace: &str, workload: &str, container: &str, im
         facts: None,
     };
     let shape = PodShape { uses: Box::new([image_use]), ..PodShape::default() };
-    Subject::ImageUse(WorkloadUse {
+    Subject::Workload(WorkloadUse {
         namespace: namespace.into(),
         workload: Arc::new(Workload {
             verified: false,

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::offenders::{Named, unreadable};
-use super::other_policies::{denied, undecided};
+use super::other_policies::{and_others, denied, undecided};
+use crate::rules::Control;
 use crate::rules::shown::Cut;
 use crate::subject::Resource;
 use crate::subject::addresses::AddressBlocks;
@@ -40,25 +41,28 @@ pub(super) struct DefaultDeny {
     admin_policies: bool,
 }
 
-/// What both directions read.
-pub(super) const READS: &[Resource] = &[
-    Resource::NetworkPolicies,
-    Resource::AdminNetworkPolicies,
-    Resource::BaselineAdminNetworkPolicies,
-    Resource::ClusterNetworkPolicies,
-    Resource::CiliumNetworkPolicies,
-    Resource::CiliumClusterwideNetworkPolicies,
-    Resource::CalicoNetworkPolicies,
-    Resource::CalicoGlobalNetworkPolicies,
-    Resource::CalicoApiNetworkPolicies,
-    Resource::CalicoApiGlobalNetworkPolicies,
-];
-
 /// Kinds of network policies of the whole cluster.
 const ADMIN: [Resource; 3] = [
     Resource::AdminNetworkPolicies,
     Resource::BaselineAdminNetworkPolicies,
     Resource::ClusterNetworkPolicies,
+];
+
+/// What both directions read.
+pub(super) const READS: &[Resource] =
+    &and_others::<4, 10>([Resource::NetworkPolicies, ADMIN[0], ADMIN[1], ADMIN[2]]);
+
+/// What both directions serve.
+pub(super) const CONTROLS: &[Control] = &[
+    Control::cis("5.3.2"),
+    Control::bsi("APP.4.4.A7"),
+    Control::bsi("APP.4.4.A18"),
+    Control::bsi("SYS.1.6.A5"),
+    Control::nist("3.3.3"),
+    Control::nist("3.4.2"),
+    Control::owasp("K05"),
+    Control::attack("M1030"),
+    Control::nsa("Network separation"),
 ];
 
 /// How many policies a message names that allow everything only together.
