@@ -6,6 +6,7 @@ pub mod admission;
 pub mod canonical;
 pub mod cluster;
 pub mod facts;
+pub mod isolation;
 pub mod namespace;
 pub mod network;
 pub mod objects;

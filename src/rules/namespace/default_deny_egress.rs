@@ -1,7 +1,8 @@
 //! DefaultDenyEgress: no pod of the namespace sends anything that no network policy allows.
 
-use super::default_deny::{CONTROLS, DefaultDeny, Mode, READS, Way};
+use super::default_deny::{CONTROLS, DefaultDeny, Mode, READS};
 use crate::rules::{Asks, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
+use crate::subject::isolation::Way;
 use crate::subject::namespace::NamespaceSubject;
 use crate::verdict::{Note, Severity, Verdict};
 
@@ -23,13 +24,6 @@ rule_settings! {
 /// The rule, defaults filled in.
 #[derive(Debug)]
 pub struct DefaultDenyEgress(DefaultDeny);
-
-const WAY: Way = Way {
-    word: "egress",
-    own: |policy| policy.egress,
-    blocks: |policy| policy.egress_blocks.as_deref(),
-    admin: |policy| &policy.egress,
-};
 
 const REMEDY: &str = "\
 Apply this, and beside it policies that allow what each workload needs. Without the rule for \
@@ -83,7 +77,7 @@ impl NamespaceRule for DefaultDenyEgress {
     const ASKS: Asks = Asks::BEYOND;
 
     fn check(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict {
-        self.0.judge(&WAY, subject, note)
+        self.0.judge(Way::Egress, subject, note)
     }
 }
 

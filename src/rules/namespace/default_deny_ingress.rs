@@ -1,7 +1,8 @@
 //! DefaultDenyIngress: no pod of the namespace is reached by what no network policy allows.
 
-use super::default_deny::{CONTROLS, DefaultDeny, Mode, READS, Way};
+use super::default_deny::{CONTROLS, DefaultDeny, Mode, READS};
 use crate::rules::{Asks, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
+use crate::subject::isolation::Way;
 use crate::subject::namespace::NamespaceSubject;
 use crate::verdict::{Note, Severity, Verdict};
 
@@ -23,13 +24,6 @@ rule_settings! {
 /// The rule, defaults filled in.
 #[derive(Debug)]
 pub struct DefaultDenyIngress(DefaultDeny);
-
-const WAY: Way = Way {
-    word: "ingress",
-    own: |policy| policy.ingress,
-    blocks: |policy| policy.ingress_blocks.as_deref(),
-    admin: |policy| &policy.ingress,
-};
 
 const REMEDY: &str = "\
 Apply this, and beside it policies that allow what each workload needs:
@@ -76,7 +70,7 @@ impl NamespaceRule for DefaultDenyIngress {
     const ASKS: Asks = Asks::BEYOND;
 
     fn check(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict {
-        self.0.judge(&WAY, subject, note)
+        self.0.judge(Way::Ingress, subject, note)
     }
 }
 

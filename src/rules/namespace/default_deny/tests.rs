@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::*;
 use crate::rules::NamespaceRule;
 use crate::rules::testing::{beyond, namespace, namespace_explained, object, surrounded};
-use crate::subject::namespace::Beyond;
+use crate::subject::namespace::{Beyond, Direction, NetworkPolicyFacts};
+use crate::subject::network::{AdminPolicy, AdminRule};
 use crate::subject::selector::{LabelSelector, Requirement, Test};
 
 const DENY: Direction = Direction { has_rules: false, allows_everything: false };
