@@ -347,6 +347,7 @@ impl Auditor {
     /// Rolls up what waits under the plan as it is, before the plan changes: what happened until now is told.
     fn settle(&mut self, now: Timestamp) {
         if self.was_complete && !self.plan.is_stale() && self.changed && self.is_complete() {
+            self.follow_runtimes();
             self.judge_under(None, now);
         }
     }
@@ -402,6 +403,7 @@ impl Auditor {
         if !self.changed || !self.is_complete() {
             return self.snapshot.clone();
         }
+        self.follow_runtimes();
         let kinds = &self.kinds;
         let before = self.plan.renumber(|kind| self.feed != Feed::Live || kinds.is_known(kind));
         let replanned = before.map(|before| self.replan(&before, now));

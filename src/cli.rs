@@ -7,6 +7,7 @@ mod audit;
 mod completions;
 mod connect;
 mod crd;
+mod output;
 mod progress;
 mod rules;
 mod run;

@@ -14,6 +14,7 @@ pub mod namespace_audit;
 pub mod problem;
 pub mod profile;
 pub mod request;
+mod schema;
 pub mod scope;
 pub mod selector;
 pub mod spec;

@@ -177,6 +177,8 @@ pub(crate) use rule_settings;
 pub trait Rule: Sized + Send + Sync + 'static {
     /// The description.
     const INFO: RuleInfo;
+    /// What it reads besides where that is permitted, and decides without where it is not.
+    const ALSO_READS: &'static [Resource] = &[];
     /// What a policy may set.
     type Settings: CommonSettings + Serialize + DeserializeOwned + JsonSchema + Default;
     /// Checks the settings, once a policy, and prepares the rule.
@@ -337,6 +339,8 @@ pub struct Entry {
     pub key: &'static str,
     /// The description.
     pub info: &'static RuleInfo,
+    /// [`Rule::ALSO_READS`]
+    pub also_reads: &'static [Resource],
     /// What it judges.
     pub subject: SubjectKind,
     /// Reads settings (already merged with the profile's) and prepares the rule; none when switched off.

@@ -6,6 +6,7 @@ pub mod admission;
 pub mod canonical;
 pub mod cluster;
 pub mod facts;
+pub mod isolation;
 pub mod namespace;
 pub mod network;
 pub mod objects;
@@ -14,6 +15,7 @@ pub mod pod;
 pub mod rbac;
 pub mod reference;
 pub mod running;
+pub mod runtime;
 pub mod selector;
 pub mod uid;
 
@@ -137,7 +139,7 @@ resources! {
     Deployments = "apps" "v1" "deployments" "Deployment" Namespaced Workloads Own;
     /// `batch/cronjobs`, for their templates
     CronJobs = "batch" "v1" "cronjobs" "CronJob" Namespaced Workloads Own;
-    /// `nodes`, for the images that they list
+    /// `nodes`, for the images that they list and their container runtimes
     Nodes = "" "v1" "nodes" "Node" Cluster Nodes Own;
     /// `policy.networking.k8s.io/adminnetworkpolicies`
     AdminNetworkPolicies = "policy.networking.k8s.io" "v1alpha1" "adminnetworkpolicies"
@@ -181,6 +183,16 @@ impl Resource {
         Self::JobTemplates,
         Self::Deployments,
         Self::CronJobs,
+    ];
+
+    /// Network policies of Cilium and Calico, of which nothing is read but that they are there.
+    pub const OTHER_NETWORK_POLICIES: [Self; 6] = [
+        Self::CiliumNetworkPolicies,
+        Self::CiliumClusterwideNetworkPolicies,
+        Self::CalicoNetworkPolicies,
+        Self::CalicoGlobalNetworkPolicies,
+        Self::CalicoApiNetworkPolicies,
+        Self::CalicoApiGlobalNetworkPolicies,
     ];
 
     /// Those that confirm whose a pod is. Jobs do, too, and are read whatever the policies ask.
@@ -247,7 +259,7 @@ impl Resource {
 
     /// Whether only the metadata of its objects is asked for: that they are there is all that is read.
     pub fn is_presence(self) -> bool {
-        self >= Self::CiliumNetworkPolicies
+        Self::OTHER_NETWORK_POLICIES.contains(&self)
     }
 
     /// The path of its API: `/api/v1`, `/apis/batch/v1`.

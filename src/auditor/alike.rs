@@ -20,6 +20,12 @@ pub(super) fn shown_alike(
         let rule = policies[usize::from(finding.policy)].rule(finding.rule);
         rule.is_some_and(|rule| rule.asks().beyond)
     };
+    let other_runtimes = |left: &Finding, right: &Finding| match (&left.subject, &right.subject) {
+        (Subject::Workload(at), Subject::Workload(now)) if left.rule.reads_runtimes() => {
+            at.judged.runtimes != now.judged.runtimes
+        }
+        _ => false,
+    };
     let alike_words = |left: &Finding, right: &Finding| {
         let policy = &policies[usize::from(left.policy)];
         left.explain(policy) == right.explain(policy)
@@ -29,14 +35,14 @@ pub(super) fn shown_alike(
             == (right.id, right.policy, right.rule, right.state, right.reason, right.since)
             && alike_subject(&left.subject, &right.subject)
             && left.asked == right.asked
-            && (!reads_beyond(left) || alike_words(left, right))
+            && (!reads_beyond(left) && !other_runtimes(left, right) || alike_words(left, right))
     };
     before.findings.len() == findings.len() && before.findings.iter().zip(findings).all(alike)
 }
 
 fn alike_subject(left: &Subject, right: &Subject) -> bool {
     match (left, right) {
-        (Subject::ImageUse(left), Subject::ImageUse(right)) => {
+        (Subject::Workload(left), Subject::Workload(right)) => {
             (Arc::ptr_eq(&left.judged, &right.judged)
                 || (left.judged.shape.hash, left.judged.running.hash)
                     == (right.judged.shape.hash, right.judged.running.hash))

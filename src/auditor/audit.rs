@@ -24,6 +24,7 @@ use crate::rules::{Check, PreparedRule, RuleId, SubjectKind};
 use crate::subject::canonical::{combine, text_hash};
 use crate::subject::pod::{Image, ImageUse, PodShape, Slot};
 use crate::subject::running::{Lasted, Phase};
+use crate::subject::runtime::Runtimes;
 use crate::verdict::{Note, Verdict, reason};
 
 /// One verdict of one rule of one policy on one subject.
@@ -177,7 +178,7 @@ impl Auditor {
                     false => judged_at(rule.id, &judged.shape, at),
                 };
                 let Some((image_use, hash)) = place else { continue };
-                let subject = Subject::ImageUse(WorkloadUse {
+                let subject = Subject::Workload(WorkloadUse {
                     namespace: namespace.name.clone(),
                     workload: workload.clone(),
                     judged: judged.clone(),
@@ -207,7 +208,7 @@ impl Auditor {
         let (rolling, mut text) = (self.rolling(now), String::new());
         for object in &self.unsupported {
             let subject = unsupported_subject(object);
-            let Subject::ImageUse(at) = &subject else { continue };
+            let Subject::Workload(at) = &subject else { continue };
             let known = self.namespaces.find(&object.namespace);
             let labels = known.and_then(Namespace::labels);
             for policy in self.plan.policies.iter() {
@@ -316,7 +317,7 @@ fn unsupported_subject(object: &UnsupportedObject) -> Subject {
         use_hashes: Box::new([hash]),
         ..PodShape::default()
     };
-    Subject::ImageUse(WorkloadUse {
+    Subject::Workload(WorkloadUse {
         namespace: (*object.namespace).into(),
         workload: Arc::new(Workload {
             kind: (&*object.kind).into(),
@@ -333,6 +334,7 @@ fn unsupported_subject(object: &UnsupportedObject) -> Subject {
             running: Arc::default(),
             unready: Lasted::FOREVER,
             spec_changed: Lasted::FOREVER,
+            runtimes: Runtimes::default(),
         }),
         image_use: Some(0),
         owner: None,

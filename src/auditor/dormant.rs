@@ -59,7 +59,7 @@ impl Rolling<'_> {
         policy: u16,
         due: &mut Option<Timestamp>,
     ) -> Option<Finding> {
-        let Subject::ImageUse(at) = &old.subject else { return None };
+        let Subject::Workload(at) = &old.subject else { return None };
         let workload = &at.workload;
         let alive = self.groups(namespace).any(|(group, outline)| {
             !outline.ended && self.inventory.owner_hashes[group.key.owner as usize] == workload.hash
@@ -115,7 +115,7 @@ impl Rolling<'_> {
 
     /// When a dormant finding must be looked at again, and whether its owner is to be looked up now.
     fn schedule(&self, finding: &Finding, rolled: &mut Rolled, last: Option<Timestamp>) {
-        let (Some(since), Subject::ImageUse(at)) =
+        let (Some(since), Subject::Workload(at)) =
             (finding.dormant_since.as_deref().copied(), &finding.subject)
         else {
             return;

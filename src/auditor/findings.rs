@@ -16,6 +16,7 @@ use crate::subject::owner::Owner;
 use crate::subject::pod::{ContainerSubject, DEFAULT_SERVICE_ACCOUNT, ImageSubject, ImageUse, PodShape};
 use crate::subject::reference::ReferenceFacts;
 use crate::subject::running::{Lasted, RunningState, RunningSubject};
+use crate::subject::runtime::Runtimes;
 use crate::subject::uid::Uid;
 use crate::verdict::{Note, Reason, Verdict, reason};
 
@@ -129,13 +130,23 @@ pub struct Judged {
     pub unready: Lasted,
     /// How long ago the spec was seen to change.
     pub spec_changed: Lasted,
+    /// What the cluster's nodes ran when it was judged.
+    pub runtimes: Runtimes,
 }
 
 impl Judged {
+    /// The same where the nodes run something else.
+    pub(super) fn under(&self, runtimes: Runtimes) -> Self {
+        let Self { shape, running, unready, spec_changed, .. } = self;
+        let (shape, running) = (shape.clone(), running.clone());
+        Self { shape, running, unready: *unready, spec_changed: *spec_changed, runtimes }
+    }
+
     /// What a rule about the running state is asked about one of the uses.
     pub(super) fn live<'a>(&'a self, image_use: &'a ImageUse) -> RunningSubject<'a> {
-        let Self { shape, running, unready, spec_changed } = self;
-        RunningSubject { pod: shape, image_use, running, unready: *unready, spec_changed: *spec_changed }
+        let Self { shape, running, unready, spec_changed, runtimes } = self;
+        let (unready, spec_changed, runtimes) = (*unready, *spec_changed, *runtimes);
+        RunningSubject { pod: shape, image_use, running, unready, spec_changed, runtimes }
     }
 }
 
@@ -160,7 +171,7 @@ impl ReferenceSpread {
 #[derive(Clone, Debug)]
 pub enum Subject {
     /// One image use or container of a workload, or its pods as a whole.
-    ImageUse(WorkloadUse),
+    Workload(WorkloadUse),
     /// A namespace.
     Namespace(Arc<NamespaceFacts>),
     /// The cluster: what lies in no namespace.
@@ -173,7 +184,7 @@ impl Subject {
     /// The namespace it lies in; none for a reference and for the cluster.
     pub fn namespace(&self) -> Option<&Arc<str>> {
         match self {
-            Self::ImageUse(image_use) => Some(&image_use.namespace),
+            Self::Workload(image_use) => Some(&image_use.namespace),
             Self::Namespace(facts) => Some(&facts.name),
             Self::Reference(_) | Self::Cluster(_) => None,
         }
@@ -182,7 +193,7 @@ impl Subject {
     /// Its kind, as reports show it: `Deployment`, `Namespace`, `Image`, `Cluster`.
     pub fn kind(&self) -> &str {
         match self {
-            Self::ImageUse(image_use) => &image_use.workload.kind,
+            Self::Workload(image_use) => &image_use.workload.kind,
             Self::Namespace(_) => "Namespace",
             Self::Reference(_) => "Image",
             Self::Cluster(_) => "Cluster",
@@ -192,7 +203,7 @@ impl Subject {
     /// Its name, as reports show it.
     pub fn name(&self) -> &str {
         match self {
-            Self::ImageUse(image_use) => &image_use.workload.name,
+            Self::Workload(image_use) => &image_use.workload.name,
             Self::Namespace(facts) => &facts.name,
             Self::Reference(spread) => &spread.facts.canonical,
             Self::Cluster(_) => "cluster",
@@ -201,18 +212,18 @@ impl Subject {
 
     /// Whether it is about a static pod.
     pub fn is_static(&self) -> bool {
-        matches!(self, Self::ImageUse(at) if at.judged.shape.is_static)
+        matches!(self, Self::Workload(at) if at.judged.shape.is_static)
     }
 
     /// Whether it is an object of an unknown kind.
     pub fn is_unsupported(&self) -> bool {
-        matches!(self, Self::ImageUse(at) if at.judged.shape.unsupported)
+        matches!(self, Self::Workload(at) if at.judged.shape.unsupported)
     }
 
     /// The image use, where it is about one that could be read.
     pub fn image_use(&self) -> Option<&ImageUse> {
         match self {
-            Self::ImageUse(image_use) => image_use.image_use(),
+            Self::Workload(image_use) => image_use.image_use(),
             _ => None,
         }
     }
@@ -320,18 +331,18 @@ fn list_reads(rule: RuleId) -> String {
 /// Runs a check on a subject's own facts; none when the check is about something else.
 pub(super) fn judge(check: &Check, subject: &Subject, note: &mut Note<'_>) -> Option<Verdict> {
     match (check, subject) {
-        (Check::Image(check), Subject::ImageUse(at)) => {
+        (Check::Image(check), Subject::Workload(at)) => {
             Some(check(&ImageSubject { pod: &at.judged.shape, image_use: at.image_use()? }, note))
         }
-        (Check::Running(check), Subject::ImageUse(at)) => Some(check(&at.judged.live(at.image_use()?), note)),
-        (Check::Owner(check), Subject::ImageUse(at)) => {
+        (Check::Running(check), Subject::Workload(at)) => Some(check(&at.judged.live(at.image_use()?), note)),
+        (Check::Owner(check), Subject::Workload(at)) => {
             let subject = ImageSubject { pod: &at.judged.shape, image_use: at.image_use()? };
             Some(check(&subject, at.owner.as_deref().unwrap_or(&Owner::Other), note))
         }
-        (Check::Container(check), Subject::ImageUse(at)) => {
+        (Check::Container(check), Subject::Workload(at)) => {
             Some(check(&ContainerSubject { pod: &at.judged.shape, container: at.image_use()? }, note))
         }
-        (Check::Pod(check), Subject::ImageUse(at)) => Some(check(&at.judged.shape, note)),
+        (Check::Pod(check), Subject::Workload(at)) => Some(check(&at.judged.shape, note)),
         (Check::Namespace(judge), Subject::Namespace(facts)) => {
             let nothing = NamespaceObject::default();
             let object = facts.object.as_deref().unwrap_or(&nothing);

@@ -277,11 +277,12 @@ impl Inventory {
     /// The pair of a key whose shape and running state are already referred to once: those references go
     /// over to the pair, or are given back when the pair exists.
     fn acquire_pair(&mut self, key: PairKey, policies: &[Arc<CompiledPolicy>]) -> u32 {
-        let (shapes, runnings) = (&self.shapes, &self.runnings);
+        let (shapes, runnings, runtimes) = (&self.shapes, &self.runnings, self.pairs.runtimes());
         let (pair, new) = self.pairs.acquire(key, policies, || {
             let shape = shapes.value(key.shape).cloned().unwrap_or_default();
             let running = runnings.value(key.running).cloned().unwrap_or_default();
-            Arc::new(Judged { shape, running, unready: key.unready(), spec_changed: key.spec_changed() })
+            let (unready, spec_changed) = (key.unready(), key.spec_changed());
+            Arc::new(Judged { shape, running, unready, spec_changed, runtimes })
         });
         if !new {
             self.shapes.release(key.shape);

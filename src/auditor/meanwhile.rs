@@ -42,7 +42,7 @@ impl Namespace {
         bits_of: impl Fn(usize) -> Option<&'a [Bits]>,
     ) {
         for finding in self.part.findings.iter() {
-            let Subject::ImageUse(at) = &finding.subject else { continue };
+            let Subject::Workload(at) = &finding.subject else { continue };
             // What compares owners is not remembered, so the pod says nothing of it.
             if at.workload.hash != workload || finding.rule.compares_owners() {
                 continue;

@@ -4,11 +4,13 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::Auditor;
 use super::namespaces::Namespaces;
 use crate::subject::Resource;
 use crate::subject::cluster::{ClusterFacts, ClusterSubject};
 use crate::subject::objects::{Content, ObjectFacts, Objects};
 use crate::subject::rbac::Reach;
+use crate::subject::runtime::Runtimes;
 
 /// Namespace (empty for none) and name.
 type Key = (Box<str>, Box<str>);
@@ -31,6 +33,8 @@ pub(super) struct ClusterObjects {
     stale: bool,
     /// The cluster itself must be judged again.
     dirty: bool,
+    /// Nodes came, went or changed.
+    nodes_changed: bool,
 }
 
 /// The namespaces whose service accounts a binding reaches from elsewhere, and whether it reaches all of them.
@@ -118,7 +122,10 @@ impl ClusterObjects {
     fn place(&mut self, kind: Resource) -> (&mut Objects, bool) {
         match kind {
             Resource::ClusterRoles | Resource::ClusterRoleBindings => (&mut self.rbac, false),
-            Resource::Nodes => (&mut self.nodes, false),
+            Resource::Nodes => {
+                self.nodes_changed = true;
+                (&mut self.nodes, false)
+            }
             _ => (&mut self.shared, true),
         }
     }
@@ -190,7 +197,7 @@ impl ClusterObjects {
     /// These kinds may not be read.
     pub(super) fn deny(&mut self, denied: &BTreeSet<Resource>) {
         self.denied = denied.iter().copied().collect();
-        (self.stale, self.dirty) = (true, true);
+        (self.stale, self.dirty, self.nodes_changed) = (true, true, true);
     }
 
     /// The plan or something else that decides about the cluster has changed.
@@ -223,8 +230,36 @@ impl ClusterObjects {
         ClusterSubject { shared: self.facts.clone(), rbac: self.rbac.clone(), nodes: self.nodes.clone() }
     }
 
+    /// What the nodes run; none where no node has changed since it was last asked for.
+    pub(super) fn changed_runtimes(&mut self) -> Option<Runtimes> {
+        let runtime = |node: &Arc<ObjectFacts>| match &node.content {
+            Content::Node(node) => node.runtime,
+            _ => None,
+        };
+        if !std::mem::take(&mut self.nodes_changed) {
+            return None;
+        }
+        // What was read before it was forbidden may not be so any more.
+        let may_read = !self.denied.contains(&Resource::Nodes);
+        Some(self.nodes.iter().filter(|_| may_read).filter_map(runtime).collect())
+    }
+
     /// Whether the cluster must be judged again; asked once.
     pub(super) fn take_dirty(&mut self) -> bool {
         std::mem::take(&mut self.dirty)
+    }
+}
+
+impl Auditor {
+    /// Judges by what the nodes run now.
+    pub(super) fn follow_runtimes(&mut self) {
+        let Some(runtimes) = self.objects.changed_runtimes() else { return };
+        if runtimes == self.inventory.pairs.runtimes() {
+            return;
+        }
+        // By the policies as they are numbered now: a new plan is another matter, and comes after.
+        let moved = self.inventory.pairs.run_by(runtimes, &self.plan.policies);
+        let groups = self.inventory.groups.all().filter(|group| moved[group.key.pair as usize]);
+        groups.for_each(|group| self.namespaces.mark(group.key.namespace));
     }
 }

@@ -17,6 +17,7 @@ use crate::policy::compile::CompiledPolicy;
 use crate::rules::{CATALOGUE, Check, PreparedRule, RuleId, SubjectKind};
 use crate::subject::pod::{ContainerSubject, ImageSubject};
 use crate::subject::running::{Lasted, Phase};
+use crate::subject::runtime::Runtimes;
 use crate::verdict::{Note, Verdict};
 
 /// What a pair is made of.
@@ -163,6 +164,7 @@ pub(super) struct Pairs {
     pairs: Vec<Option<Pair>>,
     outlines: Vec<Outline>,
     free: Vec<u32>,
+    runtimes: Runtimes,
 }
 
 impl Pairs {
@@ -267,6 +269,38 @@ impl Pairs {
             outline.note(&bits);
             pair.bits = bits.into();
         }
+    }
+
+    /// What the nodes run, as far as pairs are judged by it.
+    pub(super) fn runtimes(&self) -> Runtimes {
+        self.runtimes
+    }
+
+    /// The nodes run something else than before: judges again by the rules that read it. Returns, by id, whose verdicts
+    /// are told otherwise now.
+    pub(super) fn run_by(&mut self, runtimes: Runtimes, policies: &[Arc<CompiledPolicy>]) -> Vec<bool> {
+        self.runtimes = runtimes;
+        let mut moved = vec![false; self.pairs.len()];
+        for ((pair, outline), moved) in self.pairs.iter_mut().zip(&mut self.outlines).zip(&mut moved) {
+            let Some(Pair { judged, bits, .. }) = pair else { continue };
+            *judged = Arc::new(judged.under(runtimes));
+            let uses = judged.shape.uses.len();
+            for (index, policy) in policies.iter().enumerate() {
+                let bits = &mut bits[index * uses..(index + 1) * uses];
+                for rule in policy.rules.iter().filter(|rule| rule.id.reads_runtimes()) {
+                    for (at, bits) in bits.iter_mut().enumerate() {
+                        let found = bits.has(rule.id);
+                        bits.set(rule.id, verdict(rule, judged, at).unwrap_or(Verdict::Pass));
+                        // Every finding names the runtimes.
+                        *moved |= found || bits.has(rule.id);
+                    }
+                }
+            }
+            if *moved {
+                outline.note(bits);
+            }
+        }
+        moved
     }
 
     /// Judges again what an edit sets otherwise. Returns, by id, whose verdicts are not what they were.

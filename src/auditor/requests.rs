@@ -188,7 +188,7 @@ impl Rolling<'_> {
             let (name, answer) = (exemption.name.clone(), Answer::NotConfirmed);
             permit.asked = Some(Asked { name, origin: Origin::Object, answer, unread: None });
         }
-        if let (Some(asked), Subject::ImageUse(at)) = (&mut permit.asked, subject)
+        if let (Some(asked), Subject::Workload(at)) = (&mut permit.asked, subject)
             && asked.lacks_owner()
         {
             asked.unread = self.templates.unread(&at.workload);
@@ -221,7 +221,7 @@ impl Rolling<'_> {
     ) -> Permit {
         let Some(namespace) = namespace else { return Permit::default() };
         let facts = match subject {
-            Subject::ImageUse(at) => at.judged.shape.facts.as_deref(),
+            Subject::Workload(at) => at.judged.shape.facts.as_deref(),
             _ => None,
         };
         if namespace.requests.is_empty() && facts.is_none() {
@@ -239,7 +239,7 @@ impl Rolling<'_> {
         image: Option<&'s Reference>,
     ) -> Candidate<'s> {
         let confirmed = match subject {
-            Subject::ImageUse(at) => {
+            Subject::Workload(at) => {
                 at.workload.verified
                     || at.judged.shape.is_template
                     || self.templates.confirms(&at.namespace, &at.workload)
@@ -372,7 +372,7 @@ fn own(policy: &CompiledPolicy, candidate: &Candidate<'_>, now: Timestamp) -> Op
 /// The image that a subject is about.
 fn image(subject: &Subject) -> Option<Reference> {
     match subject {
-        Subject::ImageUse(at) => at.image_use()?.image.reference.as_ref().ok().cloned(),
+        Subject::Workload(at) => at.image_use()?.image.reference.as_ref().ok().cloned(),
         Subject::Reference(spread) => Reference::parse(&spread.facts.canonical).ok(),
         Subject::Namespace(_) | Subject::Cluster(_) => None,
     }
@@ -386,7 +386,7 @@ fn candidate<'a>(
     confirmed: bool,
 ) -> Candidate<'a> {
     let (workload, owner_verified) = match subject {
-        Subject::ImageUse(at) => (Some((&*at.workload.kind, &*at.workload.name)), confirmed),
+        Subject::Workload(at) => (Some((&*at.workload.kind, &*at.workload.name)), confirmed),
         // So that an exemption can name it: `workloads: [Cluster/cluster]`.
         Subject::Cluster(_) => (Some((subject.kind(), subject.name())), true),
         Subject::Namespace(_) | Subject::Reference(_) => (None, true),

@@ -84,7 +84,8 @@ pub(super) struct Member<'a> {
 impl Member<'_> {
     /// The order of members: by content, never by id.
     fn key(&self) -> impl Ord + use<> {
-        let Judged { shape, running, unready, spec_changed } = &**self.judged;
+        // The nodes are the same for all.
+        let Judged { shape, running, unready, spec_changed, runtimes: _ } = &**self.judged;
         (self.workload.hash, shape.hash, running.hash, *unready, *spec_changed)
     }
 }
@@ -401,7 +402,7 @@ impl<'a> Rolling<'a> {
     ) -> (Finding, Option<Timestamp>) {
         let member = &members[raw.member as usize];
         let policy = &self.plan.policies[usize::from(raw.policy)];
-        let subject = Subject::ImageUse(WorkloadUse {
+        let subject = Subject::Workload(WorkloadUse {
             namespace: namespace.name.clone(),
             workload: member.workload.clone(),
             judged: member.judged.clone(),

@@ -20,6 +20,7 @@ mod meanwhile;
 mod objects;
 mod owners;
 mod requests;
+mod runtimes;
 mod stand_ins;
 mod suspicion;
 

@@ -3,17 +3,20 @@
 mod case;
 mod trial;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::ValueEnum;
+use clap::{ValueEnum, ValueHint};
 use jiff::Timestamp;
 
 use super::audit::files::{self, Files};
 use super::audit::policies::Policies;
+use super::output::{self, Output};
 use super::{Exit, Failure, Streams};
 use crate::decode::PolicyRecord;
 use crate::report::cases::{CaseReport, CasesReport, cases_junit, cases_text};
+use crate::report::columns::Colour;
 use crate::report::json::json;
 use case::Case;
 
@@ -32,9 +35,12 @@ pub(super) struct Args {
     /// a case expects are in force.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// How the results are written.
-    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
-    output: Output,
+    /// How the results are written: table, json or junit. With =FILE into a file; several may be given, of which one
+    /// goes to standard output.
+    #[arg(
+        short, long = "output", value_name = "FORMAT[=FILE]", default_value = "table", value_hint = ValueHint::Other
+    )]
+    outputs: Vec<Output<Format>>,
     /// The instant at which cases without one of their own are judged, RFC 3339 [default: now].
     #[arg(long, value_name = "TIME")]
     now: Option<Timestamp>,
@@ -47,6 +53,7 @@ const EXAMPLES: &str = "\
 Examples:
   revisor test tests/policies/                             the rules with the settings of each case
   revisor test --policy policy.yaml tests/policies/        a policy of your own
+  revisor test tests/policies/ -o table -o junit=cases.xml    for a CI system, and for its log
 
 A case:
   # expect: TrustedRegistry=fail NoMutableTag=pass
@@ -56,7 +63,7 @@ A case:
   ...";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
+enum Format {
     /// For people.
     Table,
     /// For machines; the form is versioned.
@@ -67,7 +74,8 @@ enum Output {
 
 /// Runs the cases.
 pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure> {
-    let Args { paths, policy, output, now, verbose } = args;
+    let Args { paths, policy, outputs, now, verbose } = args;
+    output::check(&outputs)?;
     let policy = policy.as_deref().map(|path| policy_of(path, streams)).transpose()?;
     let (cases, all_read) = find(&paths, streams);
     if cases.is_empty() {
@@ -75,17 +83,41 @@ pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure
             .help(EXAMPLES));
     }
     let report = run_all(&cases, policy.as_ref(), now.unwrap_or_else(Timestamp::now));
-    let text = match output {
-        Output::Json => json(&report).map_err(std::io::Error::from)?,
-        Output::Junit => cases_junit(&report),
-        Output::Table => cases_text(&report, verbose, streams.colour),
-    };
-    streams.out.write_all(text.as_bytes())?;
-    Ok(match (all_read && report.summary.errors == 0, report.summary.failed) {
+    let all_written = write(&report, &outputs, verbose, streams)?;
+    Ok(match (all_read && all_written && report.summary.errors == 0, report.summary.failed) {
         (false, _) => Exit::Failed,
         (true, 0) => Exit::Clean,
         (true, _) => Exit::Findings,
     })
+}
+
+/// Writes the report to files first and then to standard output. Returns whether every file was written; what went
+/// wrong is told.
+fn write(
+    report: &CasesReport,
+    outputs: &[Output<Format>],
+    verbose: bool,
+    streams: &mut Streams<'_>,
+) -> io::Result<bool> {
+    let render = |format, colour| {
+        Ok::<_, io::Error>(match format {
+            Format::Json => json(report)?,
+            Format::Junit => cases_junit(report),
+            Format::Table => cases_text(report, verbose, colour),
+        })
+    };
+    let mut all_written = true;
+    for output in outputs {
+        let Some(file) = &output.file else { continue };
+        if let Err(error) = output::write(file, &render(output.format, Colour::Never)?) {
+            all_written = false;
+            streams.error(&format!("{}: {error}", file.display()));
+        }
+    }
+    if let Some(output) = outputs.iter().find(|output| output.file.is_none()) {
+        streams.out.write_all(render(output.format, streams.colour)?.as_bytes())?;
+    }
+    Ok(all_written)
 }
 
 fn run_all(cases: &[(Arc<str>, String)], policy: Option<&PolicyRecord>, now: Timestamp) -> CasesReport {

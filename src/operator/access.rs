@@ -94,12 +94,22 @@ fn cost_to_rules(resource: Resource) -> String {
             "policies that include templates do not judge these workloads while they have no pods".to_owned()
         }
         [] => "no rule needs it".to_owned(),
-        rules => format!("these rules are undecided (MissingPermission): {}", rules.join(", ")),
+        rules => {
+            let undecided = format!("these rules are undecided (MissingPermission): {}", rules.join(", "));
+            match rules_also_reading(resource).as_slice() {
+                [] => undecided,
+                rules => format!("{undecided}; these decide by less: {}", rules.join(", ")),
+            }
+        }
     }
 }
 
 fn rules_reading(resource: Resource) -> Vec<&'static str> {
     RuleId::all().filter(|rule| rule.info().reads.contains(&resource)).map(RuleId::as_str).collect()
+}
+
+fn rules_also_reading(resource: Resource) -> Vec<&'static str> {
+    RuleId::all().filter(|rule| rule.also_reads().contains(&resource)).map(RuleId::as_str).collect()
 }
 
 #[cfg(test)]
@@ -127,5 +137,6 @@ mod tests {
             assert!(cost(Resource::NetworkPolicies).contains(rule));
         }
         assert!(cost(Resource::Jobs).contains("CronJobs"));
+        assert!(cost(Resource::Nodes).ends_with("NodeImageUntrusted; these decide by less: HostLocalImage"));
     }
 }

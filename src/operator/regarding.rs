@@ -31,7 +31,7 @@ impl Plan {
     /// For a finding on `subject` under the first of `policies` (name and uid).
     pub(crate) fn of(subject: &Subject, policies: &[(impl AsRef<str>, impl AsRef<str>)]) -> Self {
         match subject {
-            Subject::ImageUse(image_use) => Self::workload(&image_use.namespace, &image_use.workload),
+            Subject::Workload(image_use) => Self::workload(&image_use.namespace, &image_use.workload),
             Subject::Namespace(facts) => {
                 let name: &str = &facts.name;
                 let uid = facts.object.as_ref().map(|object| (*object.uid).into());

@@ -54,7 +54,7 @@ pub struct CompiledPolicy {
 }
 
 impl CompiledPolicy {
-    /// The kinds that it reads, beside those that always are: what its rules read, workloads where it judges their
+    /// The kinds that it reads, beside those that always are: what its rules read, or would if they may, workloads where it judges their
     /// templates, and the controllers that confirm the owners which its exemptions name, or which those may name that
     /// it lets tenants ask for.
     pub fn needs(&self) -> impl Iterator<Item = Resource> + '_ {
@@ -62,6 +62,8 @@ impl CompiledPolicy {
         let named = self.exemptions.iter().flat_map(Exemption::confirmed_by);
         let nameable = (!self.delegation.is_empty()).then_some(Resource::CONTROLLERS);
         let rules = self.rules.iter().flat_map(PreparedRule::reads);
+        let also = self.rules.iter().flat_map(|rule| rule.id.also_reads().iter().copied());
+        let rules = rules.chain(also);
         rules.chain(templates.into_iter().flatten()).chain(named).chain(nameable.into_iter().flatten())
     }
 

@@ -11,7 +11,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::status::{ConditionStatus, date_time};
+use super::schema::{date_time, image_patterns, reason, rule_ids, workload_globs};
+use super::status::ConditionStatus;
 
 /// The condition by which somebody permits what is asked for.
 pub const APPROVED: &str = "Approved";
@@ -76,36 +77,21 @@ pub const EFFECTIVE: &str = "Effective";
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExemptionObjectSpec {
     /// The rules that need not be kept, by id: PullPolicyAlways.
-    #[schemars(
-        length(min = 1, max = 64),
-        inner(length(max = 63), regex(pattern = "^[A-Z][A-Za-z0-9]*$")),
-        extend("x-kubernetes-list-type" = "set")
-    )]
+    #[schemars(schema_with = "rule_ids")]
     pub rules: Vec<String>,
     /// Globs of workloads as Kind/name: `Deployment/loader`, `CronJob/*`, `*/loader`. Only an owner that is confirmed
     /// by its uid counts, since names can be forged. Default: any workload of this namespace, and the namespace
     /// itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 256),
-        inner(
-            length(min = 3, max = 317),
-            regex(pattern = "^[A-Za-z*][A-Za-z0-9*]*/[a-z0-9*]([-a-z0-9.*]*[a-z0-9*])?$")
-        ),
-        extend("x-kubernetes-list-type" = "atomic")
-    )]
+    #[schemars(schema_with = "workload_globs")]
     pub workloads: Option<Vec<String>>,
     /// Patterns of images, as in the rule trustedRegistry: `registry.example.com/etl/**`. Without tag and digest.
     /// Default: any image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 256),
-        inner(length(min = 1, max = 512), regex(pattern = "^[^\\s@]+$")),
-        extend("x-kubernetes-list-type" = "atomic")
-    )]
+    #[schemars(schema_with = "image_patterns")]
     pub images: Option<Vec<String>>,
     /// Why it is asked for; not blank.
-    #[schemars(length(min = 1, max = 1024), regex(pattern = "\\S"))]
+    #[schemars(schema_with = "reason")]
     pub reason: String,
     /// Where it was agreed: a ticket or a link. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -12,7 +12,8 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::status::{ConditionStatus, date_time};
+use super::schema::date_time;
+use super::status::ConditionStatus;
 use crate::verdict::Severity;
 
 /// The name of the object in each namespace.

@@ -40,7 +40,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::status::{ImagePolicyStatus, date_time};
+use super::schema::{date_time, image_patterns, namespace_globs, reason, rule_ids, workload_globs};
+use super::status::ImagePolicyStatus;
 use crate::rules::Rules;
 
 /// What to audit: which rules with which settings, over which namespaces and pods, and which violations are
@@ -167,11 +168,7 @@ pub enum ProfileVersion {
 pub struct ScopeSpec {
     /// Only namespaces whose name matches one of these globs: `team-*`, `*-prod`. Default: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 256),
-        inner(length(min = 1, max = 128), regex(pattern = "^[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$")),
-        extend("x-kubernetes-list-type" = "atomic")
-    )]
+    #[schemars(schema_with = "namespace_globs")]
     pub include_namespaces: Option<Vec<String>>,
     /// Not namespaces whose name matches one of these globs, even if they are included above. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -279,44 +276,25 @@ pub struct ExemptionSpec {
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
     /// The rules that need not be kept, by id: PullPolicyAlways.
-    #[schemars(
-        length(min = 1, max = 64),
-        inner(length(max = 63), regex(pattern = "^[A-Z][A-Za-z0-9]*$")),
-        extend("x-kubernetes-list-type" = "set")
-    )]
+    #[schemars(schema_with = "rule_ids")]
     pub rules: Vec<String>,
     /// Globs of namespaces: `etl-*`. Default: any namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 256),
-        inner(length(min = 1, max = 128), regex(pattern = "^[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?$")),
-        extend("x-kubernetes-list-type" = "atomic")
-    )]
+    #[schemars(schema_with = "namespace_globs")]
     pub namespaces: Option<Vec<String>>,
     /// Globs of workloads as Kind/name: `Deployment/loader`, `CronJob/*`, `*/loader`; `Cluster/cluster` for what is found
     /// on the cluster itself. Only an owner that is confirmed
     /// by its uid counts, since names can be forged. Default: any workload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 256),
-        inner(
-            length(min = 3, max = 317),
-            regex(pattern = "^[A-Za-z*][A-Za-z0-9*]*/[a-z0-9*]([-a-z0-9.*]*[a-z0-9*])?$")
-        ),
-        extend("x-kubernetes-list-type" = "atomic")
-    )]
+    #[schemars(schema_with = "workload_globs")]
     pub workloads: Option<Vec<String>>,
     /// Patterns of images, as in the rule trustedRegistry: `registry.example.com/etl/**`. Without tag and digest.
     /// Default: any image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 256),
-        inner(length(min = 1, max = 512), regex(pattern = "^[^\\s@]+$")),
-        extend("x-kubernetes-list-type" = "atomic")
-    )]
+    #[schemars(schema_with = "image_patterns")]
     pub images: Option<Vec<String>>,
     /// Why it is permitted; not blank. Whoever may read the namespace's findings can read it.
-    #[schemars(length(min = 1, max = 1024), regex(pattern = "\\S"))]
+    #[schemars(schema_with = "reason")]
     pub reason: String,
     /// Where it was agreed: a ticket or a link. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -339,11 +317,7 @@ pub struct ExemptionSpec {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DelegationSpec {
     /// The rules that are delegated, by id: PullPolicyAlways. Of others an exemption is asked for in vain.
-    #[schemars(
-        length(min = 1, max = 64),
-        inner(length(max = 63), regex(pattern = "^[A-Z][A-Za-z0-9]*$")),
-        extend("x-kubernetes-list-type" = "set")
-    )]
+    #[schemars(schema_with = "rule_ids")]
     pub rules: Vec<String>,
     /// Only to namespaces with these labels. Who may edit the labels of a namespace decides about it. Default: to
     /// every namespace.

@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::schema::date_time;
 use crate::verdict::Severity;
 
 /// How many namespaces a status names at most.
@@ -174,11 +175,6 @@ pub struct NamespaceStatus {
     pub violations: u32,
     /// What could not be decided.
     pub unknown: u32,
-}
-
-/// The schema of an instant. The API server checks the format.
-pub(super) fn date_time(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({ "type": "string", "format": "date-time" })
 }
 
 #[cfg(test)]

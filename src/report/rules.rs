@@ -10,6 +10,9 @@ use crate::verdict::Severity;
 
 use super::columns::{Colour, Tone, line, widths, wrap};
 
+/// The heading over what a rule reads if it may.
+const ALSO_READS: &str = "Reads too, where that is permitted";
+
 /// How wide prose is set for a terminal.
 const WIDTH: usize = 96;
 
@@ -47,6 +50,8 @@ pub struct RuleDoc {
     pub false_positives: &'static str,
     /// What it reads beyond pods and namespaces.
     pub reads: Vec<String>,
+    /// What it reads besides where that is permitted.
+    pub also_reads: Vec<String>,
     /// The requirements it serves.
     pub controls: &'static [Control],
     /// What its settings are about.
@@ -82,6 +87,7 @@ impl RuleDoc {
             remedy: info.remedy,
             false_positives: info.false_positives,
             reads: info.reads.iter().map(Resource::to_string).collect(),
+            also_reads: rule.also_reads().iter().map(Resource::to_string).collect(),
             controls: info.controls,
             about: one_line(&schema["description"]),
             settings,
@@ -184,6 +190,9 @@ pub fn rule_text(rule: &RuleDoc, colour: Colour) -> String {
     if !rule.reads.is_empty() {
         section("Reads, beyond pods and namespaces", &rule.reads.join("\n"));
     }
+    if !rule.also_reads.is_empty() {
+        section(ALSO_READS, &rule.also_reads.join("\n"));
+    }
     if !rule.controls.is_empty() {
         let controls: Vec<_> = rule.controls.iter().map(Control::to_string).collect();
         section("Serves", &controls.join("\n"));
@@ -224,6 +233,9 @@ pub fn rule_markdown(rule: &RuleDoc) -> String {
     section("False positives and limits", &prose(rule.false_positives));
     if !rule.reads.is_empty() {
         section("Reads, beyond pods and namespaces", &format!("`{}`", rule.reads.join("`, `")));
+    }
+    if !rule.also_reads.is_empty() {
+        section(ALSO_READS, &format!("`{}`", rule.also_reads.join("`, `")));
     }
     if !rule.controls.is_empty() {
         let controls: Vec<_> = rule.controls.iter().map(|control| markdown(&control.to_string())).collect();
@@ -295,6 +307,7 @@ mod tests {
             remedy: "Copy it:\n\n  crane copy A B\n  kubectl apply\n\nor allow a/**.",
             false_positives: "Mirrors.",
             reads: vec!["networkpolicies.networking.k8s.io".into()],
+            also_reads: vec!["nodes".into()],
             controls: &[Control { framework: "CIS Kubernetes", version: "v1.12", id: "5.5.1" }],
             about: "At least one of allow and deny.".into(),
             settings: vec![
@@ -416,6 +429,9 @@ False positives and limits
 Reads, beyond pods and namespaces
   networkpolicies.networking.k8s.io
 
+Reads too, where that is permitted
+  nodes
+
 Serves
   CIS Kubernetes v1.12: 5.5.1
 "
@@ -453,6 +469,8 @@ or allow a/\\*\\*.
 **False positives and limits.** Mirrors.
 
 **Reads, beyond pods and namespaces.** `networkpolicies.networking.k8s.io`
+
+**Reads too, where that is permitted.** `nodes`
 
 **Serves.** CIS Kubernetes v1.12: 5.5.1
 

@@ -24,6 +24,7 @@ use crate::subject::namespace::NamespaceFacts;
 use crate::subject::pod::{Image, ImageUse, PodShape, Slot};
 use crate::subject::reference::{ReferenceFacts, RunningContent};
 use crate::subject::running::{Lasted, RunningState};
+use crate::subject::runtime::Runtimes;
 use crate::verdict::{Severity, Verdict};
 
 use super::gather::{Gathering, Listed};
@@ -78,7 +79,7 @@ pub(super) fn image_subject(namespace: &str, workload: &str, container: &str, im
         facts: None,
     };
     let shape = PodShape { uses: Box::new([image_use]), ..PodShape::default() };
-    Subject::ImageUse(WorkloadUse {
+    Subject::Workload(WorkloadUse {
         namespace: namespace.into(),
         workload: Arc::new(Workload {
             verified: false,
@@ -95,6 +96,7 @@ pub(super) fn image_subject(namespace: &str, workload: &str, container: &str, im
             running: Arc::new(RunningState::default()),
             unready: Lasted::FOREVER,
             spec_changed: Lasted::FOREVER,
+            runtimes: Runtimes::default(),
         }),
         image_use: Some(0),
         owner: None,

@@ -10,6 +10,7 @@ use super::{
     PreparedRule, ReferenceRule, Rule, RuleInfo, RunningRule, SettingError, SubjectKind, cluster, container,
     image, namespace, pod, read_settings, reference, running,
 };
+use crate::subject::Resource;
 
 /// A rule of the catalogue, by its place in the table.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +50,16 @@ impl RuleId {
     /// Whether it compares a pod with its controller's template.
     pub fn compares_owners(self) -> bool {
         self.info().reads.iter().any(|read| read.is_template())
+    }
+
+    /// What it reads besides where that is permitted.
+    pub fn also_reads(self) -> &'static [Resource] {
+        self.entry().also_reads
+    }
+
+    /// Whether it reads which container runtimes the nodes have.
+    pub fn reads_runtimes(self) -> bool {
+        self.also_reads().contains(&Resource::Nodes)
     }
 
     /// Its id: `TrustedRegistry`.
@@ -127,6 +138,7 @@ macro_rules! catalogue {
             Entry {
                 key: $key,
                 info: &<$module::$field::$rule as Rule>::INFO,
+                also_reads: <$module::$field::$rule as Rule>::ALSO_READS,
                 subject: SubjectKind::$subject,
                 prepare: |settings| prepared::<$module::$field::$rule>($index, settings, $prepare),
                 schema: || schemars::schema_for!(<$module::$field::$rule as Rule>::Settings),

@@ -17,6 +17,7 @@ use crate::subject::pod::{ContainerSubject, Image, ImageSubject, ImageUse, PodSh
 use crate::subject::rbac::{AccessRule, BindingFacts, Grantee, Reach, RoleFacts};
 use crate::subject::reference::{ReferenceFacts, RunningContent};
 use crate::subject::running::{ContainerState, Lasted, Phase, RunningState, RunningSubject, Waiting};
+use crate::subject::runtime::Runtimes;
 use crate::verdict::{Note, Verdict};
 
 /// The rule `R` with settings in JSON.
@@ -77,6 +78,7 @@ pub(crate) struct Running<'a> {
     pub(crate) state: Option<(&'a str, Waiting)>,
     pub(crate) unready: Lasted,
     pub(crate) spec_changed: Lasted,
+    pub(crate) runtimes: Runtimes,
 }
 
 impl Default for Running<'_> {
@@ -88,13 +90,14 @@ impl Default for Running<'_> {
             state: Some(("", Waiting::No)),
             unready: Lasted::FOREVER,
             spec_changed: Lasted::FOREVER,
+            runtimes: Runtimes::default(),
         }
     }
 }
 
 /// The verdict of a running-state rule, and why.
 pub(crate) fn running_explained<R: RunningRule>(settings: &str, case: Running<'_>) -> (Verdict, String) {
-    let Running { image, slot, phase, state, unready, spec_changed } = case;
+    let Running { image, slot, phase, state, unready, spec_changed, runtimes } = case;
     let (pod, rule) = (PodShape::default(), rule::<R>(settings));
     let image_use = ImageUse { slot, ..image_use(image) };
     let state = state.map(|(image_id, waiting)| ContainerState {
@@ -104,8 +107,8 @@ pub(crate) fn running_explained<R: RunningRule>(settings: &str, case: Running<'_
         waiting,
     });
     let running = RunningState { phase, containers: state.into_iter().collect(), hash: 0 };
-    let subject =
-        RunningSubject { pod: &pod, image_use: &image_use, running: &running, unready, spec_changed };
+    let (pod, image_use, running) = (&pod, &image_use, &running);
+    let subject = RunningSubject { pod, image_use, running, unready, spec_changed, runtimes };
     explained(|note| rule.check(&subject, note))
 }
 

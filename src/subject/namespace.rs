@@ -9,6 +9,7 @@ use super::Resource;
 use super::addresses::AddressBlocks;
 use super::canonical::{Reader, put_text};
 use super::cluster::ClusterFacts;
+use super::isolation::Way;
 use super::objects::{ObjectFacts, Objects};
 use super::selector::LabelSelector;
 
@@ -85,18 +86,22 @@ pub struct NetworkPolicyFacts {
     pub malformed: bool,
 }
 
-/// Whether network policies of one namespace isolate every pod for a direction, and none of them allows everything
-/// again; none where one of them cannot be read.
-pub fn deny_by_default(
-    policies: &[NetworkPolicyFacts],
-    direction: fn(&NetworkPolicyFacts) -> Option<Direction>,
-) -> Option<bool> {
-    if policies.iter().any(|policy| policy.malformed) {
-        return None;
+impl NetworkPolicyFacts {
+    /// What it does to the traffic of this way; none when it does not isolate it.
+    pub fn direction(&self, way: Way) -> Option<Direction> {
+        match way {
+            Way::Ingress => self.ingress,
+            Way::Egress => self.egress,
+        }
     }
-    let mut of_every_pod =
-        policies.iter().filter(|policy| policy.selects_all).filter_map(direction).peekable();
-    Some(of_every_pod.peek().is_some() && of_every_pod.all(|direction| !direction.allows_everything))
+
+    /// The addresses that it allows, where it does not allow everything by itself.
+    pub fn blocks(&self, way: Way) -> Option<&AddressBlocks> {
+        match way {
+            Way::Ingress => self.ingress_blocks.as_deref(),
+            Way::Egress => self.egress_blocks.as_deref(),
+        }
+    }
 }
 
 /// The label that every namespace has, with its own name as value.

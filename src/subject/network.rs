@@ -1,5 +1,6 @@
 //! Network policies of the whole cluster: AdminNetworkPolicy, BaselineAdminNetworkPolicy, ClusterNetworkPolicy.
 
+use super::isolation::Way;
 use super::selector::LabelSelector;
 
 /// Before or after the network policies of the namespaces.
@@ -46,4 +47,14 @@ pub struct AdminPolicy {
     pub ingress: Box<[AdminRule]>,
     /// Rules for outgoing traffic.
     pub egress: Box<[AdminRule]>,
+}
+
+impl AdminPolicy {
+    /// Rules for the traffic of this way, in their order.
+    pub fn rules(&self, way: Way) -> &[AdminRule] {
+        match way {
+            Way::Ingress => &self.ingress,
+            Way::Egress => &self.egress,
+        }
+    }
 }

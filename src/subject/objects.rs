@@ -12,6 +12,7 @@ use super::namespace::TextPairs;
 use super::network::AdminPolicy;
 use super::owner::TemplateFacts;
 use super::rbac::{BindingFacts, RoleFacts};
+use super::runtime::Runtime;
 
 /// One object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,13 +99,15 @@ pub struct QuotaFacts {
     pub hard: Box<[Box<str>]>,
 }
 
-/// The images that a Node lists.
+/// What a Node says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeFacts {
-    /// Their repositories, sorted, each once; as it is what is no reference. Nodes share the texts.
+    /// Repositories of the images that it lists, sorted, each once; as it is what is no reference. Nodes share the texts.
     pub repositories: Box<[Arc<str>]>,
     /// How many images are listed.
     pub listed: u32,
+    /// What runs its containers, where it says so.
+    pub runtime: Option<Runtime>,
 }
 
 /// How a Service can be reached.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::canonical::{Reader, bytes_hash};
 use super::pod::{ImageUse, PodShape, Slot};
+use super::runtime::Runtimes;
 use crate::reference::Reference;
 
 /// `status.phase`, as far as it matters here.
@@ -203,6 +204,8 @@ pub struct RunningSubject<'a> {
     pub unready: Lasted,
     /// How long ago the spec was seen to change.
     pub spec_changed: Lasted,
+    /// What the cluster's nodes run.
+    pub runtimes: Runtimes,
 }
 
 impl<'a> RunningSubject<'a> {

@@ -67,3 +67,28 @@ fn a_case_that_cannot_be_run_is_exit_code_2_and_the_others_run() {
         assert_eq!(run(&folder, args).code, 2, "{args:?}");
     }
 }
+
+#[test]
+fn a_ci_system_gets_its_file_beside_what_people_read() {
+    let case = |verdict: &str| format!("{}{}", CASE.replace("=fail", verdict), bad_pod("bad"));
+    let folder =
+        folder("test-outputs", &[("cases/good.yaml", &case("=fail")), ("cases/bad.yaml", &case("=pass"))]);
+    let read = |file: &str| fs::read_to_string(folder.join(file)).unwrap();
+    let args = ["test", "cases", "-o", "junit=cases.xml", "-o", "json=cases.json", "-o", "table"];
+    let ran = run(&folder, &args);
+    assert!(ran.code == 1 && ran.out.ends_with("2 cases: 1 passed, 1 failed\n"), "{}{}", ran.out, ran.err);
+    let junit = run(&folder, &["test", "cases", "-o", "junit"]);
+    assert!(junit.out.contains("tests=\"2\" failures=\"1\""), "{}", junit.out);
+    assert_eq!(read("cases.xml"), junit.out, "the same as printed");
+    assert_eq!(read("cases.json"), run(&folder, &["test", "cases", "-o", "json"]).out);
+    let only_file = run(&folder, &["test", "cases/good.yaml", "-o", "junit=one.xml"]);
+    assert_eq!((only_file.code, &*only_file.out), (0, ""), "{}", only_file.err);
+    for (outputs, words) in [
+        (&["-o", "table", "-o", "junit"][..], "only one output can go to standard output"),
+        (&["-o", "junit=no/such/a.xml"], "does not exist"),
+        (&["-o", "sarif=a.sarif"], "table, json, junit"),
+    ] {
+        let ran = run(&folder, &[&["test", "cases"], outputs].concat());
+        assert!(ran.code == 2 && ran.out.is_empty() && ran.err.contains(words), "{outputs:?}: {}", ran.err);
+    }
+}

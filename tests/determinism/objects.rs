@@ -30,6 +30,11 @@ pub(crate) fn pod(index: u8, variant: u8) -> Value {
     } else {
         json!({"running": {}})
     };
+    let image_id = match variant % 13 {
+        11 => format!("sha256:{}", "d".repeat(64)),
+        12 => "d".repeat(64),
+        _ => digest(variant),
+    };
     let containers =
         if variant % 11 == 10 { json!("none") } else { json!([{"name": "app", "image": image}]) };
     // The policy takes one day: the second counts from half past twelve on.
@@ -50,7 +55,7 @@ pub(crate) fn pod(index: u8, variant: u8) -> Value {
         "status": {
             "phase": phase,
             "conditions": [{"type": "ContainersReady", "status": "False", "lastTransitionTime": "2026-01-01T12:00:00Z"}],
-            "containerStatuses": [{"name": "app", "imageID": digest(variant), "state": state}],
+            "containerStatuses": [{"name": "app", "imageID": image_id, "state": state}],
         },
     })
 }
@@ -170,12 +175,16 @@ pub(crate) fn other_change(index: u8, variant: u8) -> Change {
         }
         _ => json!([]),
     };
+    let runtime = ["containerd://2.1.4", "cri-o://1.30.3", ""][usize::from(variant / 2 % 3)];
     let object = json!({
         "metadata": {"name": name, "namespace": namespace, "uid": uid, "ownerReferences": controllers},
         "subjects": [subject], "spec": spec, "roleRef": {"kind": "ClusterRole", "name": role},
         "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": [if is_odd { "get" } else { "*" }]}],
         "automountServiceAccountToken": is_odd,
-        "status": {"images": [{"names": [if is_odd { "evil.test/x:1" } else { "nginx:1" }]}]},
+        "status": {
+            "images": [{"names": [if is_odd { "evil.test/x:1" } else { "nginx:1" }]}],
+            "nodeInfo": {"containerRuntimeVersion": runtime},
+        },
     });
     let (kind, facts) = (other_kind(index), object::read(other_kind(index), &object).unwrap());
     match kind.is_template() {
@@ -225,6 +234,7 @@ pub(crate) fn policy_change(index: u8, variant: u8) -> Change {
         ("podMeetsLevel", bit(2)),
         ("defaultServiceAccountUnused", bit(1) != bit(2)),
         ("noPrivilegeEscalation", bit(3) != bit(4)),
+        ("hostLocalImage", bit(0) != bit(2)),
     ] {
         rules[rule] = json!({"enabled": enabled});
     }

@@ -12,12 +12,9 @@ use crate::rules::namespace::pod_security::enforced;
 use crate::rules::namespace::{no_bindings_to_anonymous, no_cluster_admin_role_binding};
 use crate::rules::shown::Cut;
 use crate::subject::Resource;
-use crate::subject::namespace::{Direction, NamespaceObject, NetworkPolicyFacts, deny_by_default};
+use crate::subject::isolation::{Opened, Way, deny_by_default, opened};
+use crate::subject::namespace::{NamespaceObject, NetworkPolicyFacts};
 use crate::subject::objects::ObjectFacts;
-
-type Way = (&'static str, fn(&NetworkPolicyFacts) -> Option<Direction>);
-
-const WAYS: [Way; 2] = [("ingress", |policy| policy.ingress), ("egress", |policy| policy.egress)];
 
 fn downgraded(before: &NamespaceObject, now: &NamespaceObject) -> Option<String> {
     let before = enforced(&before.labels)?;
@@ -39,16 +36,16 @@ fn opted_out(before: &NamespaceObject, now: &NamespaceObject) -> Option<String> 
     Some(format!("label {label} was added, which opts out of admission control"))
 }
 
-/// The directions in which network policies denied by default, and do not any more.
-fn lost(before: &[NetworkPolicyFacts], now: &[NetworkPolicyFacts]) -> Vec<&'static str> {
-    let lost = |(_, way): &&Way| {
-        deny_by_default(before, *way) == Some(true) && deny_by_default(now, *way) == Some(false)
-    };
-    WAYS.iter().filter(lost).map(|(word, _)| *word).collect()
+/// The ways of traffic that network policies denied by default, and do not any more.
+fn lost(before: &[NetworkPolicyFacts], now: &[NetworkPolicyFacts]) -> Vec<Way> {
+    let lost =
+        |way: &Way| deny_by_default(before, *way) == Some(true) && deny_by_default(now, *way) == Some(false);
+    Way::ALL.into_iter().filter(lost).collect()
 }
 
-/// Which policy made the difference: one that is gone, one that was edited, or one that allows everything.
-fn cause(before: &[NetworkPolicyFacts], now: &[NetworkPolicyFacts]) -> String {
+/// Which policy made the difference: one that is gone, one that was edited, or one that allows everything, alone or
+/// with others.
+fn cause(before: &[NetworkPolicyFacts], now: &[NetworkPolicyFacts], way: Way) -> String {
     let of_every_pod = |policies: &[NetworkPolicyFacts]| -> Vec<NetworkPolicyFacts> {
         policies.iter().filter(|policy| policy.selects_all).cloned().collect()
     };
@@ -61,7 +58,11 @@ fn cause(before: &[NetworkPolicyFacts], now: &[NetworkPolicyFacts]) -> String {
         }
     }
     let is_new = |policy: &&NetworkPolicyFacts| !before.contains(policy);
+    let together = matches!(opened(now, way), Some(Opened::Together(_)));
     match now.iter().find(is_new) {
+        Some(policy) if together => {
+            format!("network policy {} and others together allow every address", Cut(&policy.name))
+        }
         Some(policy) => format!("network policy {} allows everything", Cut(&policy.name)),
         None => "its network policies have changed".to_owned(),
     }
@@ -110,11 +111,10 @@ impl Auditor {
             return;
         }
         let lost = lost(before, &namespace.network_policies);
-        if lost.is_empty() {
-            return;
-        }
-        let cause = cause(before, &namespace.network_policies);
-        let message = format!("no network policy denies {} by default any more: {cause}", lost.join(" and "));
+        let Some(first) = lost.first() else { return };
+        let cause = cause(before, &namespace.network_policies, *first);
+        let ways = lost.iter().map(|way| way.as_str()).collect::<Vec<_>>().join(" and ");
+        let message = format!("no network policy denies {ways} by default any more: {cause}");
         let (signal, about) = (Signal::DefaultDenyRemoved, self.about_namespace(name));
         let until = now.saturating_add(HELD_BACK).unwrap_or(Timestamp::MAX);
         self.suspicion.held.push((until, Activity { signal, about, message, at: now }));

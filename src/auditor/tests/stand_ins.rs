@@ -51,7 +51,7 @@ fn a_template_is_judged_while_its_workload_has_no_pod_and_the_finding_stays_the_
     assert_eq!(cluster.found(), [FOUND]);
     let of_pod = cluster.snapshot().findings().next().unwrap().clone();
     assert_eq!((of_pod.id, of_pod.since, of_pod.pods), (of_template.id, of_template.since, 1));
-    let Subject::ImageUse(at) = &of_pod.subject else { panic!("an image use") };
+    let Subject::Workload(at) = &of_pod.subject else { panic!("a workload") };
     assert!(!at.judged.shape.is_template);
     cluster.gone(&web(1, "nginx"));
     assert_eq!(cluster.found(), [FOUND], "judged, not dormant");
@@ -158,8 +158,8 @@ fn an_audit_of_a_cluster_tells_a_template_only_where_there_is_no_pod() {
         }
         let (mut templates, mut live) = (0, 0);
         auditor.audit(now, Wanted::All, &mut |judgement| match judgement.subject {
-            Subject::ImageUse(at) if at.judged.shape.is_template => templates += 1,
-            Subject::ImageUse(_) => live += judgement.pods,
+            Subject::Workload(at) if at.judged.shape.is_template => templates += 1,
+            Subject::Workload(_) => live += judgement.pods,
             _ => {}
         });
         assert_eq!((templates, live), (expected, pods));

@@ -60,6 +60,9 @@ pub(super) fn look(
             kind if Resource::TEMPLATES.contains(kind) => {
                 "rules that read it are unknown, and workloads without pods are not judged"
             }
+            Resource::Nodes => {
+                "rules that read it are unknown, and HostLocalImage tells the runtime by the image's id"
+            }
             _ => "rules that read it are unknown",
         };
         streams.note(&format!("listing {resource} is not permitted: {costs}"));

@@ -170,7 +170,7 @@ fn failure(report: &AuditReport, rule: RuleId, expected: Expected, is_off: bool)
 type First = (Option<Source>, Option<u16>, Option<String>);
 
 fn take_first(first: &mut Option<First>, judgement: &Judgement<'_>) {
-    let (Subject::ImageUse(at), Some(image_use)) = (judgement.subject, judgement.subject.image_use()) else {
+    let (Subject::Workload(at), Some(image_use)) = (judgement.subject, judgement.subject.image_use()) else {
         return;
     };
     let is_earlier =

@@ -1,20 +1,22 @@
-//! Nodes: which images they list.
+//! Nodes: which images they list, and what runs their containers.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::super::selector::{fields, list, texts};
+use super::super::selector::{fields, list, text, texts};
 use crate::reference::Reference;
 use crate::subject::objects::NodeFacts;
+use crate::subject::runtime::Runtime;
 
 /// Longest name that is kept of what is no reference.
 const LONGEST: usize = 256;
 
 /// Reads a Node; none when a field has another type than the API says.
 pub(super) fn read(value: &Value) -> Option<NodeFacts> {
-    let images = list(fields(value, "status")?, "images")?;
+    let status = fields(value, "status")?;
+    let images = list(status, "images")?;
     let mut repositories = BTreeSet::new();
     for image in images {
         image.as_object()?;
@@ -23,7 +25,8 @@ pub(super) fn read(value: &Value) -> Option<NodeFacts> {
         }
     }
     let listed = u32::try_from(images.len()).unwrap_or(u32::MAX);
-    Some(NodeFacts { repositories: repositories.into_iter().collect(), listed })
+    let runtime = Runtime::from_version(text(fields(status, "nodeInfo")?, "containerRuntimeVersion")?);
+    Some(NodeFacts { repositories: repositories.into_iter().collect(), listed, runtime })
 }
 
 /// The repository of a name. Runtimes write `<none>` in the place of a repository, tag or digest that is not known.
@@ -70,5 +73,16 @@ mod tests {
     fn a_status_of_another_shape_is_malformed() {
         assert!(images(&json!("none")).is_none() && images(&json!(["x"])).is_none());
         assert!(images(&json!([{"names": "x"}])).is_none());
+        assert!(read(&json!({"status": {"nodeInfo": {"containerRuntimeVersion": 2}}})).is_none());
+        assert!(read(&json!({"status": {"nodeInfo": "containerd"}})).is_none());
+    }
+
+    #[test]
+    fn a_node_says_what_runs_its_containers_or_nothing() {
+        let runtime = |info: Value| read(&json!({"status": {"nodeInfo": info}})).unwrap().runtime;
+        assert_eq!(runtime(json!({"containerRuntimeVersion": "cri-o://1.30.3"})), Some(Runtime::CriO));
+        for nothing in [json!({"containerRuntimeVersion": ""}), json!({}), json!(null)] {
+            assert_eq!(runtime(nothing), None);
+        }
     }
 }

@@ -173,7 +173,7 @@ mod tests {
 
     fn node(name: &str, listed: u32, repositories: &[&str]) -> ObjectFacts {
         let repositories = repositories.iter().map(|text| (*text).into()).collect();
-        object(name, Content::Node(NodeFacts { repositories, listed }))
+        object(name, Content::Node(NodeFacts { repositories, listed, runtime: None }))
     }
 
     fn judged(settings: &str, nodes: Vec<ObjectFacts>) -> (Verdict, String) {

@@ -42,7 +42,7 @@ pub struct NoDangerousCapabilities {
 }
 
 /// The name as the runtimes read it: in any case, some with the prefix.
-fn plain(capability: &str) -> String {
+pub(crate) fn plain(capability: &str) -> String {
     let upper = capability.to_ascii_uppercase();
     upper.strip_prefix("CAP_").map_or(upper.clone(), str::to_owned)
 }

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::offenders::{Named, Offenders};
-use crate::rules::SettingError;
 use crate::rules::shown::Cut;
+use crate::rules::{Asks, NamespaceRule, Rule, SettingError};
 use crate::subject::Resource;
 use crate::subject::cluster::ClusterSubject;
 use crate::subject::namespace::NamespaceSubject;
@@ -149,45 +149,49 @@ fn of_namespace<'a>(
     subject.objects(Resource::RoleBindings).iter().chain(subject.facts.beyond.granted.iter())
 }
 
-/// Judges the bindings that belong to a namespace: every grant for which `is_wrong` says so.
-pub(super) fn judge(
-    subject: &NamespaceSubject<'_>,
-    exempt: &Exempt,
-    what: (&'static str, &str),
-    is_wrong: impl Fn(&Grant<'_>) -> bool,
-    note: &mut Note<'_>,
-) -> Verdict {
-    let mut offenders = Offenders::default();
-    let own = |grant: &Grant<'_>| match grant.everywhere() {
-        true => grant.grantee.reach() == Reach::Namespace(subject.name()),
-        false => *grant.object.namespace == *subject.name(),
-    };
-    let grants = of_namespace(subject).flat_map(|object| grants(object));
-    for grant in grants.filter(|grant| own(grant) && is_wrong(grant)) {
-        if !exempt.covers(grant.object, grant.binding) {
-            offenders.push(grant);
-        }
-    }
-    offenders.verdict(what.0, what.1, of_namespace(subject), note)
+/// A rule that finds bindings by what they give to whom.
+pub(super) trait BindingRule: Rule {
+    /// The reason of a violation, and what is wrong, in words.
+    const WHAT: (&'static str, &'static str);
+    /// Bindings that are fine.
+    fn exempt(&self) -> &Exempt;
+    /// Whether a grant is wrong, unless its binding is fine.
+    fn is_wrong(&self, grant: &Grant<'_>) -> bool;
 }
 
-/// Judges the ClusterRoleBindings that belong to no one namespace.
-pub(super) fn judge_cluster(
-    subject: &ClusterSubject,
-    exempt: &Exempt,
-    what: (&'static str, &str),
-    is_wrong: impl Fn(&Grant<'_>) -> bool,
+impl<R: BindingRule> NamespaceRule for R {
+    const ASKS: Asks = Asks::PRESENCE_AND_CLUSTER;
+
+    /// Judges the bindings that belong to the namespace.
+    fn check(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict {
+        let own = |grant: &Grant<'_>| match grant.everywhere() {
+            true => grant.grantee.reach() == Reach::Namespace(subject.name()),
+            false => *grant.object.namespace == *subject.name(),
+        };
+        judge(self, of_namespace(subject), own, note)
+    }
+
+    /// Judges the ClusterRoleBindings that belong to no one namespace.
+    fn check_cluster(&self, subject: &ClusterSubject, note: &mut Note<'_>) -> Verdict {
+        let own = |grant: &Grant<'_>| !matches!(grant.grantee.reach(), Reach::Namespace(_));
+        judge(self, subject.rbac.of(Resource::ClusterRoleBindings).iter(), own, note)
+    }
+}
+
+/// Judges those grants of some bindings that are the subject's own.
+fn judge<'a, R: BindingRule>(
+    rule: &R,
+    bindings: impl Iterator<Item = &'a Arc<ObjectFacts>> + Clone,
+    own: impl Fn(&Grant<'_>) -> bool,
     note: &mut Note<'_>,
 ) -> Verdict {
     let mut offenders = Offenders::default();
-    let bindings = subject.rbac.of(Resource::ClusterRoleBindings);
-    let own = |grant: &Grant<'_>| !matches!(grant.grantee.reach(), Reach::Namespace(_));
-    for grant in bindings.iter().flat_map(|object| grants(object)) {
-        if own(&grant) && is_wrong(&grant) && !exempt.covers(grant.object, grant.binding) {
+    for grant in bindings.clone().flat_map(|object| grants(object)) {
+        if own(&grant) && rule.is_wrong(&grant) && !rule.exempt().covers(grant.object, grant.binding) {
             offenders.push(grant);
         }
     }
-    offenders.verdict(what.0, what.1, bindings.iter(), note)
+    offenders.verdict(R::WHAT.0, R::WHAT.1, bindings, note)
 }
 
 /// Judges every grant, wherever it stands, that reaches the service account `default` of a namespace.

@@ -4,12 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::offenders::{Named, unreadable};
-use super::other_policies::{denied, undecided};
+use super::other_policies::{and_others, denied, undecided};
+use crate::rules::Control;
 use crate::rules::shown::Cut;
 use crate::subject::Resource;
-use crate::subject::addresses::AddressBlocks;
-use crate::subject::namespace::{Direction, NamespaceSubject, NetworkPolicyFacts};
-use crate::subject::network::{Action, AdminPolicy, AdminRule, AdminTier};
+use crate::subject::isolation::{Opened, Way, isolating, opened};
+use crate::subject::namespace::NamespaceSubject;
+use crate::subject::network::{Action, AdminTier};
 use crate::subject::objects::{Content, ObjectFacts};
 use crate::verdict::{Note, Verdict, reason};
 
@@ -23,16 +24,6 @@ pub enum Mode {
     Strict,
 }
 
-/// A direction of traffic, and where policies say something of it.
-#[derive(Debug)]
-pub(super) struct Way {
-    pub(super) word: &'static str,
-    pub(super) own: fn(&NetworkPolicyFacts) -> Option<Direction>,
-    /// The addresses that a policy allows, where they are not all.
-    pub(super) blocks: fn(&NetworkPolicyFacts) -> Option<&AddressBlocks>,
-    pub(super) admin: fn(&AdminPolicy) -> &[AdminRule],
-}
-
 /// Either rule, defaults filled in.
 #[derive(Debug)]
 pub(super) struct DefaultDeny {
@@ -40,25 +31,28 @@ pub(super) struct DefaultDeny {
     admin_policies: bool,
 }
 
-/// What both directions read.
-pub(super) const READS: &[Resource] = &[
-    Resource::NetworkPolicies,
-    Resource::AdminNetworkPolicies,
-    Resource::BaselineAdminNetworkPolicies,
-    Resource::ClusterNetworkPolicies,
-    Resource::CiliumNetworkPolicies,
-    Resource::CiliumClusterwideNetworkPolicies,
-    Resource::CalicoNetworkPolicies,
-    Resource::CalicoGlobalNetworkPolicies,
-    Resource::CalicoApiNetworkPolicies,
-    Resource::CalicoApiGlobalNetworkPolicies,
-];
-
 /// Kinds of network policies of the whole cluster.
 const ADMIN: [Resource; 3] = [
     Resource::AdminNetworkPolicies,
     Resource::BaselineAdminNetworkPolicies,
     Resource::ClusterNetworkPolicies,
+];
+
+/// What both directions read.
+pub(super) const READS: &[Resource] =
+    &and_others::<4, 10>([Resource::NetworkPolicies, ADMIN[0], ADMIN[1], ADMIN[2]]);
+
+/// What both directions serve.
+pub(super) const CONTROLS: &[Control] = &[
+    Control::cis("5.3.2"),
+    Control::bsi("APP.4.4.A7"),
+    Control::bsi("APP.4.4.A18"),
+    Control::bsi("SYS.1.6.A5"),
+    Control::nist("3.3.3"),
+    Control::nist("3.4.2"),
+    Control::owasp("K05"),
+    Control::attack("M1030"),
+    Control::nsa("Network separation"),
 ];
 
 /// How many policies a message names that allow everything only together.
@@ -74,8 +68,8 @@ impl DefaultDeny {
 
     /// Judges one direction of the traffic of all pods of the namespace: the tier Admin decides first, then the
     /// network policies of the namespace, then the tier Baseline.
-    pub(super) fn judge(&self, way: &Way, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict {
-        let word = way.word;
+    pub(super) fn judge(&self, way: Way, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict {
+        let word = way.as_str();
         if let Some(verdict) = self.unreadable_tiers(subject, note) {
             return verdict;
         }
@@ -108,30 +102,28 @@ impl DefaultDeny {
     /// What the network policies of the namespace say together; none when none of them is about every pod. Policies
     /// add up: one that allows everything on every pod undoes the deny, and nothing can undo that. So a policy that
     /// cannot be read leaves open every verdict but a fail for what another one allows.
-    fn own_policies(
-        &self,
-        way: &Way,
-        subject: &NamespaceSubject<'_>,
-        note: &mut Note<'_>,
-    ) -> Option<Verdict> {
-        let (policies, word) = (&subject.facts.network_policies, way.word);
-        let selecting_all = || {
-            let readable = policies.iter().filter(|policy| !policy.malformed && policy.selects_all);
-            readable.filter_map(|policy| Some((Cut(&policy.name), (way.own)(policy)?)))
-        };
-        if let Some((name, _)) = selecting_all().find(|(_, direction)| direction.allows_everything) {
-            let message = format_args!("network policy {name} selects every pod and allows all {word}");
-            return Some(note.fail("AllowsEverything", message));
-        }
-        if let Some(names) = sharing_the_world(way, policies) {
-            let message = format_args!(
-                "network policies {names} select every pod, and together they allow {word} of every address"
-            );
-            return Some(note.fail("AllowsEverything", message));
+    fn own_policies(&self, way: Way, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Option<Verdict> {
+        let (policies, word) = (&subject.facts.network_policies, way.as_str());
+        match opened(policies, way) {
+            Some(Opened::Alone(policy)) => {
+                let name = Cut(&policy.name);
+                let message = format_args!("network policy {name} selects every pod and allows all {word}");
+                return Some(note.fail("AllowsEverything", message));
+            }
+            Some(Opened::Together(policies)) => {
+                let names = policies.iter().take(NAMED).map(|policy| Cut(&policy.name).to_string());
+                let names = names.collect::<Vec<_>>().join(", ");
+                let message = format_args!(
+                    "network policies {names} select every pod, and together they allow {word} of every address"
+                );
+                return Some(note.fail("AllowsEverything", message));
+            }
+            None => {}
         }
         if self.mode == Mode::Strict
-            && let Some((name, _)) = selecting_all().find(|(_, direction)| direction.has_rules)
+            && let Some((policy, _)) = isolating(policies, way).find(|(_, direction)| direction.has_rules)
         {
+            let name = Cut(&policy.name);
             return Some(note.fail(
                 "HasRules",
                 format_args!(
@@ -145,7 +137,7 @@ impl DefaultDeny {
                 note.unknown(reason::MALFORMED, format_args!("network policy {name} cannot be read")),
             );
         }
-        selecting_all().next().map(|_| Verdict::Pass)
+        isolating(policies, way).next().map(|_| Verdict::Pass)
     }
 
     /// A policy of a tier that cannot be read may allow everything, and may deny it.
@@ -164,7 +156,7 @@ impl DefaultDeny {
     fn first_of<'a>(
         &self,
         tier: AdminTier,
-        way: &Way,
+        way: Way,
         subject: &NamespaceSubject<'a>,
     ) -> Option<(&'a ObjectFacts, Action)> {
         if !self.admin_policies {
@@ -178,25 +170,13 @@ impl DefaultDeny {
                 && policy.tier == tier
                 && policy.every_pod
                 && policy.namespaces.matches(|key| subject.label(key));
-            let rule = (way.admin)(policy).iter().find(|rule| rule.everything)?;
+            let rule = policy.rules(way).iter().find(|rule| rule.everything)?;
             applies.then_some((policy.priority, &**object, rule.action))
         });
         // Which of two with one priority comes first is up to the network plugin; here it is the first by name.
         let first = policies.min_by_key(|(priority, ..)| *priority);
         first.map(|(_, object, action)| (object, action))
     }
-}
-
-/// The network policies that select every pod and of which none allows every address, but all together do.
-fn sharing_the_world(way: &Way, policies: &[NetworkPolicyFacts]) -> Option<String> {
-    let allowing = || {
-        let readable = policies.iter().filter(|policy| !policy.malformed && policy.selects_all);
-        readable.filter_map(|policy| Some((&policy.name, (way.blocks)(policy)?)))
-    };
-    let mut all = AddressBlocks::default();
-    allowing().for_each(|(_, blocks)| all.extend(blocks));
-    let names = || allowing().take(NAMED).map(|(name, _)| Cut(name).to_string()).collect::<Vec<_>>();
-    all.cover_all().then(|| names().join(", "))
 }
 
 /// Both rules' tests run these.

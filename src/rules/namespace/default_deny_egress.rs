@@ -1,7 +1,8 @@
 //! DefaultDenyEgress: no pod of the namespace sends anything that no network policy allows.
 
-use super::default_deny::{DefaultDeny, Mode, READS, Way};
-use crate::rules::{Asks, Control, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
+use super::default_deny::{CONTROLS, DefaultDeny, Mode, READS};
+use crate::rules::{Asks, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
+use crate::subject::isolation::Way;
 use crate::subject::namespace::NamespaceSubject;
 use crate::verdict::{Note, Severity, Verdict};
 
@@ -23,13 +24,6 @@ rule_settings! {
 /// The rule, defaults filled in.
 #[derive(Debug)]
 pub struct DefaultDenyEgress(DefaultDeny);
-
-const WAY: Way = Way {
-    word: "egress",
-    own: |policy| policy.egress,
-    blocks: |policy| policy.egress_blocks.as_deref(),
-    admin: |policy| &policy.egress,
-};
 
 const REMEDY: &str = "\
 Apply this, and beside it policies that allow what each workload needs. Without the rule for \
@@ -64,17 +58,7 @@ impl Rule for DefaultDenyEgress {
                     workload needs.",
         remedy: REMEDY,
         severity: Severity::Medium,
-        controls: &[
-            Control::cis("5.3.2"),
-            Control::bsi("APP.4.4.A7"),
-            Control::bsi("APP.4.4.A18"),
-            Control::bsi("SYS.1.6.A5"),
-            Control::nist("3.3.3"),
-            Control::nist("3.4.2"),
-            Control::owasp("K05"),
-            Control::attack("M1030"),
-            Control::nsa("Network separation"),
-        ],
+        controls: CONTROLS,
         reads: READS,
         false_positives: "Namespaces with pods on the host's network only, which network \
                           policies do not touch. Policies of Cilium and Calico are not read: where \
@@ -93,7 +77,7 @@ impl NamespaceRule for DefaultDenyEgress {
     const ASKS: Asks = Asks::BEYOND;
 
     fn check(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict {
-        self.0.judge(&WAY, subject, note)
+        self.0.judge(Way::Egress, subject, note)
     }
 }
 
@@ -101,7 +85,7 @@ impl NamespaceRule for DefaultDenyEgress {
 mod tests {
     use super::*;
     use crate::rules::namespace::default_deny::tests::{
-        ALL, DENY, explained, what_holds_for_both_directions,
+        only_its_own_direction_counts, what_holds_for_both_directions,
     };
     use crate::subject::namespace::NetworkPolicyFacts;
 
@@ -112,17 +96,10 @@ mod tests {
 
     #[test]
     fn only_egress_counts() {
-        let policy = |ingress, egress| NetworkPolicyFacts {
-            name: "np".into(),
-            pods: crate::subject::selector::LabelSelector::default(),
-            selects_all: true,
-            ingress,
-            egress,
+        only_its_own_direction_counts::<DefaultDenyEgress>(|own, other| NetworkPolicyFacts {
+            ingress: other,
+            egress: own,
             ..NetworkPolicyFacts::default()
-        };
-        let verdict = |policy| explained::<DefaultDenyEgress>("{}", &[policy]).0;
-        let (own, other) = (policy(Some(ALL), Some(DENY)), policy(Some(DENY), Some(ALL)));
-        assert_eq!(verdict(own), Verdict::Pass);
-        assert_eq!(verdict(other), Verdict::Fail("AllowsEverything"));
+        });
     }
 }

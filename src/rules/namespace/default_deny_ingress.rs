@@ -1,7 +1,8 @@
 //! DefaultDenyIngress: no pod of the namespace is reached by what no network policy allows.
 
-use super::default_deny::{DefaultDeny, Mode, READS, Way};
-use crate::rules::{Asks, Control, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
+use super::default_deny::{CONTROLS, DefaultDeny, Mode, READS};
+use crate::rules::{Asks, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
+use crate::subject::isolation::Way;
 use crate::subject::namespace::NamespaceSubject;
 use crate::verdict::{Note, Severity, Verdict};
 
@@ -23,13 +24,6 @@ rule_settings! {
 /// The rule, defaults filled in.
 #[derive(Debug)]
 pub struct DefaultDenyIngress(DefaultDeny);
-
-const WAY: Way = Way {
-    word: "ingress",
-    own: |policy| policy.ingress,
-    blocks: |policy| policy.ingress_blocks.as_deref(),
-    admin: |policy| &policy.ingress,
-};
 
 const REMEDY: &str = "\
 Apply this, and beside it policies that allow what each workload needs:
@@ -56,17 +50,7 @@ impl Rule for DefaultDenyIngress {
                     needed is allowed, the rest is not.",
         remedy: REMEDY,
         severity: Severity::High,
-        controls: &[
-            Control::cis("5.3.2"),
-            Control::bsi("APP.4.4.A7"),
-            Control::bsi("APP.4.4.A18"),
-            Control::bsi("SYS.1.6.A5"),
-            Control::nist("3.3.3"),
-            Control::nist("3.4.2"),
-            Control::owasp("K05"),
-            Control::attack("M1030"),
-            Control::nsa("Network separation"),
-        ],
+        controls: CONTROLS,
         reads: READS,
         false_positives: "Agents outside the namespace that must reach every pod, and namespaces \
                           with pods on the host's network only, which network policies do not \
@@ -86,7 +70,7 @@ impl NamespaceRule for DefaultDenyIngress {
     const ASKS: Asks = Asks::BEYOND;
 
     fn check(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict {
-        self.0.judge(&WAY, subject, note)
+        self.0.judge(Way::Ingress, subject, note)
     }
 }
 
@@ -94,7 +78,7 @@ impl NamespaceRule for DefaultDenyIngress {
 mod tests {
     use super::*;
     use crate::rules::namespace::default_deny::tests::{
-        ALL, DENY, explained, what_holds_for_both_directions,
+        only_its_own_direction_counts, what_holds_for_both_directions,
     };
     use crate::subject::namespace::NetworkPolicyFacts;
 
@@ -105,17 +89,10 @@ mod tests {
 
     #[test]
     fn only_ingress_counts() {
-        let policy = |ingress, egress| NetworkPolicyFacts {
-            name: "np".into(),
-            pods: crate::subject::selector::LabelSelector::default(),
-            selects_all: true,
-            ingress,
-            egress,
+        only_its_own_direction_counts::<DefaultDenyIngress>(|own, other| NetworkPolicyFacts {
+            ingress: own,
+            egress: other,
             ..NetworkPolicyFacts::default()
-        };
-        let verdict = |policy| explained::<DefaultDenyIngress>("{}", &[policy]).0;
-        let (own, other) = (policy(Some(DENY), Some(ALL)), policy(Some(ALL), Some(DENY)));
-        assert_eq!(verdict(own), Verdict::Pass);
-        assert_eq!(verdict(other), Verdict::Fail("AllowsEverything"));
+        });
     }
 }

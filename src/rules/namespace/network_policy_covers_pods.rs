@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::offenders::Offenders;
-use super::other_policies::undecided;
+use super::other_policies::{and_others, undecided};
 use crate::rules::shown::Cut;
 use crate::rules::{Asks, Control, NamespaceRule, PodsRead, Rule, RuleInfo, SettingError, rule_settings};
 use crate::subject::Resource;
@@ -55,15 +55,7 @@ impl Rule for NetworkPolicyCoversPods {
                  -n NAMESPACE describe networkpolicies",
         severity: Severity::Medium,
         controls: &[Control::cis("5.3.2"), Control::bsi("APP.4.4.A18"), Control::owasp("K05")],
-        reads: &[
-            Resource::NetworkPolicies,
-            Resource::CiliumNetworkPolicies,
-            Resource::CiliumClusterwideNetworkPolicies,
-            Resource::CalicoNetworkPolicies,
-            Resource::CalicoGlobalNetworkPolicies,
-            Resource::CalicoApiNetworkPolicies,
-            Resource::CalicoApiGlobalNetworkPolicies,
-        ],
+        reads: &and_others::<1, 7>([Resource::NetworkPolicies]),
         false_positives: "Pods of jobs that live for seconds. Pods on the host's network are left out, \
                           since network policies do not touch them. Policies of Cilium and Calico are \
                           not read: where there are any, a pod that no NetworkPolicy selects is \

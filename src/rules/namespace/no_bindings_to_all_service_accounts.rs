@@ -1,12 +1,10 @@
 //! NoBindingsToAllServiceAccounts: no right is granted to every pod of the cluster at once.
 
-use super::bindings::{BindingExemption, DISCOVERY, Exempt, Grant, judge, judge_cluster};
-use crate::rules::{Asks, Control, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
+use super::bindings::{BindingExemption, BindingRule, DISCOVERY, Exempt, Grant};
+use crate::rules::{Control, Rule, RuleInfo, SettingError, rule_settings};
 use crate::subject::Resource;
-use crate::subject::cluster::ClusterSubject;
-use crate::subject::namespace::NamespaceSubject;
 use crate::subject::rbac::{Grantee, SERVICE_ACCOUNTS};
-use crate::verdict::{Note, Severity, Verdict};
+use crate::verdict::Severity;
 
 rule_settings! {
     /// No binding names the group `system:serviceaccounts`.
@@ -59,9 +57,14 @@ impl Rule for NoBindingsToAllServiceAccounts {
     }
 }
 
-const WHAT: (&str, &str) = ("BoundToAllServiceAccounts", "all service accounts are granted rights at once");
+impl BindingRule for NoBindingsToAllServiceAccounts {
+    const WHAT: (&'static str, &'static str) =
+        ("BoundToAllServiceAccounts", "all service accounts are granted rights at once");
 
-impl NoBindingsToAllServiceAccounts {
+    fn exempt(&self) -> &Exempt {
+        &self.exempt
+    }
+
     fn is_wrong(&self, grant: &Grant<'_>) -> bool {
         match grant.grantee {
             Grantee::Group(name) => match name.strip_prefix(SERVICE_ACCOUNTS) {
@@ -74,22 +77,11 @@ impl NoBindingsToAllServiceAccounts {
     }
 }
 
-impl NamespaceRule for NoBindingsToAllServiceAccounts {
-    const ASKS: Asks = Asks::PRESENCE_AND_CLUSTER;
-
-    fn check(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict {
-        judge(subject, &self.exempt, WHAT, |grant| self.is_wrong(grant), note)
-    }
-
-    fn check_cluster(&self, subject: &ClusterSubject, note: &mut Note<'_>) -> Verdict {
-        judge_cluster(subject, &self.exempt, WHAT, |grant| self.is_wrong(grant), note)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::rules::testing::{binding, cluster_explained, surrounded};
+    use crate::verdict::Verdict;
 
     fn group(name: &str) -> [Grantee; 1] {
         [Grantee::Group(name.into())]

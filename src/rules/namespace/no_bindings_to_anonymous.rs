@@ -1,12 +1,10 @@
 //! NoBindingsToAnonymous: nobody may do anything without saying who they are.
 
-use super::bindings::{BindingExemption, Exempt, Grant, JOINING, judge, judge_cluster, wrong_grants};
-use crate::rules::{Asks, Control, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
+use super::bindings::{BindingExemption, BindingRule, Exempt, Grant, JOINING, wrong_grants};
+use crate::rules::{Control, Rule, RuleInfo, SettingError, rule_settings};
 use crate::subject::Resource;
-use crate::subject::cluster::ClusterSubject;
-use crate::subject::namespace::NamespaceSubject;
 use crate::subject::objects::ObjectFacts;
-use crate::verdict::{Note, Severity, Verdict};
+use crate::verdict::Severity;
 
 rule_settings! {
     /// No binding names the user `system:anonymous` or the group `system:unauthenticated`.
@@ -58,8 +56,6 @@ impl Rule for NoBindingsToAnonymous {
     }
 }
 
-const WHAT: (&str, &str) = ("BoundToAnonymous", "requests without credentials are granted rights");
-
 fn is_wrong(grant: &Grant<'_>) -> bool {
     grant.grantee.is_anonymous()
 }
@@ -69,15 +65,16 @@ pub fn grants(binding: &ObjectFacts) -> Vec<String> {
     wrong_grants(binding, JOINING, is_wrong)
 }
 
-impl NamespaceRule for NoBindingsToAnonymous {
-    const ASKS: Asks = Asks::PRESENCE_AND_CLUSTER;
+impl BindingRule for NoBindingsToAnonymous {
+    const WHAT: (&'static str, &'static str) =
+        ("BoundToAnonymous", "requests without credentials are granted rights");
 
-    fn check(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict {
-        judge(subject, &self.exempt, WHAT, is_wrong, note)
+    fn exempt(&self) -> &Exempt {
+        &self.exempt
     }
 
-    fn check_cluster(&self, subject: &ClusterSubject, note: &mut Note<'_>) -> Verdict {
-        judge_cluster(subject, &self.exempt, WHAT, is_wrong, note)
+    fn is_wrong(&self, grant: &Grant<'_>) -> bool {
+        is_wrong(grant)
     }
 }
 
@@ -86,6 +83,7 @@ mod tests {
     use super::*;
     use crate::rules::testing::{binding, cluster_explained, surrounded};
     use crate::subject::rbac::Grantee;
+    use crate::verdict::Verdict;
 
     fn anonymous() -> [Grantee; 1] {
         [Grantee::User("system:anonymous".into())]

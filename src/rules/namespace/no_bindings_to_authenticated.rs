@@ -1,12 +1,10 @@
 //! NoBindingsToAuthenticated: no right is granted just for having logged in.
 
-use super::bindings::{BindingExemption, DISCOVERY, Exempt, Grant, judge, judge_cluster};
-use crate::rules::{Asks, Control, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
+use super::bindings::{BindingExemption, BindingRule, DISCOVERY, Exempt, Grant};
+use crate::rules::{Control, Rule, RuleInfo, SettingError, rule_settings};
 use crate::subject::Resource;
-use crate::subject::cluster::ClusterSubject;
-use crate::subject::namespace::NamespaceSubject;
 use crate::subject::rbac::AUTHENTICATED;
-use crate::verdict::{Note, Severity, Verdict};
+use crate::verdict::Severity;
 
 rule_settings! {
     /// No binding names the group `system:authenticated`.
@@ -49,21 +47,16 @@ impl Rule for NoBindingsToAuthenticated {
     }
 }
 
-const WHAT: (&str, &str) = ("BoundToAuthenticated", "everybody who is logged in is granted rights");
+impl BindingRule for NoBindingsToAuthenticated {
+    const WHAT: (&'static str, &'static str) =
+        ("BoundToAuthenticated", "everybody who is logged in is granted rights");
 
-fn is_wrong(grant: &Grant<'_>) -> bool {
-    grant.grantee.is_group(AUTHENTICATED)
-}
-
-impl NamespaceRule for NoBindingsToAuthenticated {
-    const ASKS: Asks = Asks::PRESENCE_AND_CLUSTER;
-
-    fn check(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict {
-        judge(subject, &self.exempt, WHAT, is_wrong, note)
+    fn exempt(&self) -> &Exempt {
+        &self.exempt
     }
 
-    fn check_cluster(&self, subject: &ClusterSubject, note: &mut Note<'_>) -> Verdict {
-        judge_cluster(subject, &self.exempt, WHAT, is_wrong, note)
+    fn is_wrong(&self, grant: &Grant<'_>) -> bool {
+        grant.grantee.is_group(AUTHENTICATED)
     }
 }
 
@@ -72,6 +65,7 @@ mod tests {
     use super::*;
     use crate::rules::testing::{binding, cluster_explained, surrounded};
     use crate::subject::rbac::Grantee;
+    use crate::verdict::Verdict;
 
     fn everybody() -> [Grantee; 1] {
         [Grantee::Group(AUTHENTICATED.into())]

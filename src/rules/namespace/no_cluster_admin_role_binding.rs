@@ -1,13 +1,11 @@
 //! NoClusterAdminRoleBinding: nobody is given the role that may do everything.
 
-use super::bindings::{BindingExemption, Exempt, Grant, judge, judge_cluster, wrong_grants};
-use crate::rules::{Asks, Control, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
+use super::bindings::{BindingExemption, BindingRule, Exempt, Grant, wrong_grants};
+use crate::rules::{Control, Rule, RuleInfo, SettingError, rule_settings};
 use crate::subject::Resource;
-use crate::subject::cluster::ClusterSubject;
-use crate::subject::namespace::NamespaceSubject;
 use crate::subject::objects::ObjectFacts;
 use crate::subject::rbac::MASTERS;
-use crate::verdict::{Note, Severity, Verdict};
+use crate::verdict::Severity;
 
 rule_settings! {
     /// No binding gives the ClusterRole `cluster-admin`, but for Kubernetes' own one to the group `system:masters`
@@ -59,8 +57,6 @@ impl Rule for NoClusterAdminRoleBinding {
 }
 
 const ROLE: &str = "cluster-admin";
-const WHAT: (&str, &str) = ("ClusterAdmin", "cluster-admin is given away");
-
 /// kubeadm's binding and its group.
 const KUBEADM: &str = "kubeadm:cluster-admins";
 
@@ -76,15 +72,15 @@ pub fn grants(binding: &ObjectFacts) -> Vec<String> {
     wrong_grants(binding, &[], is_wrong)
 }
 
-impl NamespaceRule for NoClusterAdminRoleBinding {
-    const ASKS: Asks = Asks::PRESENCE_AND_CLUSTER;
+impl BindingRule for NoClusterAdminRoleBinding {
+    const WHAT: (&'static str, &'static str) = ("ClusterAdmin", "cluster-admin is given away");
 
-    fn check(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict {
-        judge(subject, &self.exempt, WHAT, is_wrong, note)
+    fn exempt(&self) -> &Exempt {
+        &self.exempt
     }
 
-    fn check_cluster(&self, subject: &ClusterSubject, note: &mut Note<'_>) -> Verdict {
-        judge_cluster(subject, &self.exempt, WHAT, is_wrong, note)
+    fn is_wrong(&self, grant: &Grant<'_>) -> bool {
+        is_wrong(grant)
     }
 }
 
@@ -94,6 +90,7 @@ mod tests {
     use crate::rules::testing::{binding, cluster_explained, object, surrounded};
     use crate::subject::objects::Content;
     use crate::subject::rbac::{BindingFacts, Grantee};
+    use crate::verdict::Verdict;
 
     const WRONG: Verdict = Verdict::Fail("ClusterAdmin");
 

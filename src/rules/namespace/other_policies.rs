@@ -11,15 +11,19 @@ use crate::verdict::{Note, Reason, Verdict, reason};
 /// Some policy of another kind may decide.
 pub(super) const OTHER_POLICIES: Reason = "OtherPolicies";
 
-/// Kinds of Cilium and Calico.
-const KINDS: [Resource; 6] = [
-    Resource::CiliumNetworkPolicies,
-    Resource::CiliumClusterwideNetworkPolicies,
-    Resource::CalicoNetworkPolicies,
-    Resource::CalicoGlobalNetworkPolicies,
-    Resource::CalicoApiNetworkPolicies,
-    Resource::CalicoApiGlobalNetworkPolicies,
-];
+const KINDS: [Resource; 6] = Resource::OTHER_NETWORK_POLICIES;
+
+/// What a rule reads whose verdict such policies leave open: its own kinds and theirs.
+pub(super) const fn and_others<const OWN: usize, const ALL: usize>(own: [Resource; OWN]) -> [Resource; ALL] {
+    assert!(ALL == OWN + KINDS.len(), "as many as both");
+    let mut all = [KINDS[0]; ALL];
+    let mut at = 0;
+    while at < ALL {
+        all[at] = if at < OWN { own[at] } else { KINDS[at - OWN] };
+        at += 1;
+    }
+    all
+}
 
 /// Calico's own API server shows Kubernetes' policies a second time, under names that begin so.
 const MIRRORED: [&str; 3] = ["knp.default.", "kanp.adminnetworkpolicy.", "kbanp.baselineadminnetworkpolicy."];

@@ -7,6 +7,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::rules::Control;
 use crate::subject::namespace::{NamespaceSubject, TextPairs};
 
 /// The label that enforces a level.
@@ -24,6 +25,19 @@ pub(super) const MODES: [(&str, &str); 3] = [
     (ENFORCE, ENFORCE_VERSION),
     ("pod-security.kubernetes.io/audit", "pod-security.kubernetes.io/audit-version"),
     ("pod-security.kubernetes.io/warn", "pod-security.kubernetes.io/warn-version"),
+];
+
+/// What the rules about these labels serve.
+pub(super) const CONTROLS: &[Control] = &[
+    Control::cis("5.2.1"),
+    Control::bsi("SYS.1.6.A17"),
+    Control::bsi("SYS.1.6.A21"),
+    Control::bsi("APP.4.4.A4"),
+    Control::bsi("APP.4.4.A13"),
+    Control::nist("3.4.3"),
+    Control::owasp("K01"),
+    Control::owasp("K04"),
+    Control::nsa("Pod security enforcement"),
 ];
 
 /// A level of the Pod Security Standards.

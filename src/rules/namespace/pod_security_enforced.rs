@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::pod_security::{ENFORCE, ENFORCE_VERSION, Level, only_warns};
+use super::pod_security::{CONTROLS, ENFORCE, ENFORCE_VERSION, Level, only_warns};
 use crate::rules::shown::Cut;
-use crate::rules::{Control, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
+use crate::rules::{NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
 use crate::subject::namespace::NamespaceSubject;
 use crate::verdict::{Note, Severity, Verdict};
 
@@ -55,17 +55,7 @@ impl Rule for PodSecurityEnforced {
                  Pods that run already are not evicted: look for them with the first command's \
                  warnings.",
         severity: Severity::High,
-        controls: &[
-            Control::cis("5.2.1"),
-            Control::bsi("SYS.1.6.A17"),
-            Control::bsi("SYS.1.6.A21"),
-            Control::bsi("APP.4.4.A4"),
-            Control::bsi("APP.4.4.A13"),
-            Control::nist("3.4.3"),
-            Control::owasp("K01"),
-            Control::owasp("K04"),
-            Control::nsa("Pod security enforcement"),
-        ],
+        controls: CONTROLS,
         reads: &[],
         false_positives: "Namespaces of network, storage and monitoring agents need privileged: \
                           an exemption with a reason. Clusters that Kyverno, Gatekeeper or a \

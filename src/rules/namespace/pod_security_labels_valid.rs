@@ -1,8 +1,8 @@
 //! PodSecurityLabelsValid: the labels of pod security admission say something that admission can read.
 
-use super::pod_security::{Level, MODES, Version};
+use super::pod_security::{CONTROLS, Level, MODES, Version};
 use crate::rules::shown::Cut;
-use crate::rules::{Control, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
+use crate::rules::{NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
 use crate::subject::namespace::NamespaceSubject;
 use crate::verdict::{Note, Severity, Verdict};
 
@@ -33,17 +33,7 @@ impl Rule for PodSecurityLabelsValid {
                  If the API server takes an invalid value, pod security admission is off: look \
                  for --disable-admission-plugins=PodSecurity in its flags.",
         severity: Severity::Medium,
-        controls: &[
-            Control::cis("5.2.1"),
-            Control::bsi("SYS.1.6.A17"),
-            Control::bsi("SYS.1.6.A21"),
-            Control::bsi("APP.4.4.A4"),
-            Control::bsi("APP.4.4.A13"),
-            Control::nist("3.4.3"),
-            Control::owasp("K01"),
-            Control::owasp("K04"),
-            Control::nsa("Pod security enforcement"),
-        ],
+        controls: CONTROLS,
         reads: &[],
         false_positives: "None known: the labels are read as the API server reads them.",
     };

@@ -1,8 +1,8 @@
 //! PodSecurityVersionPinned: an upgrade of the cluster does not change what pod security admission refuses.
 
-use super::pod_security::{ENFORCE, ENFORCE_VERSION, Level, Version};
+use super::pod_security::{CONTROLS, ENFORCE, ENFORCE_VERSION, Level, Version};
 use crate::rules::shown::Cut;
-use crate::rules::{Control, NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
+use crate::rules::{NamespaceRule, Rule, RuleInfo, SettingError, rule_settings};
 use crate::subject::namespace::NamespaceSubject;
 use crate::verdict::{Note, Severity, Verdict};
 
@@ -28,17 +28,7 @@ impl Rule for PodSecurityVersionPinned {
                  kubectl label --overwrite namespace NAMESPACE \
                  pod-security.kubernetes.io/enforce-version=v1.32",
         severity: Severity::Info,
-        controls: &[
-            Control::cis("5.2.1"),
-            Control::bsi("SYS.1.6.A17"),
-            Control::bsi("SYS.1.6.A21"),
-            Control::bsi("APP.4.4.A4"),
-            Control::bsi("APP.4.4.A13"),
-            Control::nist("3.4.3"),
-            Control::owasp("K01"),
-            Control::owasp("K04"),
-            Control::nsa("Pod security enforcement"),
-        ],
+        controls: CONTROLS,
         reads: &[],
         false_positives: "Teams that want the newest checks at once use latest on purpose. A \
                           version that the API server's AdmissionConfiguration sets for all \

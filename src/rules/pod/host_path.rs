@@ -24,12 +24,10 @@ impl NodePath {
             }
         }
         // What /proc shows of a process that sees the node's files as the node does.
-        while let [proc, process, "root" | "cwd", ..] =
-            segments.iter().map(String::as_str).collect::<Vec<_>>()[..]
-            && proc == "proc"
-            && (process == "self" || process.bytes().all(|byte| byte.is_ascii_digit()))
+        while let Some(process) = process(&segments)
+            && let Some("root" | "cwd") = segments.get(process).map(String::as_str)
         {
-            segments.drain(..3);
+            segments.drain(..=process);
         }
         if segments.first().map(String::as_str) == Some("var")
             && segments.get(1).map(String::as_str) == Some("run")
@@ -39,9 +37,32 @@ impl NodePath {
         Self(segments)
     }
 
+    /// Whether it is the node's /proc, or a folder of processes or threads in it.
+    pub(super) fn shows_processes(&self) -> bool {
+        let is_proc = self.0.first().is_some_and(|first| first == "proc");
+        let threads = usize::from(self.0.last().is_some_and(|last| last == "task"));
+        is_proc && (self.0.len() == 1 || process(&self.0) == Some(self.0.len() - threads))
+    }
+
     /// Whether it is `folder` or lies in it.
     pub(super) fn is_in(&self, folder: &Self) -> bool {
         self.0.starts_with(&folder.0)
+    }
+}
+
+/// How many segments name a process or thread, where the path begins with one: `/proc/1`, `/proc/self/task/7`.
+fn process(segments: &[String]) -> Option<usize> {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let words: Vec<&str> = segments.iter().take(4).map(String::as_str).collect();
+    match words[..] {
+        ["proc", "self" | "thread-self", ..] if words.get(2) != Some(&"task") => Some(2),
+        ["proc", process, "task", thread]
+            if (process == "self" || is_number(process)) && is_number(thread) =>
+        {
+            Some(4)
+        }
+        ["proc", process, ..] if is_number(process) => Some(2),
+        _ => None,
     }
 }
 
@@ -67,6 +88,24 @@ mod tests {
         assert_eq!(path("/../.."), path("/"));
         assert_eq!(path(r"C:\ProgramData\Docker"), path("/programdata/docker"));
         assert_ne!(path("/Run"), path("/run"));
+    }
+
+    #[test]
+    fn what_proc_shows_of_a_process_is_what_the_process_sees() {
+        for root in [
+            "/proc/1/root",
+            "/proc/self/cwd",
+            "/proc/thread-self/root",
+            "/proc/1/task/1/root",
+            "/proc/1/root/proc/2/root",
+        ] {
+            assert_eq!(path(&format!("{root}/run/crio")), path("/run/crio"), "{root}");
+        }
+        assert!(path("/proc").shows_processes() && path("/proc/17").shows_processes());
+        assert!(path("/proc/17/task").shows_processes() && path("/proc/17/task/18").shows_processes());
+        for other in ["/", "/proc/sys", "/proc/1/ns", "/proc/x", "/proc/task", "/data/proc"] {
+            assert!(!path(other).shows_processes(), "{other}");
+        }
     }
 
     #[test]

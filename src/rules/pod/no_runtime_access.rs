@@ -1,15 +1,18 @@
 //! NoRuntimeAccess: no pod reaches the container runtime or the kubelet past the API server.
 
 use super::host_path::NodePath;
+use crate::rules::container::no_dangerous_capabilities::plain;
 use crate::rules::shown::Cut;
 use crate::rules::{Control, PodRule, Rule, RuleInfo, SettingError, rule_settings};
 use crate::subject::facts::Fact;
-use crate::subject::pod::PodShape;
+use crate::subject::pod::{ImageUse, PodShape};
 use crate::verdict::{Note, Severity, Verdict};
 
 rule_settings! {
     /// No hostPath volume is, contains or lies under a socket of the container runtime, its image store, the kubelet's
-    /// folder or the folder of static pods. Read-only mounts count too: a socket mounted read-only takes commands.
+    /// folder or the folder of static pods. Read-only mounts count too: a socket mounted read-only takes commands. The
+    /// node's /proc counts where some container may trace the node's processes (privileged, or with the capability
+    /// SYS_PTRACE): below each process it shows the node's root.
     struct Settings {
         /// Further paths on the node that are as bad, such as the socket of another runtime. Default: none.
         #[schemars(length(max = 64), inner(length(min = 1, max = 512)))]
@@ -89,7 +92,8 @@ impl Rule for NoRuntimeAccess {
         ],
         reads: &[],
         false_positives: "CNI and CSI plugins, log collectors that read /var/lib/docker/containers. A symbolic link \
-                          on the node cannot be seen.",
+                          on the node cannot be seen. The node's /proc without the right to trace passes here, \
+                          as agents that count processes mount it; where it is writable, NoHostPath finds it.",
     };
     type Settings = Settings;
 
@@ -108,6 +112,16 @@ impl PodRule for NoRuntimeAccess {
             if self.allow.iter().any(|folder| path.is_in(folder)) {
                 continue;
             }
+            if path.shows_processes()
+                && let Some(container) = pod.containers().find(|container| may_trace(pod, container))
+            {
+                let message = format_args!(
+                    "hostPath {} shows the node's root below each process, and container {} may trace them",
+                    Cut(written),
+                    Cut(&container.name)
+                );
+                return note.fail("RuntimePath", message);
+            }
             if self.paths.iter().any(|runtime| path.is_in(runtime) || runtime.is_in(&path)) {
                 let message = format_args!(
                     "hostPath {} is, contains or lies under what the container runtime or the kubelet keeps",
@@ -118,6 +132,16 @@ impl PodRule for NoRuntimeAccess {
         }
         Verdict::Pass
     }
+}
+
+/// Whether a container may follow `/proc/<process>/root` of processes that are not its own and have more rights than it:
+/// the kernel asks for what tracing them needs (`PTRACE_MODE_READ`). In a user namespace of the pod's own the
+/// capability does not reach them. A mount is the pod's: whoever does not mount it now may be changed to.
+fn may_trace(pod: &PodShape, container: &ImageUse) -> bool {
+    let facts = container.facts();
+    let traces = |added: &str| matches!(&*plain(added), "SYS_PTRACE" | "ALL");
+    let is_node_user = pod.facts().flag(Fact::HostUsers) != Some(false);
+    is_node_user && (facts.is(Fact::Privileged) || facts.all(Fact::AddedCapability).any(traces))
 }
 
 /// A named pipe of Windows is `\\.\pipe\docker_engine`; `.` is no folder.
@@ -184,6 +208,37 @@ mod tests {
         let (verdict, text) = pod_explained::<NoRuntimeAccess>("{}", spec);
         assert_eq!(verdict, Verdict::Fail("RuntimePath"));
         assert!(text.starts_with("hostPath /run/docker.sock is"), "{text}");
+    }
+
+    fn mounting_under(settings: &str, path: &str, context: &str, pod: &str) -> Verdict {
+        let spec = format!(
+            "{{{pod}containers: [{{name: app, image: a, securityContext: {{{context}}}, volumeMounts: [{{name: h, \
+             mountPath: /host, readOnly: true}}]}}], volumes: [{{name: h, hostPath: {{path: '{path}'}}}}]}}"
+        );
+        pod_verdict::<NoRuntimeAccess>(settings, &spec)
+    }
+
+    #[test]
+    fn the_nodes_proc_leads_to_the_nodes_root_for_whoever_may_trace_its_processes() {
+        let fails = Verdict::Fail("RuntimePath");
+        for context in [
+            "privileged: true",
+            "capabilities: {add: [SYS_PTRACE]}",
+            "capabilities: {add: [cap_sys_ptrace]}",
+            "capabilities: {add: [ALL]}",
+        ] {
+            for path in ["/proc", "/proc/1", "/proc/", "/proc/self", "/proc/1/task/1"] {
+                assert_eq!(mounting_under("{}", path, context, ""), fails, "{path} {context}");
+            }
+            for path in ["/proc/net", "/proc/sys", "/proc/cpuinfo"] {
+                assert_eq!(mounting_under("{}", path, context, ""), Verdict::Pass, "{path} {context}");
+            }
+            assert_eq!(mounting_under("{}", "/proc", context, "hostUsers: false, "), Verdict::Pass);
+            assert_eq!(mounting_under(r#"{"allow": ["/proc"]}"#, "/proc", context, ""), Verdict::Pass);
+        }
+        for context in ["", "capabilities: {add: [SYS_ADMIN], drop: [SYS_PTRACE]}", "privileged: false"] {
+            assert_eq!(mounting_under("{}", "/proc", context, "hostPID: true, "), Verdict::Pass, "{context}");
+        }
     }
 
     #[test]

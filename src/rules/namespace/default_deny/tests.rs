@@ -5,12 +5,13 @@ use std::sync::Arc;
 use super::*;
 use crate::rules::NamespaceRule;
 use crate::rules::testing::{beyond, namespace, namespace_explained, object, surrounded};
-use crate::subject::namespace::Beyond;
+use crate::subject::namespace::{Beyond, Direction, NetworkPolicyFacts};
+use crate::subject::network::{AdminPolicy, AdminRule};
 use crate::subject::selector::{LabelSelector, Requirement, Test};
 
-pub(crate) const DENY: Direction = Direction { has_rules: false, allows_everything: false };
-pub(crate) const SOME: Direction = Direction { has_rules: true, allows_everything: false };
-pub(crate) const ALL: Direction = Direction { has_rules: true, allows_everything: true };
+const DENY: Direction = Direction { has_rules: false, allows_everything: false };
+const SOME: Direction = Direction { has_rules: true, allows_everything: false };
+const ALL: Direction = Direction { has_rules: true, allows_everything: true };
 
 const NO_DEFAULT_DENY: Verdict = Verdict::Fail("NoDefaultDeny");
 const OPEN: Verdict = Verdict::Fail("AllowsEverything");
@@ -29,10 +30,7 @@ fn every(direction: Direction) -> NetworkPolicyFacts {
     both_ways("every", true, Some(direction))
 }
 
-pub(crate) fn explained<R: NamespaceRule>(
-    settings: &str,
-    policies: &[NetworkPolicyFacts],
-) -> (Verdict, String) {
+fn explained<R: NamespaceRule>(settings: &str, policies: &[NetworkPolicyFacts]) -> (Verdict, String) {
     let mut facts = namespace(&[], &[]);
     facts.network_policies = policies.into();
     namespace_explained::<R>(settings, &facts)
@@ -55,6 +53,16 @@ pub(crate) fn what_holds_for_both_directions<R: NamespaceRule>() {
     admin_tiers::<R>();
     subjects_of_admin_policies::<R>();
     other_kinds::<R>();
+}
+
+/// `policy` is one with these blocks: those of the rule's own direction, and those of the other.
+pub(crate) fn only_its_own_direction_counts<R: NamespaceRule>(
+    policy: fn(Option<Direction>, Option<Direction>) -> NetworkPolicyFacts,
+) {
+    let of_all = |policy| NetworkPolicyFacts { name: "np".into(), selects_all: true, ..policy };
+    let verdict = |policy| explained::<R>("{}", &[of_all(policy)]).0;
+    assert_eq!(verdict(policy(Some(DENY), Some(ALL))), Verdict::Pass);
+    assert_eq!(verdict(policy(Some(ALL), Some(DENY))), OPEN);
 }
 
 fn own_policies<R: NamespaceRule>() {
@@ -185,14 +193,7 @@ fn subjects_of_admin_policies<R: NamespaceRule>() {
 fn other_kinds<R: NamespaceRule>() {
     let unknown = Verdict::Unknown("OtherPolicies");
     let present = |kind, name| object(kind, name, Content::Present);
-    for kind in [
-        Resource::CiliumNetworkPolicies,
-        Resource::CiliumClusterwideNetworkPolicies,
-        Resource::CalicoNetworkPolicies,
-        Resource::CalicoGlobalNetworkPolicies,
-        Resource::CalicoApiNetworkPolicies,
-        Resource::CalicoApiGlobalNetworkPolicies,
-    ] {
+    for kind in Resource::ALL.into_iter().filter(|kind| kind.is_presence()) {
         let one = || vec![present(kind, "one")];
         assert_eq!(surrounded::<R>("{}", one()).0, unknown, "{kind}");
         // What Kubernetes' own policies decide, they leave as it is.
