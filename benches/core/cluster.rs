@@ -167,7 +167,8 @@ impl Run<'_> {
         Ok(self.now)
     }
 
-    /// From an edited policy to the Snapshot that says what it finds: an edit that moves few verdicts, one that moves
+    /// From an edited policy to the Snapshot that says what it finds, while readers still hold the former one, as those
+    /// of the operator do: an edit that moves few verdicts, one that moves
     /// those of every namespace, and one of the scope.
     fn edit_policy(&mut self, rounds: usize, figures: &mut Figures) -> Result<()> {
         let edits: [(&str, Edit); 3] = [
@@ -192,6 +193,7 @@ impl Run<'_> {
                 if let Change::Policy(record) = &mut policy {
                     edit(&mut record.spec, round % 2 == 1);
                 }
+                let former = self.auditor.snapshot(now);
                 let (time, snapshot) = timed(|| {
                     self.auditor.apply(policy, now);
                     self.auditor.snapshot(now)
@@ -199,6 +201,7 @@ impl Run<'_> {
                 let seen = snapshot.policies[0].policy.generation;
                 ensure!(seen == i64::from(generation) + 1, "the edit is not in force");
                 times.push(time);
+                drop(former);
                 self.auditor.drain_transitions();
                 self.auditor.drain_first_audits();
             }

@@ -265,10 +265,14 @@ impl Rolling<'_> {
 impl Auditor {
     /// Judges again what an edit of a policy sets otherwise.
     pub(super) fn edit(&mut self, edit: &Edit, now: Timestamp) {
-        let moved = self.inventory.pairs.edit(edit);
+        let moved = self.inventory.pairs.edit(edit, self.cores);
         if moved.contains(&true) {
+            // There are many groups to a namespace, side by side, and the namespaces lie here and there.
+            let mut there = vec![false; self.namespaces.slots()];
             let groups = self.inventory.groups.all().filter(|group| moved[group.key.pair as usize]);
-            groups.for_each(|group| self.namespaces.mark_edited(group.key.namespace));
+            groups.for_each(|group| there[group.key.namespace as usize] = true);
+            let there = there.into_iter().zip(0..).filter(|(there, _)| *there);
+            there.for_each(|(_, id)| self.namespaces.mark_edited(id));
         }
         if edit.exemptions || edit.scope || edit.concerns(SubjectKind::Reference) {
             self.inventory.references.mark_all();
@@ -279,8 +283,11 @@ impl Auditor {
             return;
         }
         for id in self.namespaces.ids() {
-            if self.namespaces.get(id).dirty == Dirty::Whole {
-                continue;
+            match self.namespaces.get(id).dirty {
+                Dirty::Whole => continue,
+                // Whether rolling up the edited rules is enough is found out there.
+                Dirty::Edited if !edit.exemptions && !edit.scope => continue,
+                Dirty::Edited | Dirty::No => {}
             }
             match edit.effect(self.namespaces.get(id), &self.rolling(now)) {
                 Effect::None => {}

@@ -129,7 +129,8 @@ impl Namespace {
         self.is_only_named() && self.granted.is_empty()
     }
 
-    fn is_over(&self) -> bool {
+    /// Whether nothing is known or told of it any more.
+    pub(super) fn is_over(&self) -> bool {
         self.is_gone() && self.marks.is_empty() && self.part.findings.is_empty() && self.dirty == Dirty::No
     }
 }
@@ -251,6 +252,11 @@ impl Namespaces {
     pub(super) fn tell_again(&mut self, id: u32) {
         let part = Arc::make_mut(&mut self.get_mut(id).part);
         part.revision += 1;
+    }
+
+    /// One more than the greatest index.
+    pub(super) fn slots(&self) -> usize {
+        self.slots.len()
     }
 
     /// Index of every namespace.

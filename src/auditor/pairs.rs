@@ -2,7 +2,9 @@
 //! however many pods share it.
 
 use std::hash::BuildHasher as _;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
@@ -19,6 +21,9 @@ use crate::subject::pod::{ContainerSubject, ImageSubject};
 use crate::subject::running::{Lasted, Phase};
 use crate::subject::runtime::Runtimes;
 use crate::verdict::{Note, Verdict};
+
+/// From how many pairs on a thread is worth its start.
+const MANY: usize = 1024;
 
 /// What a pair is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -303,39 +308,62 @@ impl Pairs {
         moved
     }
 
-    /// Judges again what an edit sets otherwise. Returns, by id, whose verdicts are not what they were.
-    pub(super) fn edit(&mut self, edit: &Edit) -> Vec<bool> {
+    /// Judges again what an edit sets otherwise, on so many cores. Returns, by id, whose verdicts are not what they were.
+    pub(super) fn edit(&mut self, edit: &Edit, cores: NonZeroUsize) -> Vec<bool> {
         let rules: Vec<RuleId> =
             edit.rules.iter().copied().filter(|rule| rule.entry().subject.is_of_pods()).collect();
         let mut moved = vec![false; self.pairs.len()];
         if rules.is_empty() {
             return moved;
         }
-        for ((pair, outline), moved) in self.pairs.iter_mut().zip(&mut self.outlines).zip(&mut moved) {
-            let Some(Pair { judged, bits: all, .. }) = pair else { continue };
-            let shape = &judged.shape;
-            // Of a malformed pod there is one finding a rule, whatever its uses say.
-            *moved = shape.malformed && edit.adds_or_removes;
-            let uses = shape.uses.len();
-            let bits = &mut all[edit.policy * uses..(edit.policy + 1) * uses];
-            for (at, bits) in bits.iter_mut().enumerate() {
-                let judge = |policy: &CompiledPolicy, rule| {
-                    let verdict = policy.rule(rule).and_then(|rule| verdict(rule, judged, at));
-                    verdict.unwrap_or(Verdict::Pass)
-                };
-                for &rule in &rules {
-                    let (before, now) = (*bits, judge(&edit.now, rule));
-                    bits.set(rule, now);
-                    // The reason is not remembered, and only a finding shows one.
-                    *moved |= *bits != before
-                        || bits.has(rule) && judge(&edit.before, rule).reason() != now.reason();
-                }
+        let threads = (self.pairs.len() / MANY).clamp(1, cores.get());
+        let share = self.pairs.len().div_ceil(threads).max(1);
+        let shares = self.pairs.chunks_mut(share).zip(self.outlines.chunks_mut(share));
+        let mut shares = shares.zip(moved.chunks_mut(share));
+        let mine = shares.next();
+        thread::scope(|scope| {
+            for ((pairs, outlines), moved) in shares {
+                scope.spawn(|| edit_share(edit, &rules, pairs, outlines, moved));
             }
-            if *moved {
-                outline.note(all);
+            if let Some(((pairs, outlines), moved)) = mine {
+                edit_share(edit, &rules, pairs, outlines, moved);
+            }
+        });
+        moved
+    }
+}
+
+/// Judges some pairs again by the rules about pods that an edit sets otherwise, and says which verdicts moved.
+fn edit_share(
+    edit: &Edit,
+    rules: &[RuleId],
+    pairs: &mut [Option<Pair>],
+    outlines: &mut [Outline],
+    moved: &mut [bool],
+) {
+    for ((pair, outline), moved) in pairs.iter_mut().zip(outlines).zip(moved) {
+        let Some(Pair { judged, bits: all, .. }) = pair else { continue };
+        let shape = &judged.shape;
+        // Of a malformed pod there is one finding a rule, whatever its uses say.
+        *moved = shape.malformed && edit.adds_or_removes;
+        let uses = shape.uses.len();
+        let bits = &mut all[edit.policy * uses..(edit.policy + 1) * uses];
+        for (at, bits) in bits.iter_mut().enumerate() {
+            let judge = |policy: &CompiledPolicy, rule| {
+                let verdict = policy.rule(rule).and_then(|rule| verdict(rule, judged, at));
+                verdict.unwrap_or(Verdict::Pass)
+            };
+            for &rule in rules {
+                let (before, now) = (*bits, judge(&edit.now, rule));
+                bits.set(rule, now);
+                // The reason is not remembered, and only a finding shows one.
+                *moved |=
+                    *bits != before || bits.has(rule) && judge(&edit.before, rule).reason() != now.reason();
             }
         }
-        moved
+        if *moved {
+            outline.note(all);
+        }
     }
 }
 

@@ -34,7 +34,8 @@ pub(super) struct Renewal<'a> {
 pub(super) struct Renewed {
     pub(super) transitions: Vec<Transition>,
     pub(super) wanted: Vec<WantedOwner>,
-    /// When each namespace, by its index, must be rolled up again at the latest.
+    /// When a namespace, by its index, must be rolled up again at the latest, where that is another time than it was or
+    /// the namespace is to be forgotten.
     pub(super) deadlines: Vec<(u32, Option<Timestamp>)>,
 }
 
@@ -62,7 +63,9 @@ impl Renewal<'_> {
         let (mut renewed, mut space) = (Renewed::default(), Space::default());
         for (id, namespace) in namespaces {
             let deadline = self.renew_one(namespace, &mut space, &mut renewed);
-            renewed.deadlines.push((*id, deadline));
+            if deadline != namespace.deadline || namespace.is_over() {
+                renewed.deadlines.push((*id, deadline));
+            }
         }
         renewed
     }

@@ -163,13 +163,16 @@ impl Engine {
                 "the first audit is complete"
             );
         }
+        let mut former = None;
         self.outlets.snapshots.send_if_modified(|newest| {
             let same = newest.as_ref().is_some_and(|newest| Arc::ptr_eq(newest, &snapshot));
             if !same {
-                *newest = Some(snapshot);
+                former = newest.replace(snapshot);
             }
             !same
         });
+        // Everybody has the new one before the memory of the former is given back.
+        drop(former);
         let ended = Instant::now();
         self.pacing.made(begun, ended);
         if self.auditor.is_complete() {

@@ -17,10 +17,15 @@ pub(super) fn regex(field: String, written: &str) -> Result<Regex, SettingError>
         .map_err(|error| SettingError::new(field, format_args!("not a regular expression: {error}")))
 }
 
-/// A regular expression that has to match the whole text. Most are plain words, and comparing is cheaper.
+/// A regular expression that has to match the whole text. Most are plain words, or ask for any value, and to look is
+/// cheaper than to match.
 #[derive(Debug)]
 pub(super) enum WholeRegex {
     Word(Box<str>),
+    /// `.*`, or `.+`, which asks for one character at least.
+    Any {
+        least: usize,
+    },
     Pattern(Regex),
 }
 
@@ -29,6 +34,8 @@ impl WholeRegex {
     pub(super) fn is_match(&self, text: &str) -> bool {
         match self {
             Self::Word(word) => **word == *text,
+            // The dot stands for everything but the end of a line.
+            Self::Any { least } => text.len() >= *least && !text.contains('\n'),
             Self::Pattern(pattern) => pattern.is_match(text),
         }
     }
@@ -42,6 +49,11 @@ pub(super) fn whole_regex(field: String, written: &str) -> Result<WholeRegex, Se
     }
     if written.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'/' | b':')) {
         return Ok(WholeRegex::Word(written.into()));
+    }
+    match written {
+        ".*" => return Ok(WholeRegex::Any { least: 0 }),
+        ".+" => return Ok(WholeRegex::Any { least: 1 }),
+        _ => {}
     }
     // By itself first: `a)|(b` would break out of the group.
     regex(field.clone(), written)?;

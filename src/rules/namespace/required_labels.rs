@@ -190,6 +190,13 @@ mod tests {
         let settings = r#"{"labels": {"owner": ".*"}}"#;
         assert_eq!(namespace_verdict::<RequiredLabels>(settings, &[("owner", "")]), Verdict::Pass);
         assert_eq!(namespace_verdict::<RequiredLabels>(settings, &[]), Verdict::Fail("Missing"));
+        let some = |text| {
+            let settings = r#"{"annotations": {"contact": ".+"}}"#;
+            namespace_explained::<RequiredLabels>(settings, &namespace(&[], &[("contact", text)])).0
+        };
+        assert_eq!(some("x"), Verdict::Pass);
+        // As of every pattern: the dot does not go beyond a line.
+        assert_eq!([some(""), some("a\nb")], [Verdict::Fail("ValueMismatch"); 2]);
     }
 
     #[test]
