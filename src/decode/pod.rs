@@ -12,11 +12,13 @@ mod status;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod version;
 
 use serde::de::{Deserialize, DeserializeSeed as _, Deserializer, MapAccess};
 
 pub(crate) use applied::LAST_APPLIED;
 use buffer::Buffer;
+use version::Version;
 
 use super::Source;
 use super::lenient::{Fields, Object};
@@ -52,7 +54,7 @@ pub struct PodRecord {
     /// `metadata.uid`
     pub uid: u128,
     /// `metadata.resourceVersion`, for the watch to go on.
-    pub resource_version: String,
+    pub resource_version: Version,
     /// Bits [`PodShape::STATIC`], [`PodShape::MALFORMED`], [`PodShape::TEMPLATE`], [`PodShape::AS_WRITTEN`] and
     /// [`PodShape::STAND_IN`].
     pub flags: u8,
@@ -178,6 +180,11 @@ impl PodRecord {
     fn cut(&mut self, section: Section, start: usize) {
         let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         self.sections[section as usize] = (place(start), place(self.bytes.len()));
+    }
+
+    /// Gives back the space that the records of a list have left to be used again: a watch needs far less.
+    pub(crate) fn list_is_over() {
+        Buffer::forget_spares();
     }
 
     fn malformed(&mut self) {

@@ -48,6 +48,9 @@ impl fmt::Display for Uid {
 
 /// A uid as a number: the 128 bits of a UUID; for any other text (files) a stable hash of it.
 pub fn parse_uid(text: &str) -> u128 {
+    if let Some(uid) = parse_uuid(text.as_bytes()) {
+        return uid;
+    }
     let mut uid = 0u128;
     let mut digits = 0;
     for byte in text.bytes() {
@@ -67,6 +70,28 @@ pub fn parse_uid(text: &str) -> u128 {
     }
 }
 
+/// The number of a UUID as Kubernetes writes it, all digits at once; none of another text.
+fn parse_uuid(text: &[u8]) -> Option<u128> {
+    let (first, rest) = text.split_first_chunk::<8>()?;
+    let [b'-', a, b, c, d, b'-', e, f, g, h, b'-', i, j, k, l, b'-', last @ ..] = rest else { return None };
+    let last: &[u8; 12] = last.try_into().ok()?;
+    let mut digits = [0; 32];
+    digits[..8].copy_from_slice(first);
+    digits[8..20].copy_from_slice(&[*a, *b, *c, *d, *e, *f, *g, *h, *i, *j, *k, *l]);
+    digits[20..].copy_from_slice(last);
+    let mut wrong = false;
+    for digit in &mut digits {
+        let (number, letter) = (digit.wrapping_sub(b'0'), digit.wrapping_sub(b'a'));
+        wrong |= number > 9 && letter > 5;
+        *digit = if number > 9 { letter.wrapping_add(10) } else { number };
+    }
+    let mut bytes = [0; 16];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = pair[0] << 4 | pair[1];
+    }
+    (!wrong).then(|| u128::from_be_bytes(bytes))
+}
+
 fn hashed_uid(text: &str) -> u128 {
     let hash = text_hash(text);
     u128::from(hash) << 64 | u128::from(combine(&[hash]))
@@ -81,6 +106,15 @@ pub fn uid_text(uid: u128) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_uuid_is_its_number_and_an_upper_case_digit_makes_it_another_text() {
+        assert_eq!(parse_uid("6f9619ff-8b86-4011-b42d-00cf4fc964ff"), 0x6f9619ff_8b86_4011_b42d_00cf4fc964ff);
+        assert_eq!(parse_uid("6f9619ff8b864011b42d00cf4fc964ff"), 0x6f9619ff_8b86_4011_b42d_00cf4fc964ff);
+        for other in ["6f9619ff-8b86-4011-b42d-00cf4fc964fF", "6f9619ff-8b86-4011-b42d-00cf4fc964f:"] {
+            assert_eq!(parse_uid(other), hashed_uid(other));
+        }
+    }
 
     #[test]
     fn every_text_comes_back_as_it_was() {

@@ -9,7 +9,7 @@ use super::buffer::Buffer;
 use super::tables::Node::{
     self, Flag, List, Mounts, Named, NotEmpty, Object, Port, Some as NotNone, Text as Word, Typed, User,
 };
-use super::tables::{NAME, TYPE, place};
+use super::tables::{NAME, TYPE, Table};
 use crate::decode::lenient::{Fields, Text};
 use crate::subject::canonical::{Reader, put_text};
 use crate::subject::facts::{Fact, put_fact, sort_facts};
@@ -140,17 +140,17 @@ impl<'de> Visitor<'de> for Walk<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         match self.node {
-            Object(fields) => {
-                while let Some(at) = map.next_key_seed(PlaceIn(fields))? {
+            Object(table) => {
+                while let Some(at) = map.next_key_seed(PlaceIn(table))? {
                     match at {
-                        Some(at) => map.next_value_seed(self.at(&fields[usize::from(at)].1))?,
+                        Some(at) => map.next_value_seed(self.at(&table.fields[usize::from(at)].1))?,
                         None => map.next_value::<IgnoredAny>().map(drop)?,
                     }
                 }
                 Ok(())
             }
             Named(fact) | Typed(fact) => {
-                let by = if matches!(self.node, Named(_)) { NAME } else { TYPE };
+                let by = if matches!(self.node, Named(_)) { &NAME } else { &TYPE };
                 let (fact, mut named, mut wrong) = (*fact, false, false);
                 while let Some(is_name) = map.next_key_seed(PlaceIn(by))? {
                     if is_name.is_none() {
@@ -262,7 +262,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
 }
 
 /// The place of a key in a table; none for one that is not read.
-struct PlaceIn(&'static [(&'static str, Node)]);
+struct PlaceIn(&'static Table);
 
 impl<'de> DeserializeSeed<'de> for PlaceIn {
     type Value = Option<u8>;
@@ -280,7 +280,7 @@ impl<'de> Visitor<'de> for PlaceIn {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Option<u8>, E> {
-        Ok(place(self.0, name))
+        Ok(self.0.place(name))
     }
 }
 
