@@ -5,6 +5,7 @@ mod applied;
 mod buffer;
 mod entry;
 mod facts;
+mod known;
 mod metadata;
 pub(crate) mod reads;
 mod spec;
@@ -211,7 +212,7 @@ pub struct TemplateOwner<'a> {
 
 impl<'de> Deserialize<'de> for PodRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::read(deserializer, facts::Told::default())
+        Self::read(deserializer, facts::Told::from_text())
     }
 }
 

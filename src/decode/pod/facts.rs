@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::buffer::Buffer;
+use super::known::Remembered;
 use super::tables::Node::{
     self, Flag, List, Mounts, Named, NotEmpty, Object, Port, Some as NotNone, Text as Word, Typed, User,
 };
@@ -26,6 +27,8 @@ pub(super) struct Told {
     /// What containers mount, name and `r` or `w`; not kept while it is known that no volume is a folder of the node.
     mounts: Buffer,
     volumes_known: bool,
+    /// The pod is read from text, not from a tree.
+    pub(super) from_text: bool,
 }
 
 fn begun(buffer: &mut Buffer) -> &mut Vec<u8> {
@@ -36,6 +39,11 @@ fn begun(buffer: &mut Buffer) -> &mut Vec<u8> {
 }
 
 impl Told {
+    /// None yet, of a pod that is read from text.
+    pub(super) fn from_text() -> Self {
+        Self { from_text: true, ..Self::default() }
+    }
+
     /// A fact of the pod.
     pub(super) fn put(&mut self, fact: Fact, text: &str) {
         put_fact(begun(&mut self.pod), fact, text);
@@ -99,12 +107,25 @@ pub(super) struct Walk<'x> {
 }
 
 impl Walk<'_> {
-    fn put(&mut self, fact: Fact, text: &str) {
-        let buffer = if self.of_pod { &mut self.told.pod } else { &mut self.told.container };
-        put_fact(begun(buffer), fact, text);
+    /// Where its facts go.
+    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+        begun(if self.of_pod { &mut self.told.pod } else { &mut self.told.container })
     }
 
-    fn at<'y>(&'y mut self, node: &'static Node) -> Walk<'y> {
+    fn put(&mut self, fact: Fact, text: &str) {
+        put_fact(self.buffer(), fact, text);
+    }
+
+    /// Walks one field of the pod or of a container.
+    #[inline]
+    pub(super) fn field<'de, A: MapAccess<'de>>(self, map: &mut A) -> Result<(), A::Error> {
+        match self.node {
+            Object(_) | List(_) if self.told.from_text => map.next_value_seed(Remembered(self)),
+            _ => map.next_value_seed(self),
+        }
+    }
+
+    pub(super) fn at<'y>(&'y mut self, node: &'static Node) -> Walk<'y> {
         Walk { node, told: self.told, of_pod: self.of_pod, wrong: self.wrong }
     }
 

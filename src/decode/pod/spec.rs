@@ -65,7 +65,7 @@ impl<'de> Fields<'de> for SpecFields<'_> {
             FACTS.. => {
                 let node = &tables::POD.fields[usize::from(key - FACTS)].1;
                 let wrong = &mut self.0.wrong;
-                return map.next_value_seed(Walk { node, told: self.1, of_pod: true, wrong });
+                return Walk { node, told: self.1, of_pod: true, wrong }.field(map);
             }
             _ => return self.2.field(key, &mut self.0.wrong, map),
         };
@@ -133,7 +133,7 @@ impl<'de> Fields<'de> for ContainerFields<'_> {
         let Self { bytes, told, writer, wrong } = self;
         if let Some(place) = key.checked_sub(FACTS) {
             let node = &tables::CONTAINER.fields[usize::from(place)].1;
-            return map.next_value_seed(Walk { node, told, of_pod: false, wrong });
+            return Walk { node, told, of_pod: false, wrong }.field(map);
         }
         let mut fine = true;
         let take = |text: &str| {
