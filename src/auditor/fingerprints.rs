@@ -7,7 +7,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use hashbrown::HashTable;
 use siphasher::sip128::{Hash128, Hasher128 as _, SipHasher13};
 
-use super::intern::place;
+use super::intern::{NONE, place};
 
 #[derive(Debug)]
 struct Slot<T> {
@@ -23,13 +23,24 @@ pub(super) struct Fingerprints<T> {
     index: HashTable<u32>,
     slots: Vec<Slot<T>>,
     free: Vec<u32>,
+    /// What was asked for last: a list tells the pods of one workload one after the other.
+    last: Last,
+}
+
+/// Bytes and their id, while something refers to it.
+#[derive(Debug)]
+struct Last {
+    bytes: Vec<u8>,
+    extra: u8,
+    id: u32,
 }
 
 impl<T> Default for Fingerprints<T> {
     fn default() -> Self {
         let random = RandomState::new();
         let keys = [random.hash_one(0), random.hash_one(1)];
-        Self { keys, index: HashTable::new(), slots: Vec::new(), free: Vec::new() }
+        let last = Last { bytes: Vec::new(), extra: 0, id: NONE };
+        Self { keys, index: HashTable::new(), slots: Vec::new(), free: Vec::new(), last }
     }
 }
 
@@ -50,6 +61,18 @@ impl<T> Fingerprints<T> {
 
     /// The id of these bytes, with one more reference. `extra` is part of them; `make` runs for a new one.
     pub(super) fn acquire(&mut self, bytes: &[u8], extra: u8, make: impl FnOnce() -> T) -> u32 {
+        if self.last.id != NONE && self.last.extra == extra && self.last.bytes == bytes {
+            self.slots[self.last.id as usize].references += 1;
+            return self.last.id;
+        }
+        let id = self.find_or_make(bytes, extra, make);
+        self.last.bytes.clear();
+        self.last.bytes.extend_from_slice(bytes);
+        (self.last.extra, self.last.id) = (extra, id);
+        id
+    }
+
+    fn find_or_make(&mut self, bytes: &[u8], extra: u8, make: impl FnOnce() -> T) -> u32 {
         let fingerprint = self.fingerprint(bytes, extra);
         let slots = &self.slots;
         let same = |&id: &u32| slots[id as usize].fingerprint == fingerprint;
@@ -90,6 +113,9 @@ impl<T> Fingerprints<T> {
         if let Ok(entry) = self.index.find_entry(slot.fingerprint[0], |&other| other == id) {
             entry.remove();
         }
+        if self.last.id == id {
+            self.last.id = NONE;
+        }
         self.free.push(id);
         value
     }
@@ -109,5 +135,14 @@ mod tests {
         assert_eq!((interner.release(first), interner.len()), (Some("a"), 1));
         assert_eq!(interner.acquire(b"b", 0, || "b"), first, "the id is used again");
         assert_eq!(interner.value(first), Some(&"b"));
+    }
+
+    #[test]
+    fn what_was_asked_for_last_is_not_found_when_nobody_refers_to_it_any_more() {
+        let mut interner = Fingerprints::default();
+        let first = interner.acquire(b"a", 0, || "first");
+        assert_eq!(interner.release(first), Some("first"));
+        let again = interner.acquire(b"a", 0, || "again");
+        assert_eq!(interner.value(again), Some(&"again"));
     }
 }

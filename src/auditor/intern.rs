@@ -39,6 +39,11 @@ impl Interner {
         id
     }
 
+    /// One reference more.
+    pub(super) fn retain(&mut self, id: u32) {
+        self.slots[id as usize].references += 1;
+    }
+
     /// The text of an id that is referred to.
     pub(super) fn text(&self, id: u32) -> &str {
         &self.slots[id as usize].text

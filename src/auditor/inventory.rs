@@ -125,9 +125,9 @@ impl Inventory {
         hasher.finish()
     }
 
-    fn row_of(&self, uid: [u64; 2]) -> Option<u32> {
+    fn row_of(&self, uid: [u64; 2], hash: u64) -> Option<u32> {
         let rows = &self.rows;
-        self.row_index.find(self.uid_hash(uid), |&row| rows[row as usize].uid == uid).copied()
+        self.row_index.find(hash, |&row| rows[row as usize].uid == uid).copied()
     }
 
     fn uid_hash(&self, uid: [u64; 2]) -> u64 {
@@ -148,7 +148,8 @@ impl Inventory {
     ) -> Applied {
         let uid = split(record.uid);
         let fingerprint = self.fingerprint(record);
-        let row = self.row_of(uid);
+        let hash = self.uid_hash(uid);
+        let row = self.row_of(uid, hash);
         if let Some(row) = row {
             self.note_told(row);
             if self.rows[row as usize].fingerprint == fingerprint {
@@ -188,7 +189,7 @@ impl Inventory {
                 self.labels.release(old_labels);
                 row
             }
-            None => self.insert_row(Row { uid, fingerprint, group, labels }),
+            None => self.insert_row(hash, Row { uid, fingerprint, group, labels }),
         };
         self.clocks.set(row, clock, graces, now);
         if let Some(source) = &record.source {
@@ -209,8 +210,7 @@ impl Inventory {
         }
     }
 
-    fn insert_row(&mut self, row: Row) -> u32 {
-        let hash = self.uid_hash(row.uid);
+    fn insert_row(&mut self, hash: u64, row: Row) -> u32 {
         let id = place(&mut self.rows, &mut self.free_rows, row);
         self.note_told(id);
         let (rows, hasher) = (&self.rows, &self.hasher);
@@ -334,7 +334,8 @@ impl Inventory {
 
     /// Forgets a pod.
     pub(super) fn remove(&mut self, uid: u128, namespaces: &mut Namespaces) {
-        if let Some(row) = self.row_of(split(uid)) {
+        let uid = split(uid);
+        if let Some(row) = self.row_of(uid, self.uid_hash(uid)) {
             self.remove_row(row, namespaces);
         }
     }
@@ -364,6 +365,7 @@ impl Inventory {
     /// Pods that were not told again are gone.
     pub(super) fn relist_finished(&mut self, namespaces: &mut Namespaces) {
         self.tags.list(false);
+        PodRecord::list_is_over();
         let Some(told) = self.told.take() else { return };
         for id in 0..self.rows.len() {
             let row = &self.rows[id];

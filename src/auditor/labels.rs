@@ -18,6 +18,19 @@ struct Set {
     pairs: Box<[(u32, u32)]>,
 }
 
+/// A set in canonical form and its id ([`NONE`] when nothing refers to it any more).
+#[derive(Debug)]
+struct Last {
+    canonical: Vec<u8>,
+    id: u32,
+}
+
+impl Default for Last {
+    fn default() -> Self {
+        Self { canonical: Vec::new(), id: NONE }
+    }
+}
+
 /// All label sets of the cluster's pods.
 #[derive(Debug, Default)]
 pub(super) struct LabelSets {
@@ -30,11 +43,27 @@ pub(super) struct LabelSets {
     classes: Vec<Box<[bool]>>,
     /// Every set is a class of its own, because a rule reads the labels themselves.
     apart: bool,
+    /// The one that was asked for last: a list tells the pods of one workload one after the other, and they have most
+    /// labels in common.
+    last: Last,
+    pairs: Vec<(u32, u32)>,
 }
 
 impl LabelSets {
     /// The id of a label set in canonical form, with one more reference.
     pub(super) fn acquire(&mut self, canonical: &[u8], policies: &[std::sync::Arc<CompiledPolicy>]) -> u32 {
+        if self.last.id != NONE && self.last.canonical == canonical {
+            self.sets[self.last.id as usize].references += 1;
+            return self.last.id;
+        }
+        let id = self.find_or_make(canonical, policies);
+        self.last.canonical.clear();
+        self.last.canonical.extend_from_slice(canonical);
+        self.last.id = id;
+        id
+    }
+
+    fn find_or_make(&mut self, canonical: &[u8], policies: &[std::sync::Arc<CompiledPolicy>]) -> u32 {
         let mut hasher = self.hasher.build_hasher();
         hasher.write(canonical);
         let hash = hasher.finish();
@@ -42,18 +71,34 @@ impl LabelSets {
             self.sets[id as usize].references += 1;
             return id;
         }
-        let mut reader = Reader::new(canonical);
-        let mut pairs = Vec::with_capacity(12);
-        while !reader.is_empty() {
-            let (key, value) = (reader.text(), reader.text());
-            pairs.push((self.texts.acquire(key), self.texts.acquire(value)));
-        }
-        let set = Set { hash, references: 1, class: 0, pairs: pairs.into() };
+        let set = Set { hash, references: 1, class: 0, pairs: self.pairs(canonical) };
         let id = place(&mut self.sets, &mut self.free, set);
         let sets = &self.sets;
         self.index.insert_unique(hash, id, |&other| sets[other as usize].hash);
         self.classify(id, policies);
         id
+    }
+
+    /// The texts of a new set. What stands at the same place in the last one needs no search.
+    fn pairs(&mut self, canonical: &[u8]) -> Box<[(u32, u32)]> {
+        let Self { texts, pairs, last, sets, .. } = self;
+        let known: &[_] = if last.id == NONE { &[] } else { &sets[last.id as usize].pairs };
+        let mut known = known.iter();
+        let (mut reader, mut before) = (Reader::new(canonical), Reader::new(&last.canonical));
+        let mut id = |text: &str, (known, id): (&[u8], Option<u32>)| match id {
+            Some(id) if known == text.as_bytes() => {
+                texts.retain(id);
+                id
+            }
+            _ => texts.acquire(text),
+        };
+        pairs.clear();
+        while !reader.is_empty() {
+            let (key, value) = known.next().copied().unzip();
+            let key = id(reader.text(), (before.bytes(), key));
+            pairs.push((key, id(reader.text(), (before.bytes(), value))));
+        }
+        pairs.as_slice().into()
     }
 
     fn is(&self, id: u32, hash: u64, canonical: &[u8]) -> bool {
@@ -79,6 +124,9 @@ impl LabelSets {
         let (hash, pairs) = (set.hash, std::mem::take(&mut set.pairs));
         if let Ok(entry) = self.index.find_entry(hash, |&other| other == id) {
             entry.remove();
+        }
+        if self.last.id == id {
+            self.last.id = NONE;
         }
         self.free.push(id);
         for &(key, value) in &pairs {

@@ -5,6 +5,7 @@ mod applied;
 mod buffer;
 mod entry;
 mod facts;
+mod known;
 mod metadata;
 pub(crate) mod reads;
 mod spec;
@@ -12,11 +13,13 @@ mod status;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod version;
 
 use serde::de::{Deserialize, DeserializeSeed as _, Deserializer, MapAccess};
 
 pub(crate) use applied::LAST_APPLIED;
 use buffer::Buffer;
+use version::Version;
 
 use super::Source;
 use super::lenient::{Fields, Object};
@@ -52,7 +55,7 @@ pub struct PodRecord {
     /// `metadata.uid`
     pub uid: u128,
     /// `metadata.resourceVersion`, for the watch to go on.
-    pub resource_version: String,
+    pub resource_version: Version,
     /// Bits [`PodShape::STATIC`], [`PodShape::MALFORMED`], [`PodShape::TEMPLATE`], [`PodShape::AS_WRITTEN`] and
     /// [`PodShape::STAND_IN`].
     pub flags: u8,
@@ -180,6 +183,11 @@ impl PodRecord {
         self.sections[section as usize] = (place(start), place(self.bytes.len()));
     }
 
+    /// Gives back the space that the records of a list have left to be used again: a watch needs far less.
+    pub(crate) fn list_is_over() {
+        Buffer::forget_spares();
+    }
+
     fn malformed(&mut self) {
         self.flags |= PodShape::MALFORMED;
     }
@@ -204,7 +212,7 @@ pub struct TemplateOwner<'a> {
 
 impl<'de> Deserialize<'de> for PodRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::read(deserializer, facts::Told::default())
+        Self::read(deserializer, facts::Told::from_text())
     }
 }
 

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Debug;
 use std::marker::PhantomData;
+use std::sync::OnceLock;
 
 use kube::core::{ClusterResourceScope, NamespaceResourceScope, ObjectMeta, Resource};
 use serde::{Deserialize, Deserializer};
@@ -27,8 +28,8 @@ pub trait Lean: Clone + Debug + for<'de> Deserialize<'de> {
     const RESOURCE: subject::Resource;
     /// Only its metadata is asked for.
     const METADATA_ONLY: bool = false;
-    /// Takes the resourceVersion out: it is kept beside the record only for the watch.
-    fn take_resource_version(&mut self) -> String;
+    /// The resourceVersion, for the watch to go on.
+    fn resource_version(&self) -> &str;
     /// The change that this object's presence is.
     fn change(self) -> Change;
     /// The change that this object's disappearance is; none for one that could never be kept.
@@ -38,16 +39,15 @@ pub trait Lean: Clone + Debug + for<'de> Deserialize<'de> {
 /// A record with the metadata that kube's watcher asks for.
 #[derive(Clone, Debug)]
 pub struct Wire<T> {
-    metadata: ObjectMeta,
+    /// Made when it is asked for: it is several times the record's size, and of a list nobody asks.
+    metadata: OnceLock<Box<ObjectMeta>>,
     /// What we keep.
     pub record: T,
 }
 
 impl<'de, T: Lean> Deserialize<'de> for Wire<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut record = T::deserialize(deserializer)?;
-        let resource_version = Some(record.take_resource_version());
-        Ok(Self { metadata: ObjectMeta { resource_version, ..ObjectMeta::default() }, record })
+        Ok(Self { metadata: OnceLock::new(), record: T::deserialize(deserializer)? })
     }
 }
 
@@ -76,11 +76,18 @@ impl<T: Lean> Resource for Wire<T> {
     }
 
     fn meta(&self) -> &ObjectMeta {
-        &self.metadata
+        self.metadata.get_or_init(|| {
+            let resource_version = Some(self.record.resource_version().to_owned());
+            Box::new(ObjectMeta { resource_version, ..ObjectMeta::default() })
+        })
     }
 
     fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
+        self.meta();
+        match self.metadata.get_mut() {
+            Some(metadata) => metadata,
+            None => unreachable!("it has just been made"),
+        }
     }
 }
 
@@ -88,8 +95,8 @@ impl Lean for PodRecord {
     type Scope = NamespaceResourceScope;
     const RESOURCE: subject::Resource = subject::Resource::Pods;
 
-    fn take_resource_version(&mut self) -> String {
-        std::mem::take(&mut self.resource_version)
+    fn resource_version(&self) -> &str {
+        self.resource_version.as_str()
     }
 
     fn change(self) -> Change {
@@ -105,8 +112,8 @@ impl Lean for NamespaceRecord {
     type Scope = ClusterResourceScope;
     const RESOURCE: subject::Resource = subject::Resource::Namespaces;
 
-    fn take_resource_version(&mut self) -> String {
-        std::mem::take(&mut self.resource_version)
+    fn resource_version(&self) -> &str {
+        &self.resource_version
     }
 
     fn change(self) -> Change {
@@ -125,8 +132,8 @@ impl Lean for NetworkPolicyRecord {
     type Scope = NamespaceResourceScope;
     const RESOURCE: subject::Resource = subject::Resource::NetworkPolicies;
 
-    fn take_resource_version(&mut self) -> String {
-        std::mem::take(&mut self.resource_version)
+    fn resource_version(&self) -> &str {
+        &self.resource_version
     }
 
     fn change(self) -> Change {
@@ -146,8 +153,8 @@ impl Lean for JobMetadata {
     const RESOURCE: subject::Resource = subject::Resource::Jobs;
     const METADATA_ONLY: bool = true;
 
-    fn take_resource_version(&mut self) -> String {
-        std::mem::take(&mut self.resource_version)
+    fn resource_version(&self) -> &str {
+        &self.resource_version
     }
 
     fn change(self) -> Change {
@@ -258,8 +265,8 @@ impl<K: Kind> Lean for ObjectRecord<K> {
     const RESOURCE: subject::Resource = K::RESOURCE;
     const METADATA_ONLY: bool = K::METADATA_ONLY;
 
-    fn take_resource_version(&mut self) -> String {
-        std::mem::take(&mut self.resource_version)
+    fn resource_version(&self) -> &str {
+        &self.resource_version
     }
 
     fn change(self) -> Change {

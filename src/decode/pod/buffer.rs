@@ -1,12 +1,15 @@
 //! The buffer that a record's bytes stand in. Nearly every record of a watch is dropped as soon as it was compared,
-//! and the next one begins: the buffers of dropped records are used again.
+//! and the next one begins; those of a page of a list are dropped one by one before the next page. The buffers of
+//! dropped records are used again.
 
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
-/// How many buffers wait to be used again, and how large each may be: what a page of large pods leaves behind is
-/// not worth keeping.
-const SPARE: usize = 16;
+/// How many buffers wait to be used again (those of a page), and how large each may be: what a page of large pods
+/// leaves behind is not worth keeping.
+const SPARE: usize = 512;
+/// How many of them wait when a list is over.
+const SPARE_WATCHING: usize = 16;
 const LARGEST: usize = 8 * 1024;
 
 thread_local! {
@@ -22,6 +25,15 @@ impl Buffer {
     pub(super) fn empty() -> Self {
         let spare = SPARES.try_with(|spares| spares.borrow_mut().pop()).ok().flatten();
         Self(spare.unwrap_or_else(|| Vec::with_capacity(1024)))
+    }
+
+    /// Gives back what waits to be used again, but for a few.
+    pub(super) fn forget_spares() {
+        let _ = SPARES.try_with(|spares| {
+            let mut spares = spares.borrow_mut();
+            spares.truncate(SPARE_WATCHING);
+            spares.shrink_to_fit();
+        });
     }
 }
 
@@ -71,9 +83,12 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_a_few_wait() {
+    fn no_more_than_those_of_a_page_wait_and_a_few_after_the_list() {
+        let waiting = || SPARES.with(|spares| spares.borrow().len());
         let many: Vec<Buffer> = (0..10 * SPARE).map(|_| Buffer::empty()).collect();
         drop(many);
-        assert!(SPARES.with(|spares| spares.borrow().len()) <= SPARE);
+        assert_eq!(waiting(), SPARE);
+        Buffer::forget_spares();
+        assert_eq!(waiting(), SPARE_WATCHING);
     }
 }

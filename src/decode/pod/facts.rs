@@ -6,10 +6,11 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::buffer::Buffer;
+use super::known::Remembered;
 use super::tables::Node::{
     self, Flag, List, Mounts, Named, NotEmpty, Object, Port, Some as NotNone, Text as Word, Typed, User,
 };
-use super::tables::{NAME, TYPE, place};
+use super::tables::{NAME, TYPE, Table};
 use crate::decode::lenient::{Fields, Text};
 use crate::subject::canonical::{Reader, put_text};
 use crate::subject::facts::{Fact, put_fact, sort_facts};
@@ -26,6 +27,8 @@ pub(super) struct Told {
     /// What containers mount, name and `r` or `w`; not kept while it is known that no volume is a folder of the node.
     mounts: Buffer,
     volumes_known: bool,
+    /// The pod is read from text, not from a tree.
+    pub(super) from_text: bool,
 }
 
 fn begun(buffer: &mut Buffer) -> &mut Vec<u8> {
@@ -36,6 +39,11 @@ fn begun(buffer: &mut Buffer) -> &mut Vec<u8> {
 }
 
 impl Told {
+    /// None yet, of a pod that is read from text.
+    pub(super) fn from_text() -> Self {
+        Self { from_text: true, ..Self::default() }
+    }
+
     /// A fact of the pod.
     pub(super) fn put(&mut self, fact: Fact, text: &str) {
         put_fact(begun(&mut self.pod), fact, text);
@@ -99,12 +107,25 @@ pub(super) struct Walk<'x> {
 }
 
 impl Walk<'_> {
-    fn put(&mut self, fact: Fact, text: &str) {
-        let buffer = if self.of_pod { &mut self.told.pod } else { &mut self.told.container };
-        put_fact(begun(buffer), fact, text);
+    /// Where its facts go.
+    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+        begun(if self.of_pod { &mut self.told.pod } else { &mut self.told.container })
     }
 
-    fn at<'y>(&'y mut self, node: &'static Node) -> Walk<'y> {
+    fn put(&mut self, fact: Fact, text: &str) {
+        put_fact(self.buffer(), fact, text);
+    }
+
+    /// Walks one field of the pod or of a container.
+    #[inline]
+    pub(super) fn field<'de, A: MapAccess<'de>>(self, map: &mut A) -> Result<(), A::Error> {
+        match self.node {
+            Object(_) | List(_) if self.told.from_text => map.next_value_seed(Remembered(self)),
+            _ => map.next_value_seed(self),
+        }
+    }
+
+    pub(super) fn at<'y>(&'y mut self, node: &'static Node) -> Walk<'y> {
         Walk { node, told: self.told, of_pod: self.of_pod, wrong: self.wrong }
     }
 
@@ -140,17 +161,17 @@ impl<'de> Visitor<'de> for Walk<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         match self.node {
-            Object(fields) => {
-                while let Some(at) = map.next_key_seed(PlaceIn(fields))? {
+            Object(table) => {
+                while let Some(at) = map.next_key_seed(PlaceIn(table))? {
                     match at {
-                        Some(at) => map.next_value_seed(self.at(&fields[usize::from(at)].1))?,
+                        Some(at) => map.next_value_seed(self.at(&table.fields[usize::from(at)].1))?,
                         None => map.next_value::<IgnoredAny>().map(drop)?,
                     }
                 }
                 Ok(())
             }
             Named(fact) | Typed(fact) => {
-                let by = if matches!(self.node, Named(_)) { NAME } else { TYPE };
+                let by = if matches!(self.node, Named(_)) { &NAME } else { &TYPE };
                 let (fact, mut named, mut wrong) = (*fact, false, false);
                 while let Some(is_name) = map.next_key_seed(PlaceIn(by))? {
                     if is_name.is_none() {
@@ -262,7 +283,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
 }
 
 /// The place of a key in a table; none for one that is not read.
-struct PlaceIn(&'static [(&'static str, Node)]);
+struct PlaceIn(&'static Table);
 
 impl<'de> DeserializeSeed<'de> for PlaceIn {
     type Value = Option<u8>;
@@ -280,7 +301,7 @@ impl<'de> Visitor<'de> for PlaceIn {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Option<u8>, E> {
-        Ok(place(self.0, name))
+        Ok(self.0.place(name))
     }
 }
 

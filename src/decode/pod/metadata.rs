@@ -4,6 +4,7 @@ use serde::de::{MapAccess, SeqAccess};
 
 use super::applied;
 use super::facts::Told;
+use super::version::Version;
 use super::{PodRecord, Section};
 use crate::decode::lenient::{Boolean, DeepList, Entries, Fields, Items, List, Object, Text, TextMap};
 use crate::subject::canonical::{Reader, put_text};
@@ -55,7 +56,10 @@ impl<'de> Fields<'de> for MetadataFields<'_> {
             }
             4 => {
                 let version = &mut self.0.resource_version;
-                map.next_value_seed(Text { wrong: &mut wrong, take: |text: &str| version.push_str(text) })?;
+                map.next_value_seed(Text {
+                    wrong: &mut wrong,
+                    take: |text: &str| *version = Version::new(text),
+                })?;
             }
             5 => return read_labels(self.0, map),
             6 => {
@@ -227,19 +231,25 @@ struct OwnerItems<'x>(&'x mut PodRecord);
 
 impl<'de> Items<'de> for OwnerItems<'_> {
     fn item<A: SeqAccess<'de>>(&mut self, list: &mut A) -> Result<bool, A::Error> {
-        let mut owner = OwnerFields::default();
-        if list.next_element_seed(Object(&mut owner))?.is_none() {
-            return Ok(false);
+        let start = self.0.bytes.len();
+        let mut owner = OwnerFields {
+            bytes: &mut self.0.bytes,
+            places: [(0, 0); 4],
+            told: 0,
+            in_order: true,
+            controller: false,
+            wrong: false,
+        };
+        let more = list.next_element_seed(Object(&mut owner))?.is_some();
+        if owner.controller {
+            owner.finish(start);
+        } else {
+            owner.bytes.truncate(start);
         }
         if owner.wrong {
             self.0.malformed();
         }
-        if owner.controller {
-            for text in [&owner.api_version, &owner.kind, &owner.name, &owner.uid] {
-                put_text(&mut self.0.bytes, text.as_str());
-            }
-        }
-        Ok(true)
+        Ok(more)
     }
 
     fn wrong(&mut self) {
@@ -247,42 +257,45 @@ impl<'de> Items<'de> for OwnerItems<'_> {
     }
 }
 
-#[derive(Default)]
-struct OwnerFields {
-    api_version: ShortText,
-    kind: ShortText,
-    name: ShortText,
-    uid: ShortText,
+/// An owner while it is read: its texts are written down as they come.
+struct OwnerFields<'x> {
+    bytes: &'x mut Vec<u8>,
+    /// Where apiVersion, kind, name and uid stand, each with its length before it.
+    places: [(usize, usize); 4],
+    told: u8,
+    in_order: bool,
     controller: bool,
     wrong: bool,
 }
 
-/// Up to 253 bytes (a DNS subdomain) without an allocation. Longer names do not exist in Kubernetes; they
-/// are cut.
-pub(super) struct ShortText {
-    bytes: [u8; 253],
-    length: u8,
-}
+/// A DNS subdomain has up to 253 bytes. Longer names do not exist in Kubernetes; they are cut.
+const LONGEST: usize = 253;
 
-impl Default for ShortText {
-    fn default() -> Self {
-        Self { bytes: [0; 253], length: 0 }
+impl OwnerFields<'_> {
+    fn text(&mut self, key: u8, text: &str) {
+        let start = self.bytes.len();
+        put_text(self.bytes, start_of(text, LONGEST));
+        self.in_order &= key == self.told + 1;
+        self.told = key;
+        self.places[usize::from(key) - 1] = (start, self.bytes.len());
+    }
+
+    /// Puts the texts into their order: the API server writes all four in it, files may not.
+    fn finish(&mut self, start: usize) {
+        if self.in_order && self.told == 4 {
+            return;
+        }
+        let written = self.bytes.split_off(start);
+        for (from, to) in self.places {
+            match from < to {
+                true => self.bytes.extend_from_slice(&written[from - start..to - start]),
+                false => put_text(self.bytes, ""),
+            }
+        }
     }
 }
 
-impl ShortText {
-    pub(super) fn set(&mut self, text: &str) {
-        let text = start_of(text, self.bytes.len());
-        self.bytes[..text.len()].copy_from_slice(text.as_bytes());
-        self.length = u8::try_from(text.len()).unwrap_or(0);
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
-    }
-}
-
-impl<'de> Fields<'de> for OwnerFields {
+impl<'de> Fields<'de> for OwnerFields<'_> {
     fn key(name: &str) -> u8 {
         match name {
             "apiVersion" => 1,
@@ -295,20 +308,47 @@ impl<'de> Fields<'de> for OwnerFields {
     }
 
     fn field<A: MapAccess<'de>>(&mut self, key: u8, map: &mut A) -> Result<(), A::Error> {
-        let text = match key {
-            1 => &mut self.api_version,
-            2 => &mut self.kind,
-            3 => &mut self.name,
-            4 => &mut self.uid,
-            _ => {
-                self.controller = map.next_value_seed(Boolean(&mut self.wrong))? == Some(true);
-                return Ok(());
-            }
-        };
-        map.next_value_seed(Text { wrong: &mut self.wrong, take: |value: &str| text.set(value) })
+        let mut wrong = false;
+        if key == 5 {
+            self.controller = map.next_value_seed(Boolean(&mut wrong))? == Some(true);
+        } else {
+            map.next_value_seed(Text { wrong: &mut wrong, take: |text: &str| self.text(key, text) })?;
+        }
+        self.wrong |= wrong;
+        Ok(())
     }
 
     fn wrong(&mut self) {
         self.wrong = true;
+    }
+}
+
+/// A name while it is read: up to [`SHORT`] bytes without an allocation.
+#[derive(Default)]
+pub(super) struct ShortText {
+    bytes: [u8; SHORT],
+    length: u8,
+    longer: Option<Box<str>>,
+}
+
+const SHORT: usize = 32;
+
+impl ShortText {
+    pub(super) fn set(&mut self, text: &str) {
+        let text = start_of(text, LONGEST);
+        match self.bytes.get_mut(..text.len()) {
+            Some(bytes) => {
+                bytes.copy_from_slice(text.as_bytes());
+                (self.length, self.longer) = (u8::try_from(text.len()).unwrap_or(0), None);
+            }
+            None => self.longer = Some(text.into()),
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        match &self.longer {
+            Some(text) => text,
+            None => std::str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default(),
+        }
     }
 }

@@ -22,8 +22,8 @@ impl Walked {
     /// Whether a field of it is read, and what of that (`None`: all).
     pub(crate) fn field(self, name: &str) -> Option<Option<Self>> {
         match self.0 {
-            Node::Object(fields) => {
-                fields.iter().find(|(key, _)| *key == name).map(|(_, node)| Self::of(node))
+            Node::Object(table) => {
+                table.place(name).map(|place| Self::of(&table.fields[usize::from(place)].1))
             }
             // Something else than a list: told, so that it is found wrong.
             _ => Some(None),
@@ -51,6 +51,9 @@ pub(crate) fn reads_of_spec(name: &str) -> bool {
 
 /// Whether a field of a container is read, and what of it (`None`: all).
 pub(crate) fn of_container(name: &str) -> Option<Option<Walked>> {
-    let walked = || Walked::of(&tables::CONTAINER[usize::from(tables::place(tables::CONTAINER, name)?)].1);
+    let walked = || {
+        let place = tables::CONTAINER.place(name)?;
+        Walked::of(&tables::CONTAINER.fields[usize::from(place)].1)
+    };
     (ContainerFields::key(name) != 0).then(walked)
 }

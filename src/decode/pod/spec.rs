@@ -46,7 +46,7 @@ impl<'de> Fields<'de> for SpecFields<'_> {
             "containers" => 3,
             "ephemeralContainers" => 4,
             _ => match account::key(name) {
-                0 => tables::place(tables::POD, name).map_or(0, |place| FACTS + place),
+                0 => tables::POD.place(name).map_or(0, |place| FACTS + place),
                 key => key,
             },
         }
@@ -63,9 +63,9 @@ impl<'de> Fields<'de> for SpecFields<'_> {
             3 => Slot::Container,
             4 => Slot::EphemeralContainer,
             FACTS.. => {
-                let node = &tables::POD[usize::from(key - FACTS)].1;
+                let node = &tables::POD.fields[usize::from(key - FACTS)].1;
                 let wrong = &mut self.0.wrong;
-                return map.next_value_seed(Walk { node, told: self.1, of_pod: true, wrong });
+                return Walk { node, told: self.1, of_pod: true, wrong }.field(map);
             }
             _ => return self.2.field(key, &mut self.0.wrong, map),
         };
@@ -125,15 +125,15 @@ impl<'de> Fields<'de> for ContainerFields<'_> {
             "name" => 1,
             "image" => 2,
             "imagePullPolicy" => 3,
-            _ => tables::place(tables::CONTAINER, name).map_or(0, |place| FACTS + place),
+            _ => tables::CONTAINER.place(name).map_or(0, |place| FACTS + place),
         }
     }
 
     fn field<A: MapAccess<'de>>(&mut self, key: u8, map: &mut A) -> Result<(), A::Error> {
         let Self { bytes, told, writer, wrong } = self;
         if let Some(place) = key.checked_sub(FACTS) {
-            let node = &tables::CONTAINER[usize::from(place)].1;
-            return map.next_value_seed(Walk { node, told, of_pod: false, wrong });
+            let node = &tables::CONTAINER.fields[usize::from(place)].1;
+            return Walk { node, told, of_pod: false, wrong }.field(map);
         }
         let mut fine = true;
         let take = |text: &str| {
