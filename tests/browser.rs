@@ -64,6 +64,11 @@ fn seen(dom: &str) -> Vec<&str> {
 }
 
 fn report(name: &str) -> PathBuf {
+    audited(name, false)
+}
+
+/// The page of three pods. `beside_baseline`: beside a report of the first one alone.
+fn audited(name: &str, beside_baseline: bool) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser").join(name);
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();
@@ -81,13 +86,19 @@ fn report(name: &str) -> PathBuf {
     ];
     let policy = "apiVersion: revisor.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {name: mine}\nspec:\n  rules:\n    \
                   trustedRegistry: {allow: [registry.example.com/**], severity: critical}\n    noMutableTag: {severity: low}\n";
+    fs::write(folder.join("former.yaml"), pods[0].clone() + policy).unwrap();
     fs::write(folder.join("pods.yaml"), pods.concat() + policy).unwrap();
-    let ran = Command::new(env!("CARGO_BIN_EXE_revisor"))
-        .current_dir(&folder)
-        .args(["audit", "pods.yaml", "-o", "html=report.html"])
-        .output()
-        .unwrap();
-    assert_eq!(ran.status.code(), Some(1), "{}", String::from_utf8_lossy(&ran.stderr));
+    let audit = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_revisor"));
+        let ran = command.current_dir(&folder).arg("audit").args(args).output().unwrap();
+        assert_eq!(ran.status.code(), Some(1), "{}", String::from_utf8_lossy(&ran.stderr));
+    };
+    let mut args = vec!["pods.yaml", "-o", "html=report.html"];
+    if beside_baseline {
+        audit(&["former.yaml", "-o", "json=former.json"]);
+        args.extend(["--baseline", "former.json"]);
+    }
+    audit(&args);
     folder.join("report.html")
 }
 
@@ -136,6 +147,34 @@ fn the_html_report_works_in_a_browser() {
     let pdf = page.with_extension("pdf");
     open(&browser, &page, "", &[&format!("--print-to-pdf={}", pdf.display())]);
     assert!(fs::read(&pdf).unwrap().starts_with(b"%PDF-"));
+}
+
+#[test]
+#[ignore = "needs a browser (make e2e)"]
+fn what_is_new_beside_the_baseline_can_be_seen_alone_in_the_html_report() {
+    let Some(browser) = browser() else {
+        return skipped();
+    };
+    let page = audited("baseline", true);
+    let filtered = |page: &Path, hash: &str| {
+        let (dom, _) = dom(&browser, page, hash, &[]);
+        (seen(&dom).into_iter().map(str::to_owned).collect::<Vec<_>>(), dom)
+    };
+    let (all, document) = filtered(&page, "");
+    assert_eq!(all, ["first", "second", "third"]);
+    let (_, choice) = document.split_once("<select name=\"baseline\">").expect("a filter for the baseline");
+    let (choice, _) = choice.split_once("</select>").unwrap();
+    for word in ["new", "known"] {
+        assert!(choice.contains(&format!(">{word}</option>")), "{choice}");
+    }
+    assert_eq!(filtered(&page, "#baseline=new").0, ["second", "third"]);
+    assert_eq!(filtered(&page, "#baseline=known").0, ["first"]);
+    assert_eq!(filtered(&page, "#baseline=new&namespace=team-b").0, ["third"]);
+
+    let without = report("no-baseline");
+    let (all, document) = filtered(&without, "#baseline=new");
+    assert_eq!(all, ["first", "second", "third"], "there is nothing to compare with");
+    assert!(!document.contains("name=\"baseline\""), "{document}");
 }
 
 #[test]

@@ -259,3 +259,20 @@ fn a_policy_is_compiled_or_says_what_is_wrong() {
     );
     try_all("policy", oracles::policy, &seeds, YAML_TOKENS);
 }
+
+#[test]
+fn the_targets_are_locked_to_what_the_program_is_built_of() {
+    let read = |file: &str| fs::read_to_string(root().join(file)).unwrap();
+    let (manifest, lock) = (read("Cargo.toml"), read("fuzz/Cargo.lock"));
+    let (_, dependencies) = manifest.split_once("\n[dependencies]\n").unwrap();
+    let (dependencies, _) = dependencies.split_once("\n[").unwrap();
+    let (_, locked) = lock.split_once("name = \"revisor\"\n").unwrap();
+    let (locked, _) = locked.split_once("]\n").unwrap();
+    for name in dependencies.lines().filter_map(|line| line.split_once(" =")).map(|(name, _)| name) {
+        let is_locked = [format!(" \"{name}\","), format!(" \"{name} ")].iter().any(|it| locked.contains(it));
+        assert!(
+            is_locked,
+            "fuzz/run builds with --locked: cargo update --manifest-path fuzz/Cargo.toml --workspace ({name})"
+        );
+    }
+}

@@ -87,15 +87,26 @@ fn install_crds(cluster: &ControlPlane) {
     }
 }
 
-/// Writes to kinds of `revisor.dev` so far.
-fn writes(cluster: &ControlPlane) -> usize {
+/// Writes to kinds of `revisor.dev` so far: `namespace/resource/subresource`, as far as there is one of each.
+fn writes(cluster: &ControlPlane) -> Vec<String> {
     let events = cluster.audit_events();
     let ours = events.iter().filter(|event| {
         event["objectRef"]["apiGroup"] == "revisor.dev"
             && event["stage"] == "ResponseComplete"
             && matches!(event["verb"].as_str(), Some("patch" | "create" | "update" | "delete"))
     });
-    ours.count()
+    let part = |event: &serde_json::Value, name: &str| event["objectRef"][name].as_str().map(str::to_owned);
+    let place = |event| -> Vec<String> {
+        ["namespace", "resource", "subresource"].into_iter().filter_map(|name| part(event, name)).collect()
+    };
+    ours.map(|event| place(event).join("/")).collect()
+}
+
+/// Those since there were so many, sorted.
+fn writes_since(cluster: &ControlPlane, before: usize) -> Vec<String> {
+    let mut since = writes(cluster).split_off(before);
+    since.sort();
+    since
 }
 
 #[test]
@@ -112,10 +123,15 @@ fn an_older_definition_is_said_in_the_status_with_the_command_that_mends_it_and_
         let said = cluster.kubectl_ok(&["get", "imgpol", "baseline", "-o", ready]);
         said.contains("CrdTooOld") && said.contains("revisor crd | kubectl apply -f -")
     });
-    let before = writes(&cluster);
+    let before = writes(&cluster).len();
     cluster.create_namespace("elsewhere");
-    std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(writes(&cluster), before);
+    // What is out of scope changes nothing; what comes after it is written once.
+    cluster.create_namespace("team-a");
+    violations(&cluster, 1);
+    eventually("the NamespaceAudit", LIMIT, || {
+        writes_since(&cluster, before).iter().any(|place| place == "team-a/namespaceaudits")
+    });
+    assert_eq!(writes_since(&cluster, before), ["imagepolicies/status", "team-a/namespaceaudits"]);
     operator.stop();
 }
 
@@ -142,15 +158,20 @@ fn a_violation_is_seen_where_people_look_and_clears_and_a_restart_writes_nothing
     });
     operator.stop();
 
-    let before = writes(&cluster);
+    let before = writes(&cluster).len();
     let operator = Running::start(&cluster);
-    std::thread::sleep(Duration::from_secs(5));
-    assert_eq!(writes(&cluster), before);
+    // What comes after the restart is written once, and nothing before it.
+    cluster.create_namespace("team-b");
+    violations(&cluster, 3);
+    eventually("another NamespaceAudit", LIMIT, || {
+        writes_since(&cluster, before).iter().any(|place| place == "team-b/namespaceaudits")
+    });
+    assert_eq!(writes_since(&cluster, before), ["imagepolicies/status", "team-b/namespaceaudits"]);
 
     cluster.restart_apiserver();
     cluster.apply(&deployment("registry.example.com/x:2"));
-    violations(&cluster, 1);
+    violations(&cluster, 2);
     cluster.kubectl_ok(&["delete", "namespace", "team-a", "--timeout=60s"]);
-    violations(&cluster, 0);
+    violations(&cluster, 1);
     operator.stop();
 }

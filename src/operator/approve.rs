@@ -6,7 +6,8 @@ use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams}
 use kube::{Client, Error as ClientError};
 use serde_json::{Value, json};
 
-use crate::policy::exemption_object::{APPROVED, Exemption};
+use crate::policy::exemption_object::Exemption;
+use crate::subject::objects::APPROVED;
 
 /// Owns the condition, so that the operator's own one beside it is not touched.
 const MANAGER: &str = "revisor-approve";

@@ -14,11 +14,6 @@ use serde::{Deserialize, Serialize};
 use super::schema::{date_time, image_patterns, reason, rule_ids, workload_globs};
 use super::status::ConditionStatus;
 
-/// The condition by which somebody permits what is asked for.
-pub const APPROVED: &str = "Approved";
-/// The condition by which the operator says what came of it.
-pub const EFFECTIVE: &str = "Effective";
-
 /// A violation that this namespace asks to be permitted for a time.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Serialize, Deserialize)]
 #[kube(

@@ -80,6 +80,10 @@ impl Pattern {
         }
         text.push_str(path);
         check_path(&text[path_start..]).map_err(|reason| reason(excerpt()))?;
+        // What was implied may have made it too long to be read again.
+        if text.len() > MAX_LENGTH {
+            return Err(PatternError::TooLong);
+        }
         Ok(Self { text: text.into_boxed_str(), host_end, path_start, wild_host, covers_hub })
     }
 
@@ -441,6 +445,7 @@ mod tests {
             (" nginx", "character ' '"),
             (&"a".repeat(513), "too long"),
             (&"a".repeat(300), "too long"),
+            (&format!("{}test", "a.".repeat(253)), "too long"),
         ] {
             match Pattern::parse(written) {
                 Ok(pattern) => panic!("{written:?} was read as {pattern}"),

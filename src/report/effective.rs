@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::auditor::requests::RequestOutcome;
 use crate::auditor::snapshot::Snapshot;
-use crate::policy::exemption_object::{EFFECTIVE, ExemptionCondition};
+use crate::policy::exemption_object::ExemptionCondition;
 use crate::policy::problem::Problem;
 use crate::policy::request::Standing;
 use crate::policy::status::ConditionStatus;
 use crate::rules::RuleId;
+use crate::subject::objects::EFFECTIVE;
 
 use super::escape::{cut, visible_within};
 use super::words::list;

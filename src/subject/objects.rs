@@ -75,6 +75,11 @@ pub enum Content {
     Exemption(Box<ExemptionFacts>),
 }
 
+/// The condition of an Exemption by which somebody else than the tenant permits it.
+pub const APPROVED: &str = "Approved";
+/// The condition of an Exemption by which the operator says what came of it.
+pub const EFFECTIVE: &str = "Effective";
+
 /// An Exemption: what a tenant asks for. No rule reads it; what it means is decided under each policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExemptionFacts {

@@ -1,8 +1,5 @@
 //! Suspicious activity, as people meet it: Events at the object, a line in the log, a number in `/metrics`.
 
-use std::thread;
-use std::time::Duration;
-
 use serde_json::Value;
 use testkit::controlplane::ControlPlane;
 
@@ -143,9 +140,13 @@ fn a_namespace_that_is_deleted_and_a_deployment_that_is_rolled_out_are_no_activi
     cluster.kubectl_ok(&rolled_out);
     cluster.kubectl_ok(&["set", "image", "deployment/web", "main=registry.example/app:1.1", "-n", name]);
     cluster.kubectl_ok(&rolled_out);
+    let later = "suspicion-later";
+    cluster.create_namespace(later);
+    cluster.apply(&deny_ingress(later));
     cluster.kubectl_ok(&["delete", "namespace", name, "--timeout=60s"]);
-    // A lost default deny is held back for 5 s.
-    thread::sleep(Duration::from_secs(7));
+    // A lost default deny is held back for 5 s: when one that was lost later is told, the time of this one is over.
+    cluster.kubectl_ok(&["delete", "networkpolicy", "default-deny", "-n", later]);
+    await_signal((cluster, &world.operator), later, "DefaultDenyRemoved", &format!("Namespace/{later}"));
     let lines = world.operator.log();
     let told: Vec<_> = lines
         .iter()

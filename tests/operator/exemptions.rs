@@ -4,7 +4,7 @@ use revisor::operator::approve::{ApproveError, Decision, decide};
 use serde_json::{Value, json};
 use testkit::apiserver::ApiServer;
 
-use crate::support::{Running, a_while, deployment, eventually, in_pages, tidy_namespace};
+use crate::support::{Running, deployment, eventually, in_pages, tidy_namespace};
 
 const DELEGATING: &str = "
 apiVersion: revisor.dev/v1alpha1
@@ -55,16 +55,18 @@ async fn a_delegated_exemption_permits_and_is_told_what_came_of_it_once() {
         "ninety days are delegated: {}",
         effective(&server)
     );
-    let version = || {
-        server.get("Exemption", "team-a", "web").unwrap_or_default()["metadata"]["resourceVersion"].clone()
-    };
-    let written = version();
-    a_while().await;
-    assert_eq!(version(), written, "nothing is written while nothing changes");
+    server.reset_records();
+    tidy_namespace(&server, "team-b");
+    deployment(&server, "team-b", "web", "evil.test/x:1");
+    eventually("something else", async || summary(&server)["violations"] == 1).await;
+    server.delete("Namespace", "", "team-b");
+    eventually("and its end", async || summary(&server)["violations"] == 0).await;
 
     server.apply(&DELEGATING.replace("None", "Required"));
     eventually("it waits", async || effective(&server)["reason"] == "ApprovalRequired").await;
     eventually("a violation again", async || summary(&server)["violations"] == 1).await;
+    let told = server.writes().into_iter().filter(|write| write.path.contains("/exemptions/web")).count();
+    assert_eq!(told, 1, "nothing is written while nothing changes");
     assert_eq!(effective(&server)["status"], "False");
     operator.stop().await;
 }
@@ -90,7 +92,7 @@ async fn while_nobody_delegates_exemptions_are_not_even_watched() {
     server.apply(crate::support::POLICY);
     exemption(&server, "preloaded");
     let operator = Running::ready(&server, in_pages()).await;
-    a_while().await;
+    eventually("an audit", async || summary(&server).is_object()).await;
     assert_eq!(effective(&server), json!(null));
     assert_eq!(server.requests().of_resource("exemptions"), 0);
     operator.stop().await;

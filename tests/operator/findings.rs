@@ -4,7 +4,7 @@ use serde_json::json;
 use testkit::apiserver::{ApiServer, Fault};
 
 use crate::support::{
-    POLICY, Running, a_while, condition, deployment, eventually, in_pages, settings, status, tidy_namespace,
+    POLICY, Running, condition, deployment, eventually, in_pages, settings, status, tidy_namespace,
     violations,
 };
 
@@ -59,16 +59,21 @@ async fn an_unchanged_cluster_and_a_restarted_operator_make_no_write() {
     violations(&server, 1).await;
     eventually("a NamespaceAudit", async || server.get("NamespaceAudit", "team-a", "revisor").is_some())
         .await;
-    a_while().await;
+    eventually("the Event of the first audit", async || !server.list("Event", "").is_empty()).await;
     first.stop().await;
 
     server.reset_records();
-    let before = server.version();
     let second = Running::ready(&server, in_pages()).await;
     eventually("a look at existing audits", async || server.count("list", "namespaceaudits") > 0).await;
-    a_while().await;
-    assert_eq!(server.writes().iter().map(|write| &write.path).collect::<Vec<_>>(), Vec::<&String>::new());
-    assert_eq!(server.version(), before);
+    // Each writer writes something new in the end, and nothing before it.
+    deployment(&server, "team-a", "shop", "evil.test/y:1");
+    violations(&server, 2).await;
+    let audit = || server.get("NamespaceAudit", "team-a", "revisor").unwrap_or_default();
+    eventually("the NamespaceAudit", async || audit()["summary"]["violations"] == 2).await;
+    eventually("an Event", async || !server.list("Event", "team-a").is_empty()).await;
+    let mut written: Vec<_> = server.writes().into_iter().map(|write| write.resource).collect();
+    written.sort();
+    assert_eq!(written, ["events", "imagepolicies/status", "namespaceaudits"]);
     second.stop().await;
 }
 
@@ -83,12 +88,21 @@ async fn the_first_audit_of_a_policy_is_one_event_however_many_violations_there_
     let operator = Running::ready(&server, settings()).await;
     violations(&server, 20).await;
     eventually("an Event", async || !server.list("Event", "").is_empty()).await;
-    a_while().await;
-    let events = server.list("Event", "");
-    assert_eq!(events.len(), 1);
+    // Events are written one after the other: whatever was to be said of the first audit stands before this one.
+    deployment(&server, "team-a", "later", "evil.test/x:1");
+    eventually("a later Event", async || !server.list("Event", "team-a").is_empty()).await;
+    let regards = |event: &serde_json::Value| {
+        let (object, namespace) = (&event["involvedObject"], &event["metadata"]["namespace"]);
+        (object["kind"].clone(), object["name"].clone(), namespace.clone())
+    };
+    let mut events: Vec<_> = server.list("Event", "").iter().map(regards).collect();
+    events.sort_by_key(|event| event.0.to_string());
     assert_eq!(
-        (&events[0]["involvedObject"]["kind"], &events[0]["metadata"]["namespace"]),
-        (&json!("ImagePolicy"), &json!("default"))
+        events,
+        [
+            (json!("Deployment"), json!("later"), json!("team-a")),
+            (json!("ImagePolicy"), json!("baseline"), json!("default"))
+        ]
     );
     operator.stop().await;
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use testkit::apiserver::{ApiServer, Denial, Fault};
 
 use crate::support::{
-    POLICY, Running, a_while, condition, deployment, eventually, settings, status, tidy_namespace, violations,
+    POLICY, Running, condition, deployment, eventually, settings, status, tidy_namespace, violations,
 };
 
 /// The definition of a kind of `revisor.dev`.
@@ -93,7 +93,11 @@ async fn a_right_that_is_taken_away_is_missed_and_the_audit_goes_on() {
     server.deny(Denial::new("*", "networking.k8s.io", "networkpolicies"));
     server.fault(Fault::expire_watches().on("networkpolicies"));
     eventually("undecided rules", async || status(&server)["summary"]["unknown"] == 1).await;
-    a_while().await;
+    let asked = || server.count("create", "selfsubjectaccessreviews");
+    let before = asked();
+    eventually("it asks again", async || asked() > before + 2).await;
     assert_eq!(operator.get("/readyz").await.0, 200);
+    deployment(&server, "team-a", "web", "evil.test/x:1");
+    violations(&server, 1).await;
     operator.stop().await;
 }

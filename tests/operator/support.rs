@@ -124,7 +124,7 @@ pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool)
     assert!(waited.await.is_ok(), "not in time: {what}");
 }
 
-/// Time for what should not happen.
+/// Time for what should not happen, where no sign would tell that it does not.
 pub(crate) async fn a_while() {
     tokio::time::sleep(Duration::from_millis(400)).await;
 }

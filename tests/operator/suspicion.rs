@@ -4,9 +4,7 @@ use revisor::operator::Settings;
 use serde_json::{Value, json};
 use testkit::apiserver::{ApiServer, Fault};
 
-use crate::support::{
-    POLICY, Running, a_while, deployment, eventually, in_pages, settings, status, tidy_namespace,
-};
+use crate::support::{POLICY, Running, deployment, eventually, in_pages, settings, status, tidy_namespace};
 
 fn on(settings: Settings) -> Settings {
     Settings { suspicious_activity: true, ..settings }
@@ -35,6 +33,15 @@ fn event(server: &ApiServer, reason: &str) -> Option<Value> {
     server.list("Event", "").into_iter().find(|event| event["reason"] == reason)
 }
 
+/// Makes one signal more. Events are written one after the other, so that all that was seen before stands before it.
+async fn nothing_but(server: &ApiServer, before: &[&str]) {
+    server.delete("ImagePolicy", "", "baseline");
+    eventually("a later Event", async || event(server, "PolicyDeleted").is_some()).await;
+    let mut expected = [before, &["PolicyDeleted"]].concat();
+    expected.sort_unstable();
+    assert_eq!(signals(server), expected);
+}
+
 fn counter(signal: &str) -> String {
     format!(r#"revisor_suspicious_activity_total{{signal="{signal}"}}"#)
 }
@@ -60,8 +67,7 @@ async fn a_changed_image_is_an_event_at_the_workload_and_counted() {
             "{note}"
         );
         assert_eq!(operator.metric(&counter("PodImageChanged")).await, Some(1.0));
-        a_while().await;
-        assert_eq!(signals(&server), ["PodImageChanged"]);
+        nothing_but(&server, &["PodImageChanged"]).await;
         operator.stop().await;
     }
 }
@@ -89,8 +95,7 @@ async fn ten_replicas_that_are_edited_alike_are_one_event_that_says_how_many() {
     let event = event(&server, "PodImageChanged").expect("the Event");
     let note = event["message"].as_str().unwrap_or_default();
     assert!(note.starts_with("Suspicious: Deployment/web: container app of 10 pods ("), "{note}");
-    a_while().await;
-    assert_eq!(signals(&server), ["PodImageChanged"]);
+    nothing_but(&server, &["PodImageChanged"]).await;
     assert_eq!(operator.metric(&counter("PodImageChanged")).await, Some(1.0));
     operator.stop().await;
 }
@@ -149,16 +154,19 @@ async fn a_restart_and_a_list_told_again_are_no_activity_and_write_nothing() {
     let server = cluster().await;
     let first = Running::ready(&server, on(in_pages())).await;
     eventually("a status", async || status(&server).is_object()).await;
-    a_while().await;
     first.stop().await;
     server.reset_records();
     let second = Running::ready(&server, on(in_pages())).await;
-    a_while().await;
-    let lists = server.count("list", "pods");
+    let kinds = ["pods", "imagepolicies"];
+    let lists = kinds.map(|kind| server.count("list", kind));
     server.fault(Fault::expire_watches());
-    eventually("another list", async || server.count("list", "pods") > lists).await;
-    a_while().await;
-    assert_eq!(server.writes().iter().map(|write| &write.path).collect::<Vec<_>>(), Vec::<&String>::new());
+    // A list that was read to its end is followed.
+    let again =
+        |(kind, before): (&str, &u64)| server.count("list", kind) > *before && server.open_watches(kind) == 1;
+    eventually("other lists", async || kinds.into_iter().zip(&lists).all(again)).await;
+    nothing_but(&server, &[]).await;
+    let written: Vec<_> = server.writes().into_iter().map(|write| write.path).collect();
+    assert!(written.len() == 1 && written[0].contains("/namespaces/default/events"), "{written:?}");
     second.stop().await;
 }
 
@@ -168,7 +176,8 @@ async fn switched_off_it_tells_nothing() {
     let operator = Running::ready(&server, settings()).await;
     server.delete("ImagePolicy", "", "baseline");
     deployment(&server, "team-a", "other", "evil.test/x:1");
-    a_while().await;
+    let pods = async || operator.metric(r#"revisor_subjects{subject_kind="pod"}"#).await == Some(2.0);
+    eventually("a later pod is seen", pods).await;
     assert_eq!(signals(&server), Vec::<String>::new());
     assert_eq!(operator.metric(&counter("PolicyDeleted")).await, Some(0.0));
     operator.stop().await;

@@ -4,12 +4,7 @@
 use serde_json::Value;
 
 use super::super::selector::{list, text};
-use crate::subject::objects::ExemptionFacts;
-
-/// The condition by which somebody else than the tenant permits it.
-const APPROVED: &str = "Approved";
-/// The condition by which the operator says what came of it.
-const EFFECTIVE: &str = "Effective";
+use crate::subject::objects::{APPROVED, EFFECTIVE, ExemptionFacts};
 
 /// Reads an Exemption. A status of another shape than the API says approves nothing.
 pub(super) fn read(value: &Value) -> ExemptionFacts {
