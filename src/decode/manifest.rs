@@ -15,6 +15,7 @@ mod plain;
 mod root;
 mod search;
 mod split;
+mod streamed;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -29,9 +30,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Change;
+use super::pod::PodRecord;
 use object::type_meta;
 use places::Places;
 use root::Item;
+use streamed::Streamed;
 use tell::{Place, Telling, Told};
 use yaml::Problem;
 
@@ -136,7 +139,8 @@ impl Reader {
         let above = document.first_line - 1;
         let place = Place { file, document: document.number, line: document.content_line, item: None };
         let mut items = Vec::new();
-        let root = yaml::read(document.text, &mut |item| {
+        let streamed = self.streamed();
+        let root = yaml::read(document.text, streamed.as_ref(), &mut |item| {
             let line = if item.line == 0 { place.line } else { item.line + above };
             items.push((item.index, line));
             self.item(place, line, item, sink);
@@ -150,7 +154,7 @@ impl Reader {
             places.add(place.source(), above, &items, lines::yaml(document.text));
         }
         match root {
-            Ok(root) => self.root(place, root, sink),
+            Ok(root) => self.root(place, root, streamed.as_ref().and_then(Streamed::take), sink),
             Err(_) if document.text.contains("{{") => self.error(place.error(HELM.to_owned())),
             Err(mut problem) => {
                 // To YAML a lone carriage return ends a line, too; to editors it does not.
@@ -161,7 +165,13 @@ impl Reader {
         }
     }
 
+    /// What to read pod templates with; where fields stand is found in the whole tree only.
+    fn streamed(&self) -> Option<Streamed> {
+        self.places.is_none().then(Streamed::default)
+    }
+
     fn read_json(&mut self, file: &Arc<str>, text: &str, part: &json::Part, sink: &mut dyn FnMut(Change)) {
+        let streamed = self.streamed();
         let this = RefCell::new((self, sink, Vec::new()));
         let on_item = &mut |document, line, item: Item| {
             let (this, sink, items) = &mut *this.borrow_mut();
@@ -177,28 +187,41 @@ impl Reader {
             }
             items.clear();
             match document.root {
-                Ok(root) => this.root(place, root, &mut **sink),
+                Ok(root) => this.root(place, root, document.template, &mut **sink),
                 Err(problem) => this.problem(place, 0, problem),
             }
         };
-        json::read(text, part, on_item, on_document);
+        json::read(text, part, streamed.as_ref(), on_item, on_document);
     }
 
     /// An item of a document's List, and the line on which it begins.
     fn item(&mut self, place: Place<'_>, line: u32, item: Item, sink: &mut dyn FnMut(Change)) {
-        self.object(Place { line, item: Some(item.index), ..place }, item.value, 1, sink);
+        let place = Place { line, item: Some(item.index), ..place };
+        self.object(place, (item.value, item.template), 1, sink);
     }
 
     /// A document's root; items that could be told already have been taken out of it.
-    fn root(&mut self, place: Place<'_>, root: Option<Value>, sink: &mut dyn FnMut(Change)) {
+    fn root(
+        &mut self,
+        place: Place<'_>,
+        root: Option<Value>,
+        template: Option<PodRecord>,
+        sink: &mut dyn FnMut(Change),
+    ) {
         match root {
             None => {}
             Some(root) if matches!(type_meta(&root), Ok(None)) => self.foreign += 1,
-            Some(root) => self.object(place, root, 0, sink),
+            Some(root) => self.object(place, (root, template), 0, sink),
         }
     }
 
-    fn object(&mut self, place: Place<'_>, mut value: Value, depth: u32, sink: &mut dyn FnMut(Change)) {
+    fn object(
+        &mut self,
+        place: Place<'_>,
+        (mut value, template): (Value, Option<PodRecord>),
+        depth: u32,
+        sink: &mut dyn FnMut(Change),
+    ) {
         let (api_version, kind) = match type_meta(&value) {
             Ok(Some((api_version, kind))) => (api_version.to_owned(), kind.to_owned()),
             Ok(None) => {
@@ -216,7 +239,7 @@ impl Reader {
         if let Some(places) = &mut self.places {
             places.see(&value, &api_version, &kind, &self.default_namespace, &place.source());
         }
-        let mut telling = Telling { default_namespace: &self.default_namespace, place, sink };
+        let mut telling = Telling { default_namespace: &self.default_namespace, place, sink, template };
         match telling.tell(value, &api_version, &kind) {
             Ok(Told::Changes) => {}
             Ok(Told::Unknown(kind)) => self.unknown_kind(kind, 1),
@@ -254,7 +277,7 @@ impl Reader {
             // The place makes the uid, so items of an inner list must not stand where an outer list's do.
             let item =
                 place.item.map_or(index, |outer| (outer + 1).wrapping_mul(1_000_003).wrapping_add(index));
-            self.object(Place { item: Some(item), ..place }, value, depth + 1, sink);
+            self.object(Place { item: Some(item), ..place }, (value, None), depth + 1, sink);
         }
     }
 

@@ -8,8 +8,11 @@ use serde::de::{DeserializeSeed as _, Deserializer, IgnoredAny};
 use serde_json::Value;
 
 use super::root::{Element, Item, Root};
+use super::split;
+use super::streamed::Streamed;
 use super::tree::{Limits, Node};
 use super::yaml::{self, Problem};
+use crate::decode::pod::PodRecord;
 
 /// Whether `text` is to be read as JSON. YAML is a superset, so only what begins with a brace is in doubt.
 pub(super) fn is_json(file: &str, text: &str) -> bool {
@@ -45,6 +48,8 @@ pub(super) struct Document<'t> {
     pub(super) line: u32,
     /// The object, or what is wrong with it (its line counted from the file's first).
     pub(super) root: Result<Option<Value>, Problem>,
+    /// The object's pod template, where that was read as it came.
+    pub(super) template: Option<PodRecord>,
 }
 
 /// Where a part of a stream begins.
@@ -103,6 +108,7 @@ fn cut(text: &str, size: usize) -> Option<Vec<Part>> {
 pub(super) fn read(
     text: &str,
     part: &Part,
+    streamed: Option<&Streamed>,
     on_item: &mut dyn FnMut(u32, u32, Item),
     on_document: &mut dyn FnMut(Document<'_>),
 ) {
@@ -118,25 +124,58 @@ pub(super) fn read(
             break;
         }
         number += 1;
-        let mut deserializer = serde_json::Deserializer::from_str(rest);
-        let root = Root {
-            element: ItemOf { text: rest, counted: &Cell::new((0, line)) },
-            on_item: &mut |item| on_item(number, line, item),
-        };
-        let root = root.deserialize(&mut deserializer).map_err(|error| Problem {
-            line: line + u32::try_from(error.line()).unwrap_or(u32::MAX).saturating_sub(1),
-            column: u32::try_from(error.column()).unwrap_or(u32::MAX),
-            message: message(&error),
-        });
-        let read = if root.is_ok() {
-            deserializer.into_iter::<IgnoredAny>().byte_offset()
-        } else {
-            rest.match_indices("\n{").map(|(at, _)| at + 1).next().unwrap_or(rest.len())
-        };
+        let (root, read) = object(rest, line, streamed, &mut |item| on_item(number, line, item));
+        let template = streamed.and_then(Streamed::take);
         let text = &rest[..read.min(rest.len())];
-        on_document(Document { text, number, line, root });
+        on_document(Document { text, number, line, root, template });
         line += newlines(text);
         offset += read;
+    }
+}
+
+/// Reads the object with which `text` begins, on this line; how far it goes, or where to go on where it does not parse.
+fn object(
+    text: &str,
+    line: u32,
+    streamed: Option<&Streamed>,
+    on_item: &mut dyn FnMut(Item),
+) -> (Result<Option<Value>, Problem>, usize) {
+    let mut told = 0;
+    let mut read = |streamed| {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let again = told;
+        let root = Root {
+            element: ItemOf { text, counted: &Cell::new((0, line)), streamed },
+            // Items that were told already are read the same again.
+            on_item: &mut |item| {
+                if item.index >= again {
+                    told = item.index + 1;
+                    on_item(item);
+                }
+            },
+            streamed,
+        };
+        let root = root.deserialize(&mut deserializer);
+        root.map(|root| (root, deserializer.into_iter::<IgnoredAny>().byte_offset()))
+    };
+    let root = match (read(streamed), streamed) {
+        (Err(_), Some(streamed)) => {
+            streamed.take();
+            read(None)
+        }
+        (root, _) => root,
+    };
+    match root {
+        Ok((root, end)) => (Ok(root), end),
+        Err(error) => {
+            let problem = Problem {
+                line: line + u32::try_from(error.line()).unwrap_or(u32::MAX).saturating_sub(1),
+                column: u32::try_from(error.column()).unwrap_or(u32::MAX),
+                message: message(&error),
+            };
+            let next = text.match_indices("\n{").map(|(at, _)| at + 1).next();
+            (Err(problem), next.unwrap_or(text.len()))
+        }
     }
 }
 
@@ -151,7 +190,7 @@ pub(super) fn with(
 }
 
 fn newlines(text: &str) -> u32 {
-    u32::try_from(text.bytes().filter(|byte| *byte == b'\n').count()).unwrap_or(u32::MAX)
+    split::newlines(text.as_bytes())
 }
 
 /// The message without the place, which is told apart.
@@ -190,12 +229,14 @@ impl Read for Counting<'_> {
 struct ItemOf<'t> {
     text: &'t str,
     counted: &'t Cell<(usize, u32)>,
+    streamed: Option<&'t Streamed>,
 }
 
 impl Element for ItemOf<'_> {
     fn read<'de, D: Deserializer<'de>>(self, deserializer: D) -> Result<(u32, Value), D::Error> {
         let first_key = Cell::new(0);
-        let value = Node::telling(&Limits::new(), &first_key).deserialize(deserializer)?;
+        let limits = Limits::new();
+        let value = Node::telling(&limits, &first_key).streaming(self.streamed).deserialize(deserializer)?;
         let (from, mut line) = self.counted.get();
         let key = first_key.get().checked_sub(self.text.as_ptr().addr());
         let begins = key.and_then(|key| self.text.get(from..key)?.rfind('{'));
@@ -214,7 +255,7 @@ mod tests {
     /// Number, line, and the kind or the error's line.
     fn documents(text: &str) -> Vec<(u32, u32, Result<String, u32>)> {
         let mut found = Vec::new();
-        read(text, &Part::whole(text), &mut |_, _, _| {}, &mut |document| {
+        read(text, &Part::whole(text), None, &mut |_, _, _| {}, &mut |document| {
             let kind =
                 document.root.map(|root| root.unwrap()["kind"].as_str().unwrap_or_default().to_owned());
             found.push((document.number, document.line, kind.map_err(|problem| problem.line)));
@@ -242,7 +283,7 @@ mod tests {
         let text = "\n{\n \"apiVersion\": \"v1\",\n \"items\": [\n  {\"apiVersion\": \"v1\", \"kind\": \"Pod\"},\n  {\n   \"apiVersion\": \"v1\", \"kind\": \"Pod\"}\n ],\n \"kind\": \"List\"\n}\n";
         let mut lines = Vec::new();
         let on_item = &mut |number, line, item: Item| lines.push((number, line, item.index, item.line));
-        read(text, &Part::whole(text), on_item, &mut |_| {});
+        read(text, &Part::whole(text), None, on_item, &mut |_| {});
         assert_eq!(lines, [(1, 2, 0, 5), (1, 2, 1, 6)]);
     }
 

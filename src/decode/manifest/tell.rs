@@ -59,6 +59,8 @@ pub(super) struct Telling<'t> {
     pub(super) default_namespace: &'t Arc<str>,
     pub(super) place: Place<'t>,
     pub(super) sink: &'t mut dyn FnMut(Change),
+    /// The pod template, where it was read as it came: the tree has nothing in its place.
+    pub(super) template: Option<PodRecord>,
 }
 
 impl Telling<'_> {
@@ -82,7 +84,10 @@ impl Telling<'_> {
             Err(error) => return Err(error),
         };
         if let Some(resource) = Resource::of_controller(group_of(api_version), kind)
-            && let Some(facts) = object::read_in(resource, &value, self.namespace(&object))
+            && let Some(facts) = match &self.template {
+                Some(template) => object::controller_in(resource, &value, template, self.namespace(&object)),
+                None => object::read_in(resource, &value, self.namespace(&object)),
+            }
         {
             (self.sink)(Change::Object(facts));
         }
@@ -169,6 +174,10 @@ impl Telling<'_> {
         path: &[&str],
         owner: Option<Controller<'_>>,
     ) -> Result<(), String> {
+        if self.template.is_some() {
+            self.template(object, &path.join("."), &Value::Null, owner);
+            return Ok(());
+        }
         let template = object.at(path).unwrap_or(&Value::Null);
         let expected = |what: &str, found: &Value| {
             let found = type_of(found);
@@ -202,9 +211,14 @@ impl Telling<'_> {
         let path: Vec<&str> = path.split('.').collect();
         let annotation = object.at(&["metadata", "annotations", LAST_APPLIED]).and_then(Value::as_str);
         let last_applied = annotation.map(|annotation| (annotation, &*path));
+        let read = self.template.take();
         let namespace = self.namespace(object);
         let owner = TemplateOwner { api_version, kind, name, namespace, uid: owner_uid, last_applied };
-        let mut record = PodRecord::from_template(&owner, template, uid, Some(self.place.source()));
+        let source = Some(self.place.source());
+        let mut record = match read {
+            Some(record) => record.of_owner(&owner, uid, source),
+            None => PodRecord::from_template(&owner, template, uid, source),
+        };
         record.flags |= as_written(object);
         (self.sink)(Change::Pod(record));
     }
