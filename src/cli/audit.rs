@@ -297,7 +297,7 @@ fn read_files(
     let mut texts = found.files.iter().filter_map(|path| {
         opened.set(opened.get() + 1);
         let file: Arc<str> = path.display().to_string().into();
-        match files::read(path) {
+        match files::open(path) {
             Ok(text) => Some((file, text)),
             Err(error) => {
                 unread.push(format!("{file}: {error}"));

@@ -4,6 +4,7 @@
 //! Each document, and each item of a List, is decoded, told and dropped by itself. What is wrong with one stops
 //! no other: it becomes a [`ManifestError`] that says where and what was expected.
 
+mod blocks;
 mod json;
 mod keep;
 mod kinds;
@@ -43,9 +44,9 @@ use yaml::Problem;
 pub struct ManifestError {
     /// The file as given.
     pub file: Arc<str>,
-    /// The document in it, counted from 1.
+    /// The document in it, counted from 1; 0 for the file as a whole.
     pub document: u32,
-    /// The line, counted from 1.
+    /// The line, counted from 1; 0 for the file as a whole.
     pub line: u32,
     /// The column, where it is known.
     pub column: Option<u32>,
@@ -55,6 +56,9 @@ pub struct ManifestError {
 
 impl fmt::Display for ManifestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.document == 0 {
+            return write!(f, "{}: {}", self.file, self.message);
+        }
         write!(f, "{}:{}", self.file, self.line)?;
         if let Some(column) = self.column {
             write!(f, ":{column}")?;
@@ -124,20 +128,38 @@ impl Reader {
     pub fn read(&mut self, file: Arc<str>, text: &str, sink: &mut dyn FnMut(Change)) {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if json::is_json(&file, text) {
-            json::parts(text).iter().for_each(|part| self.read_json(&file, text, part, sink));
+            self.read_json(&file, &json::Stretch::whole(text), sink);
         } else {
-            self.read_yaml(&file, text, sink);
+            self.read_yaml(&file, text, split::Splitter::new(), 0, sink);
         }
     }
 
-    fn read_yaml(&mut self, file: &Arc<str>, text: &str, sink: &mut dyn FnMut(Change)) {
-        split::documents(text).for_each(|document| self.document(file, document, sink));
+    /// Reads documents that begin here in the file; how many there are.
+    fn read_yaml(
+        &mut self,
+        file: &Arc<str>,
+        text: &str,
+        mut splitter: split::Splitter,
+        offset: u64,
+        sink: &mut dyn FnMut(Change),
+    ) -> u32 {
+        while let Some(document) = splitter.next(text) {
+            self.document(file, document, offset, sink);
+        }
+        splitter.number()
     }
 
-    fn document(&mut self, file: &Arc<str>, document: split::Document<'_>, sink: &mut dyn FnMut(Change)) {
+    fn document(
+        &mut self,
+        file: &Arc<str>,
+        document: split::Document<'_>,
+        offset: u64,
+        sink: &mut dyn FnMut(Change),
+    ) {
         self.documents += 1;
         let above = document.first_line - 1;
-        let place = Place { file, document: document.number, line: document.content_line, item: None };
+        let at = offset + document.offset as u64;
+        let place = Place { file, document: document.number, line: document.content_line, at, item: None };
         let mut items = Vec::new();
         let streamed = self.streamed();
         let root = yaml::read(document.text, streamed.as_ref(), &mut |item| {
@@ -170,20 +192,26 @@ impl Reader {
         self.places.is_none().then(Streamed::default)
     }
 
-    fn read_json(&mut self, file: &Arc<str>, text: &str, part: &json::Part, sink: &mut dyn FnMut(Change)) {
+    /// Reads JSON objects; how many there are.
+    fn read_json(
+        &mut self,
+        file: &Arc<str>,
+        stretch: &json::Stretch<'_>,
+        sink: &mut dyn FnMut(Change),
+    ) -> u32 {
         let streamed = self.streamed();
         let this = RefCell::new((self, sink, Vec::new()));
-        let on_item = &mut |document, line, item: Item| {
+        let on_item = &mut |at: json::At, item: Item| {
             let (this, sink, items) = &mut *this.borrow_mut();
             items.push((item.index, item.line));
-            this.item(Place { file, document, line, item: None }, item.line, item, &mut **sink);
+            this.item_at(file, at, item, &mut **sink);
         };
         let on_document = &mut |document: json::Document<'_>| {
             let (this, sink, items) = &mut *this.borrow_mut();
             this.documents += 1;
-            let place = Place { file, document: document.number, line: document.line, item: None };
+            let place = document.at.place(file);
             if let (Some(places), Ok(_)) = (&mut this.places, &document.root) {
-                places.add(place.source(), document.line - 1, items, lines::json(document.text));
+                places.add(place.source(), document.above, items, lines::json(document.text));
             }
             items.clear();
             match document.root {
@@ -191,7 +219,37 @@ impl Reader {
                 Err(problem) => this.problem(place, 0, problem),
             }
         };
-        json::read(text, part, streamed.as_ref(), on_item, on_document);
+        json::read(stretch, streamed.as_ref(), on_item, on_document)
+    }
+
+    /// Reads items of a List, whose document has been begun before and is ended later; false where they are something
+    /// else.
+    fn read_items(
+        &mut self,
+        file: &Arc<str>,
+        stretch: &json::Stretch<'_>,
+        at: json::At,
+        sink: &mut dyn FnMut(Change),
+    ) -> bool {
+        let streamed = self.streamed();
+        let mut items = Vec::new();
+        let are_items = json::read_items(stretch, at, streamed.as_ref(), &mut |at, item| {
+            items.push((item.index, item.line));
+            self.item_at(file, at, item, sink);
+        });
+        if let (Some(places), true) = (&mut self.places, are_items) {
+            places.add(at.place(file).source(), stretch.line - 1, &items, lines::json(stretch.text));
+        }
+        are_items
+    }
+
+    /// An item, which its place in the file tells from others, or else its number.
+    fn item_at(&mut self, file: &Arc<str>, at: json::At, item: Item, sink: &mut dyn FnMut(Change)) {
+        let mut place = Place { item: Some(item.index), line: item.line, ..at.place(file) };
+        if item.offset > 0 {
+            (place.at, place.item) = (item.offset, Some(0));
+        }
+        self.object(place, (item.value, item.template), 1, sink);
     }
 
     /// An item of a document's List, and the line on which it begins.

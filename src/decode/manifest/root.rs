@@ -18,6 +18,8 @@ pub(super) struct Item {
     pub(super) index: usize,
     /// The line on which it begins, counted from 1 within the document; 0 where it is not known.
     pub(super) line: u32,
+    /// Where it begins in the file; 0 where that is not known.
+    pub(super) offset: u64,
     /// The item.
     pub(super) value: Value,
     /// Its pod template, where that was read as it came.
@@ -183,7 +185,7 @@ impl<'de, E: Element> Visitor<'de> for Items<'_, '_, E> {
             }
             if ["kind", "apiVersion"].iter().all(|field| value.get(field).is_some_and(Value::is_string)) {
                 let template = self.streamed.and_then(Streamed::take);
-                (self.on_item)(Item { index, line, value, template });
+                (self.on_item)(Item { index, line, offset: 0, value, template });
             } else {
                 kept.push(value);
             }

@@ -23,6 +23,8 @@ pub(super) struct Place<'f> {
     pub(super) file: &'f Arc<str>,
     pub(super) document: u32,
     pub(super) line: u32,
+    /// What tells it from every other one of the file: where it begins, or the document's number.
+    pub(super) at: u64,
     /// Its place in the document's List.
     pub(super) item: Option<usize>,
 }
@@ -138,7 +140,7 @@ impl Telling<'_> {
 
     fn uid(&self, object: &Object<'_>, path: &str) -> u128 {
         let item = self.place.item.map_or(0, |item| item as u64 + 1);
-        let numbers = [u64::from(self.place.document), item];
+        let numbers = [self.place.at, item];
         place_uid(self.place.file, numbers, object, self.namespace(object), path)
     }
 

@@ -235,10 +235,9 @@ fn what_is_as_usual_is_read_as_it_comes() {
         let mut templates = 0;
         let text = as_json(&written);
         super::super::json::read(
-            &text,
-            &super::super::json::Part::whole(&text),
+            &super::super::json::Stretch::whole(&text),
             Some(&streamed),
-            &mut |_, _, _| {},
+            &mut |_, _| {},
             &mut |document| {
                 templates += usize::from(document.template.is_some());
             },
