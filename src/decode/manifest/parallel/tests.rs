@@ -264,12 +264,14 @@ fn a_list_is_cut_between_its_items_in_every_form_that_programs_write() {
     let list = serde_json::json!({"apiVersion": "v1", "items": items, "kind": "List"});
     let lines: Vec<_> = items.iter().map(ToString::to_string).collect();
     let lines = format!("{{\"apiVersion\": \"v1\", \"items\": [\n{}\n]}}", lines.join(",\n"));
-    let pods: Vec<_> = (0..300).map(|at| object("Pod", at)).collect();
-    let mut pods = serde_json::json!({"apiVersion": "v1", "kind": "PodList", "items": pods});
-    for pod in pods["items"].as_array_mut().unwrap() {
-        pod["kind"].take();
-    }
-    for text in [list.to_string(), pretty(&list), lines, pods.to_string().replace(",\"kind\":null", "")] {
+    // As the API server writes it: what the items are stands once, before them.
+    let mut pods: Vec<_> = (0..300).map(|at| object("Pod", at)).collect();
+    pods.iter_mut().for_each(|pod| {
+        pod.as_object_mut().unwrap().retain(|key, _| !matches!(key.as_str(), "kind" | "apiVersion"));
+    });
+    let pods = serde_json::Value::from(pods);
+    let pods = format!("{{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"metadata\":{{}},\"items\":{pods}}}\n");
+    for text in [list.to_string(), pretty(&list), lines, pods] {
         let mut texts = std::iter::once((Arc::from("-"), Box::new(text.as_bytes()) as Box<dyn Read>));
         let size = 8 << 10;
         let portions = Portions { texts: &mut texts, open: None, size, space: vec![0; size] };
