@@ -2,7 +2,9 @@
 //! however many pods share it.
 
 use std::hash::BuildHasher as _;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
@@ -146,6 +148,9 @@ impl Outline {
     }
 }
 
+/// From how many pairs on a thread is worth its start.
+const MANY: usize = 500;
+
 #[derive(Debug)]
 struct Pair {
     key: PairKey,
@@ -253,20 +258,22 @@ impl Pairs {
     }
 
     /// Judges what changed in the plan: `before[i]` is the old index of policy `i` where it is unchanged.
-    pub(super) fn replan(&mut self, policies: &[Arc<CompiledPolicy>], before: &[Option<usize>]) {
-        for (pair, outline) in self.pairs.iter_mut().zip(&mut self.outlines) {
-            let Some(pair) = pair else { continue };
-            let uses = pair.judged.shape.uses.len();
-            let mut bits = Vec::with_capacity(policies.len() * uses);
-            for (policy, before) in policies.iter().zip(before) {
-                match before {
-                    Some(before) => bits.extend_from_slice(&pair.bits[before * uses..(before + 1) * uses]),
-                    None => bits.extend(judge(policy, &pair.judged)),
-                }
+    pub(super) fn replan(
+        &mut self,
+        policies: &[Arc<CompiledPolicy>],
+        before: &[Option<usize>],
+        cores: NonZeroUsize,
+    ) {
+        let threads = (self.pairs.len() / MANY).clamp(1, cores.get());
+        let share = self.pairs.len().div_ceil(threads).max(1);
+        let mut shares = self.pairs.chunks_mut(share).zip(self.outlines.chunks_mut(share));
+        let mine = shares.next();
+        thread::scope(|scope| {
+            shares.for_each(|share| drop(scope.spawn(|| replan(share, policies, before))));
+            if let Some(mine) = mine {
+                replan(mine, policies, before);
             }
-            outline.note(&bits);
-            pair.bits = bits.into();
-        }
+        });
     }
 
     /// Judges again what an edit sets otherwise. Returns, by id, whose verdicts are not what they were.
@@ -302,6 +309,27 @@ impl Pairs {
             }
         }
         moved
+    }
+}
+
+/// Judges of these pairs what changed in the plan.
+fn replan(
+    (pairs, outlines): (&mut [Option<Pair>], &mut [Outline]),
+    policies: &[Arc<CompiledPolicy>],
+    before: &[Option<usize>],
+) {
+    for (pair, outline) in pairs.iter_mut().zip(outlines) {
+        let Some(pair) = pair else { continue };
+        let uses = pair.judged.shape.uses.len();
+        let mut bits = Vec::with_capacity(policies.len() * uses);
+        for (policy, before) in policies.iter().zip(before) {
+            match before {
+                Some(before) => bits.extend_from_slice(&pair.bits[before * uses..(before + 1) * uses]),
+                None => bits.extend(judge(policy, &pair.judged)),
+            }
+        }
+        outline.note(&bits);
+        pair.bits = bits.into();
     }
 }
 
