@@ -98,6 +98,14 @@ impl<'t> Growing<'t> {
 
     /// Reads until this much is held, or to the end.
     fn fill(&mut self, wanted: usize, space: &mut [u8]) -> io::Result<()> {
+        // Most files are small: of these no more is kept than there is. A large one is read to where it is kept.
+        if self.form.is_some() && !self.ended {
+            let more = wanted.saturating_sub(self.held.len());
+            self.held.reserve_exact(more);
+            let read = self.source.by_ref().take(more as u64).read_to_end(&mut self.held)?;
+            self.ended = read < more;
+            return Ok(());
+        }
         while !self.ended && self.held.len() < wanted {
             match self.source.read(space) {
                 Ok(0) => self.ended = true,
