@@ -443,10 +443,10 @@ impl Auditor {
             let numbers = (0..before.len()).map(|policy| u16::try_from(policy).ok()).collect();
             return Replanned { numbers, edits };
         }
-        let Self { inventory, namespaces, plan, .. } = self;
+        let Self { inventory, namespaces, plan, cores, .. } = self;
         let same = |policy: &Arc<_>| before.iter().position(|other| Arc::ptr_eq(other, policy));
         let unchanged: Vec<Option<usize>> = plan.policies.iter().map(same).collect();
-        inventory.pairs.replan(&plan.policies, &unchanged);
+        inventory.pairs.replan(&plan.policies, &unchanged, *cores);
         inventory.replan(namespaces, &plan.policies, plan.asks.pods, &plan.graces, now);
         inventory.references.mark_all();
         namespaces.mark_all();

@@ -1,17 +1,22 @@
-//! How much work decoding and applying a pod is, in numbers that do not depend on the machine: allocations,
-//! instructions as callgrind counts them, and ratios. Never a time. Without valgrind, ratios of times stand in
+//! How much work decoding and applying a pod is, and auditing a file, in numbers that do not depend on the machine:
+//! allocations, instructions as callgrind counts them, and ratios. Never a time. Without valgrind, ratios of times stand in
 //! for instructions, with some slack. Debug builds are skipped: nothing they do says anything.
 
 use std::hint::black_box;
-use std::io::Write as _;
+use std::io::{Read, Write as _};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use revisor::auditor::Auditor;
+use revisor::auditor::audit::Wanted;
 use revisor::decode::Change;
+use revisor::decode::manifest::Reader;
 use revisor::decode::pod::PodRecord;
 use revisor::decode::wire::{Lean as _, Wire};
+use revisor::report::gather::{Gathering, Listed};
+use revisor::report::result::AuditReport;
 use serde::de::IgnoredAny;
 use testkit::generate::{Cluster, Variation};
 use testkit::memory::{Counting, allocations};
@@ -46,6 +51,36 @@ fn loaded(pods: &[String]) -> Auditor {
     auditor
 }
 
+/// Deployments as lines of JSON.
+fn deployments() -> String {
+    let line = |index| {
+        let mut text = String::new();
+        testkit::generate::deployment(&mut text, index);
+        let value: serde_json::Value = serde_saphyr::from_str(&text).expect("a Deployment");
+        format!("{value}\n")
+    };
+    (0..PODS).map(line).collect()
+}
+
+const STRICT: &str = "apiVersion: revisor.dev/v1alpha1\nkind: ImagePolicy\nmetadata: {name: strict}\nspec: {profile: {name: Strict, version: v1}}\n";
+
+/// What `revisor audit` does with one file, on one thread.
+fn audited(text: &str) -> AuditReport {
+    let mut auditor = Auditor::over_input(false);
+    let files: [(&str, &str); 2] = [("strict.yaml", STRICT), ("lines.json", text)];
+    let mut texts = files.into_iter().map(|(file, text)| {
+        let text: Box<dyn Read> = Box::new(text.as_bytes());
+        (Arc::from(file), text)
+    });
+    let mut reader = Reader::new("default");
+    reader.read_all(1, &mut texts, &mut |change| auditor.apply(change, now()));
+    assert_eq!((reader.objects, reader.errors.len()), (PODS + 1, 0));
+    let mut gathering = Gathering::new(Listed::Findings);
+    auditor.audit(now(), Wanted::Findings, &mut |judgement| gathering.tell(judgement));
+    let seen = auditor.snapshot(now()).seen;
+    gathering.report(now(), auditor.policies(), &seen)
+}
+
 /// Works that are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Work {
@@ -57,16 +92,24 @@ enum Work {
     Apply,
     /// Applying a decoded pod in which nothing has changed that is read.
     Unchanged,
+    /// Reading a file of Deployments as JSON and ignoring every value.
+    ScanFile,
+    /// Auditing it under the profile Strict, from the text to the rows of the report.
+    AuditFile,
 }
 
 /// How often a work is done at most.
 const ROUNDS: usize = 3;
 
 impl Work {
-    const ALL: [Self; 4] = [Self::Scan, Self::Decode, Self::Apply, Self::Unchanged];
+    const ALL: [Self; 6] =
+        [Self::Scan, Self::Decode, Self::Apply, Self::Unchanged, Self::ScanFile, Self::AuditFile];
 
     /// Does the work this often over [`PODS`] pods, and returns the shortest time of a round.
     fn repeat(self, rounds: usize) -> Duration {
+        if matches!(self, Self::ScanFile | Self::AuditFile) {
+            return self.repeat_over_file(rounds);
+        }
         let cluster = Cluster::of_size(PODS);
         let texts = pods(&cluster, Variation::default());
         let mut auditors: Vec<Auditor> = match self {
@@ -91,6 +134,24 @@ impl Work {
                 Self::Decode => texts.iter().for_each(|pod| drop(black_box(decoded(pod)))),
                 Self::Apply => texts.iter().for_each(|pod| auditor.apply(decoded(pod), now())),
                 Self::Unchanged => changes.into_iter().for_each(|change| auditor.apply(change, now())),
+                Self::ScanFile | Self::AuditFile => unreachable!("done over a file"),
+            }
+            best = best.min(start.elapsed());
+        }
+        best
+    }
+
+    /// The same over a file of as many Deployments.
+    fn repeat_over_file(self, rounds: usize) -> Duration {
+        let text = deployments();
+        let mut best = Duration::MAX;
+        for _ in 0..rounds {
+            let start = Instant::now();
+            match self {
+                Self::AuditFile => drop(black_box(audited(&text))),
+                _ => serde_json::Deserializer::from_str(&text).into_iter::<IgnoredAny>().for_each(|object| {
+                    black_box(object).expect("JSON");
+                }),
             }
             best = best.min(start.elapsed());
         }
@@ -162,6 +223,34 @@ fn decoding_and_applying_costs_little_more_than_reading() {
     assert!(ratio(apply) <= 1.25, "decoding and applying a pod");
     assert!(unchanged <= 900, "applying a pod in which nothing has changed");
 }
+
+#[test]
+fn auditing_a_file_of_json_costs_little_more_than_reading_it() {
+    if skipped() {
+        return;
+    }
+    assert!(audited(&deployments()).results.len() > PODS, "there is something to find");
+    let counts = Work::ScanFile.instructions().zip(Work::AuditFile.instructions());
+    let (ratio, most) = match counts {
+        Some((scan, audit)) => {
+            notice(&format!("instructions an object of a file: scan {scan}, audit {audit}"));
+            (audit as f64 / scan as f64, MOST_OF_FILE)
+        }
+        None => {
+            let [mut scan, mut audit] = [Duration::MAX; 2];
+            for _ in 0..15 {
+                scan = scan.min(Work::ScanFile.repeat(1));
+                audit = audit.min(Work::AuditFile.repeat(1));
+            }
+            (audit.as_secs_f64() / scan.as_secs_f64(), MOST_OF_FILE * 1.5)
+        }
+    };
+    notice(&format!("auditing a file of JSON: {ratio:.2} times reading it"));
+    assert!(ratio <= most, "{ratio} times a scan of the same text");
+}
+
+/// How many times the instructions of a scan an audit may take: 3.6 are seen, and were 6.2 with a tree of each object.
+const MOST_OF_FILE: f64 = 4.5;
 
 /// The best of many rounds each, in turns.
 fn compare_times() {

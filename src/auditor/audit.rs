@@ -1,7 +1,9 @@
 //! A one-shot audit: every verdict on every subject, for `revisor audit`. The Snapshot keeps findings only.
 
 use std::collections::HashMap;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread;
 
 use jiff::Timestamp;
 
@@ -81,16 +83,82 @@ pub enum Wanted {
     All,
 }
 
+/// From how many pods and templates on a thread is worth its start.
+const MANY: usize = 1_000;
+
+/// A share of the namespaces, with all that is in them.
+#[derive(Clone, Copy, Debug)]
+struct Share {
+    at: u32,
+    of: u32,
+}
+
+impl Share {
+    const ALL: Self = Self { at: 0, of: 1 };
+
+    fn has(self, namespace: u32) -> bool {
+        namespace % self.of == self.at
+    }
+}
+
 impl Auditor {
     /// Tells verdicts at `now` to `tell`, pods first, then objects of unknown kinds, namespaces, the cluster and
     /// references. One subject is told as often as it stands in the input.
     pub fn audit(&mut self, now: Timestamp, wanted: Wanted, tell: &mut dyn FnMut(&Judgement<'_>)) {
         self.snapshot(now);
-        self.audit_uses(now, wanted, tell);
-        self.audit_unsupported(now, tell);
-        self.audit_namespaces(now, tell);
-        self.audit_cluster(now, tell);
-        self.audit_references(now, tell);
+        let order = self.namespaces.sorted().to_vec();
+        self.audit_share(Share::ALL, &order, now, wanted, tell);
+    }
+
+    /// As [`Self::audit`] on all cores, each of which tells a `T` of its own. What is told of one subject is told to one
+    /// of them; `tell_mine` is asked on this thread, of the first.
+    pub fn audit_on_cores<T: Send>(
+        &mut self,
+        now: Timestamp,
+        wanted: Wanted,
+        new: &(dyn Fn() -> T + Sync),
+        tell_mine: &mut dyn FnMut(&mut T, &Judgement<'_>),
+        tell: &(dyn Fn(&mut T, &Judgement<'_>) + Sync),
+    ) -> Vec<T> {
+        self.snapshot(now);
+        let order = &self.namespaces.sorted().to_vec();
+        let this = &*self;
+        let of = u32::try_from((this.inventory.rows() / MANY).clamp(1, this.cores.get())).unwrap_or(1);
+        thread::scope(|scope| {
+            let others = (1..of).map(|at| {
+                scope.spawn(move || {
+                    let mut told = new();
+                    this.audit_share(Share { at, of }, order, now, wanted, &mut |it| tell(&mut told, it));
+                    told
+                })
+            });
+            let others: Vec<_> = others.collect();
+            let mut mine = new();
+            this.audit_share(Share { at: 0, of }, order, now, wanted, &mut |it| tell_mine(&mut mine, it));
+            let join = |other: thread::ScopedJoinHandle<'_, T>| {
+                other.join().unwrap_or_else(|panic| resume_unwind(panic))
+            };
+            std::iter::once(mine).chain(others.into_iter().map(join)).collect()
+        })
+    }
+
+    fn audit_share(
+        &self,
+        share: Share,
+        order: &[u32],
+        now: Timestamp,
+        wanted: Wanted,
+        tell: &mut dyn FnMut(&Judgement<'_>),
+    ) {
+        self.audit_uses(share, now, wanted, tell);
+        if share.at == 0 {
+            self.audit_unsupported(now, tell);
+        }
+        self.audit_namespaces(share, order, now, tell);
+        if share.at == 0 {
+            self.audit_cluster(now, tell);
+            self.audit_references(now, tell);
+        }
     }
 
     /// Every policy, compiled, sorted by name.
@@ -112,10 +180,13 @@ impl Auditor {
         }
     }
 
-    fn audit_uses(&self, now: Timestamp, wanted: Wanted, tell: &mut dyn FnMut(&Judgement<'_>)) {
+    fn audit_uses(&self, share: Share, now: Timestamp, wanted: Wanted, tell: &mut dyn FnMut(&Judgement<'_>)) {
         let (rolling, mut text) = (self.rolling(now), String::new());
         let mut alive = HashMap::new();
         for (group, source) in self.inventory.each_row() {
+            if !share.has(group.key.namespace) {
+                continue;
+            }
             let namespace = self.namespaces.get(group.key.namespace);
             let judged = self.inventory.judged(group);
             if judged.shape.is_stand_in && rolling.has_pods(namespace, group, &mut alive) {
@@ -238,11 +309,16 @@ impl Auditor {
         }
     }
 
-    fn audit_namespaces(&mut self, now: Timestamp, tell: &mut dyn FnMut(&Judgement<'_>)) {
-        let order = self.namespaces.sorted().to_vec();
+    fn audit_namespaces(
+        &self,
+        share: Share,
+        order: &[u32],
+        now: Timestamp,
+        tell: &mut dyn FnMut(&Judgement<'_>),
+    ) {
         let rolling = self.rolling(now);
         let mut text = String::new();
-        for namespace in order.into_iter().map(|id| self.namespaces.get(id)) {
+        for namespace in order.iter().filter(|id| share.has(**id)).map(|id| self.namespaces.get(*id)) {
             let facts = rolling.facts_of(namespace);
             let labels = facts.object.as_deref().map(|object| &object.labels);
             let subject = Subject::Namespace(Arc::new(facts.clone()));

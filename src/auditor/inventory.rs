@@ -456,6 +456,11 @@ impl Inventory {
         self.release_group(old, namespaces);
     }
 
+    /// How many rows there are, or were at most.
+    pub(super) fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
     /// Every pod: its group, and where it stands in the input.
     pub(super) fn each_row(&self) -> impl Iterator<Item = (&Group, Option<&Source>)> {
         self.rows.iter().enumerate().filter(|(_, row)| row.group != NONE).map(|(id, row)| {

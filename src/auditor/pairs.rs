@@ -22,9 +22,6 @@ use crate::subject::running::{Lasted, Phase};
 use crate::subject::runtime::Runtimes;
 use crate::verdict::{Note, Verdict};
 
-/// From how many pairs on a thread is worth its start.
-const MANY: usize = 1024;
-
 /// What a pair is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PairKey {
@@ -152,6 +149,9 @@ impl Outline {
     }
 }
 
+/// From how many pairs on a thread is worth its start.
+const MANY: usize = 500;
+
 #[derive(Debug)]
 struct Pair {
     key: PairKey,
@@ -260,20 +260,22 @@ impl Pairs {
     }
 
     /// Judges what changed in the plan: `before[i]` is the old index of policy `i` where it is unchanged.
-    pub(super) fn replan(&mut self, policies: &[Arc<CompiledPolicy>], before: &[Option<usize>]) {
-        for (pair, outline) in self.pairs.iter_mut().zip(&mut self.outlines) {
-            let Some(pair) = pair else { continue };
-            let uses = pair.judged.shape.uses.len();
-            let mut bits = Vec::with_capacity(policies.len() * uses);
-            for (policy, before) in policies.iter().zip(before) {
-                match before {
-                    Some(before) => bits.extend_from_slice(&pair.bits[before * uses..(before + 1) * uses]),
-                    None => bits.extend(judge(policy, &pair.judged)),
-                }
+    pub(super) fn replan(
+        &mut self,
+        policies: &[Arc<CompiledPolicy>],
+        before: &[Option<usize>],
+        cores: NonZeroUsize,
+    ) {
+        let threads = (self.pairs.len() / MANY).clamp(1, cores.get());
+        let share = self.pairs.len().div_ceil(threads).max(1);
+        let mut shares = self.pairs.chunks_mut(share).zip(self.outlines.chunks_mut(share));
+        let mine = shares.next();
+        thread::scope(|scope| {
+            shares.for_each(|share| drop(scope.spawn(|| replan(share, policies, before))));
+            if let Some(mine) = mine {
+                replan(mine, policies, before);
             }
-            outline.note(&bits);
-            pair.bits = bits.into();
-        }
+        });
     }
 
     /// What the nodes run, as far as pairs are judged by it.
@@ -364,6 +366,27 @@ fn edit_share(
         if *moved {
             outline.note(all);
         }
+    }
+}
+
+/// Judges of these pairs what changed in the plan.
+fn replan(
+    (pairs, outlines): (&mut [Option<Pair>], &mut [Outline]),
+    policies: &[Arc<CompiledPolicy>],
+    before: &[Option<usize>],
+) {
+    for (pair, outline) in pairs.iter_mut().zip(outlines) {
+        let Some(pair) = pair else { continue };
+        let uses = pair.judged.shape.uses.len();
+        let mut bits = Vec::with_capacity(policies.len() * uses);
+        for (policy, before) in policies.iter().zip(before) {
+            match before {
+                Some(before) => bits.extend_from_slice(&pair.bits[before * uses..(before + 1) * uses]),
+                None => bits.extend(judge(policy, &pair.judged)),
+            }
+        }
+        outline.note(&bits);
+        pair.bits = bits.into();
     }
 }
 

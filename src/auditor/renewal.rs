@@ -17,6 +17,8 @@ use super::transitions::{Transition, WantedOwner};
 
 /// From how many namespaces on a thread is worth its start.
 const MANY: usize = 256;
+/// The same of pods in a few of them.
+const MANY_PODS: usize = 2_000;
 
 /// What namespaces are renewed by.
 pub(super) struct Renewal<'a> {
@@ -42,7 +44,9 @@ pub(super) struct Renewed {
 impl Renewal<'_> {
     /// Renews these namespaces, each given with its index. The order of what follows is theirs, on any number of cores.
     pub(super) fn renew(&self, mut namespaces: Vec<(u32, &mut Namespace)>) -> Renewed {
-        let threads = (namespaces.len() / MANY).clamp(1, self.cores.get());
+        let pods: usize = namespaces.iter().map(|(_, namespace)| namespace.pods as usize).sum();
+        let threads = (namespaces.len() / MANY).max(pods / MANY_PODS).min(namespaces.len());
+        let threads = threads.clamp(1, self.cores.get());
         let share = namespaces.len().div_ceil(threads).max(1);
         let mut shares = namespaces.chunks_mut(share);
         let mine = shares.next().unwrap_or_default();

@@ -166,7 +166,8 @@ pub(super) fn run(args: Args, streams: &mut Streams<'_>) -> Result<Exit, Failure
     }
     let whole = args.complete || (args.all_namespaces && args.selector.is_none());
     // The process ends with the report: giving back every object of the input piece by piece is time for nothing.
-    let mut auditor = ManuallyDrop::new(Auditor::over_input(whole));
+    let cores = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+    let mut auditor = ManuallyDrop::new(Auditor::over_input(whole).on_cores(cores));
     let mut tell = |change, policies: &mut Policies| match change {
         Change::Policy(record) if args.against.is_some() => policies.beside.push(record),
         Change::Policy(record) => policies.add(record),
@@ -297,7 +298,7 @@ fn read_files(
     let mut texts = found.files.iter().filter_map(|path| {
         opened.set(opened.get() + 1);
         let file: Arc<str> = path.display().to_string().into();
-        match files::read(path) {
+        match files::open(path) {
             Ok(text) => Some((file, text)),
             Err(error) => {
                 unread.push(format!("{file}: {error}"));

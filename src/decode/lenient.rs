@@ -13,8 +13,21 @@ pub(crate) trait Fields<'de> {
     fn key(name: &str) -> u8;
     /// Reads the value of a known key.
     fn field<A: MapAccess<'de>>(&mut self, key: u8, map: &mut A) -> Result<(), A::Error>;
-    /// Something else stands where the object should be.
+    /// Whether several keys have this number.
+    fn may_repeat(_: u8) -> bool {
+        false
+    }
+    /// Something else stands where the object should be, or a key stands twice.
     fn wrong(&mut self);
+}
+
+/// Whether the key of this number, below 64, has been seen before.
+#[inline]
+pub(crate) fn came_before(seen: &mut u64, key: u8) -> bool {
+    let bit = 1 << (key & 63);
+    let before = *seen & bit != 0;
+    *seen |= bit;
+    before
 }
 
 /// A list whose items are read.
@@ -137,10 +150,14 @@ impl<'de, F: Fields<'de>> Visitor<'de> for Object<'_, F> {
 
     #[inline]
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = 0;
         while let Some(key) = map.next_key_seed(KeyOf::<F>(PhantomData))? {
             if key == 0 {
                 map.next_value::<IgnoredAny>()?;
             } else {
+                if came_before(&mut seen, key) && !F::may_repeat(key) {
+                    self.0.wrong();
+                }
                 self.0.field(key, &mut map)?;
             }
         }

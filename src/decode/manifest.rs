@@ -4,6 +4,7 @@
 //! Each document, and each item of a List, is decoded, told and dropped by itself. What is wrong with one stops
 //! no other: it becomes a [`ManifestError`] that says where and what was expected.
 
+mod blocks;
 mod json;
 mod keep;
 mod kinds;
@@ -15,6 +16,7 @@ mod plain;
 mod root;
 mod search;
 mod split;
+mod streamed;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -29,9 +31,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Change;
+use super::pod::PodRecord;
 use object::type_meta;
 use places::Places;
 use root::Item;
+use streamed::Streamed;
 use tell::{Place, Telling, Told};
 use yaml::Problem;
 
@@ -40,9 +44,9 @@ use yaml::Problem;
 pub struct ManifestError {
     /// The file as given.
     pub file: Arc<str>,
-    /// The document in it, counted from 1.
+    /// The document in it, counted from 1; 0 for the file as a whole.
     pub document: u32,
-    /// The line, counted from 1.
+    /// The line, counted from 1; 0 for the file as a whole.
     pub line: u32,
     /// The column, where it is known.
     pub column: Option<u32>,
@@ -52,6 +56,9 @@ pub struct ManifestError {
 
 impl fmt::Display for ManifestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.document == 0 {
+            return write!(f, "{}: {}", self.file, self.message);
+        }
         write!(f, "{}:{}", self.file, self.line)?;
         if let Some(column) = self.column {
             write!(f, ":{column}")?;
@@ -121,22 +128,41 @@ impl Reader {
     pub fn read(&mut self, file: Arc<str>, text: &str, sink: &mut dyn FnMut(Change)) {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if json::is_json(&file, text) {
-            json::parts(text).iter().for_each(|part| self.read_json(&file, text, part, sink));
+            self.read_json(&file, &json::Stretch::whole(text), sink);
         } else {
-            self.read_yaml(&file, text, sink);
+            self.read_yaml(&file, text, split::Splitter::new(), 0, sink);
         }
     }
 
-    fn read_yaml(&mut self, file: &Arc<str>, text: &str, sink: &mut dyn FnMut(Change)) {
-        split::documents(text).for_each(|document| self.document(file, document, sink));
+    /// Reads documents that begin here in the file; how many there are.
+    fn read_yaml(
+        &mut self,
+        file: &Arc<str>,
+        text: &str,
+        mut splitter: split::Splitter,
+        offset: u64,
+        sink: &mut dyn FnMut(Change),
+    ) -> u32 {
+        while let Some(document) = splitter.next(text) {
+            self.document(file, document, offset, sink);
+        }
+        splitter.number()
     }
 
-    fn document(&mut self, file: &Arc<str>, document: split::Document<'_>, sink: &mut dyn FnMut(Change)) {
+    fn document(
+        &mut self,
+        file: &Arc<str>,
+        document: split::Document<'_>,
+        offset: u64,
+        sink: &mut dyn FnMut(Change),
+    ) {
         self.documents += 1;
         let above = document.first_line - 1;
-        let place = Place { file, document: document.number, line: document.content_line, item: None };
+        let at = offset + document.offset as u64;
+        let place = Place { file, document: document.number, line: document.content_line, at, item: None };
         let mut items = Vec::new();
-        let root = yaml::read(document.text, &mut |item| {
+        let streamed = self.streamed();
+        let root = yaml::read(document.text, streamed.as_ref(), &mut |item| {
             let line = if item.line == 0 { place.line } else { item.line + above };
             items.push((item.index, line));
             self.item(place, line, item, sink);
@@ -150,7 +176,7 @@ impl Reader {
             places.add(place.source(), above, &items, lines::yaml(document.text));
         }
         match root {
-            Ok(root) => self.root(place, root, sink),
+            Ok(root) => self.root(place, root, streamed.as_ref().and_then(Streamed::take), sink),
             Err(_) if document.text.contains("{{") => self.error(place.error(HELM.to_owned())),
             Err(mut problem) => {
                 // To YAML a lone carriage return ends a line, too; to editors it does not.
@@ -161,44 +187,99 @@ impl Reader {
         }
     }
 
-    fn read_json(&mut self, file: &Arc<str>, text: &str, part: &json::Part, sink: &mut dyn FnMut(Change)) {
+    /// What to read pod templates with; where fields stand is found in the whole tree only.
+    fn streamed(&self) -> Option<Streamed> {
+        self.places.is_none().then(Streamed::default)
+    }
+
+    /// Reads JSON objects; how many there are.
+    fn read_json(
+        &mut self,
+        file: &Arc<str>,
+        stretch: &json::Stretch<'_>,
+        sink: &mut dyn FnMut(Change),
+    ) -> u32 {
+        let streamed = self.streamed();
         let this = RefCell::new((self, sink, Vec::new()));
-        let on_item = &mut |document, line, item: Item| {
+        let on_item = &mut |at: json::At, item: Item| {
             let (this, sink, items) = &mut *this.borrow_mut();
             items.push((item.index, item.line));
-            this.item(Place { file, document, line, item: None }, item.line, item, &mut **sink);
+            this.item_at(file, at, item, &mut **sink);
         };
         let on_document = &mut |document: json::Document<'_>| {
             let (this, sink, items) = &mut *this.borrow_mut();
             this.documents += 1;
-            let place = Place { file, document: document.number, line: document.line, item: None };
+            let place = document.at.place(file);
             if let (Some(places), Ok(_)) = (&mut this.places, &document.root) {
-                places.add(place.source(), document.line - 1, items, lines::json(document.text));
+                places.add(place.source(), document.above, items, lines::json(document.text));
             }
             items.clear();
             match document.root {
-                Ok(root) => this.root(place, root, &mut **sink),
+                Ok(root) => this.root(place, root, document.template, &mut **sink),
                 Err(problem) => this.problem(place, 0, problem),
             }
         };
-        json::read(text, part, on_item, on_document);
+        json::read(stretch, streamed.as_ref(), on_item, on_document)
+    }
+
+    /// Reads items of a List, whose document has been begun before and is ended later; false where they are something
+    /// else.
+    fn read_items(
+        &mut self,
+        file: &Arc<str>,
+        stretch: &json::Stretch<'_>,
+        at: json::At,
+        sink: &mut dyn FnMut(Change),
+    ) -> bool {
+        let streamed = self.streamed();
+        let mut items = Vec::new();
+        let are_items = json::read_items(stretch, at, streamed.as_ref(), &mut |at, item| {
+            items.push((item.index, item.line));
+            self.item_at(file, at, item, sink);
+        });
+        if let (Some(places), true) = (&mut self.places, are_items) {
+            places.add(at.place(file).source(), stretch.line - 1, &items, lines::json(stretch.text));
+        }
+        are_items
+    }
+
+    /// An item, which its place in the file tells from others, or else its number.
+    fn item_at(&mut self, file: &Arc<str>, at: json::At, item: Item, sink: &mut dyn FnMut(Change)) {
+        let mut place = Place { item: Some(item.index), line: item.line, ..at.place(file) };
+        if item.offset > 0 {
+            (place.at, place.item) = (item.offset, Some(0));
+        }
+        self.object(place, (item.value, item.template), 1, sink);
     }
 
     /// An item of a document's List, and the line on which it begins.
     fn item(&mut self, place: Place<'_>, line: u32, item: Item, sink: &mut dyn FnMut(Change)) {
-        self.object(Place { line, item: Some(item.index), ..place }, item.value, 1, sink);
+        let place = Place { line, item: Some(item.index), ..place };
+        self.object(place, (item.value, item.template), 1, sink);
     }
 
     /// A document's root; items that could be told already have been taken out of it.
-    fn root(&mut self, place: Place<'_>, root: Option<Value>, sink: &mut dyn FnMut(Change)) {
+    fn root(
+        &mut self,
+        place: Place<'_>,
+        root: Option<Value>,
+        template: Option<PodRecord>,
+        sink: &mut dyn FnMut(Change),
+    ) {
         match root {
             None => {}
             Some(root) if matches!(type_meta(&root), Ok(None)) => self.foreign += 1,
-            Some(root) => self.object(place, root, 0, sink),
+            Some(root) => self.object(place, (root, template), 0, sink),
         }
     }
 
-    fn object(&mut self, place: Place<'_>, mut value: Value, depth: u32, sink: &mut dyn FnMut(Change)) {
+    fn object(
+        &mut self,
+        place: Place<'_>,
+        (mut value, template): (Value, Option<PodRecord>),
+        depth: u32,
+        sink: &mut dyn FnMut(Change),
+    ) {
         let (api_version, kind) = match type_meta(&value) {
             Ok(Some((api_version, kind))) => (api_version.to_owned(), kind.to_owned()),
             Ok(None) => {
@@ -216,7 +297,7 @@ impl Reader {
         if let Some(places) = &mut self.places {
             places.see(&value, &api_version, &kind, &self.default_namespace, &place.source());
         }
-        let mut telling = Telling { default_namespace: &self.default_namespace, place, sink };
+        let mut telling = Telling { default_namespace: &self.default_namespace, place, sink, template };
         match telling.tell(value, &api_version, &kind) {
             Ok(Told::Changes) => {}
             Ok(Told::Unknown(kind)) => self.unknown_kind(kind, 1),
@@ -254,7 +335,7 @@ impl Reader {
             // The place makes the uid, so items of an inner list must not stand where an outer list's do.
             let item =
                 place.item.map_or(index, |outer| (outer + 1).wrapping_mul(1_000_003).wrapping_add(index));
-            self.object(Place { item: Some(item), ..place }, value, depth + 1, sink);
+            self.object(Place { item: Some(item), ..place }, (value, None), depth + 1, sink);
         }
     }
 

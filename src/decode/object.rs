@@ -85,7 +85,24 @@ fn content(kind: Resource, value: &Value, namespace: &str) -> Option<Content> {
 /// The images of a controller's template, read as those of its pods are.
 fn template(value: &Value) -> Option<TemplateFacts> {
     let template = value.get("spec").and_then(|spec| spec.get("template"))?;
-    let pod = PodRecord::from_value(template);
+    template_of(value, &PodRecord::from_value(template))
+}
+
+/// Reads a controller that lies in `namespace`, and whose template has been read already; as [`read_in`] reads others.
+pub(crate) fn controller_in(
+    kind: Resource,
+    value: &Value,
+    template: &PodRecord,
+    namespace: &str,
+) -> Option<ObjectFacts> {
+    let content = template_of(value, template);
+    let content = content.map_or(Content::Malformed, |facts| Content::Template(Arc::new(facts)));
+    let facts =
+        ObjectFacts { kind, namespace: namespace.into(), name: metadata(value, "name").into(), content };
+    Some(facts).filter(is_usable)
+}
+
+fn template_of(value: &Value, pod: &PodRecord) -> Option<TemplateFacts> {
     if pod.flags & PodShape::MALFORMED != 0 {
         return None;
     }

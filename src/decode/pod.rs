@@ -19,6 +19,7 @@ use serde::de::{Deserialize, DeserializeSeed as _, Deserializer, MapAccess};
 
 pub(crate) use applied::LAST_APPLIED;
 use buffer::Buffer;
+pub(crate) use facts::Applied;
 use version::Version;
 
 use super::Source;
@@ -94,17 +95,21 @@ impl PodRecord {
     /// Reads a live pod from a parsed document.
     pub fn from_value(value: &serde_json::Value) -> Self {
         Self::read(value, facts::Told::default())
-            .unwrap_or_else(|_| Self { flags: PodShape::MALFORMED, ..Self::default() })
+            .map_or_else(|_| Self { flags: PodShape::MALFORMED, ..Self::default() }, |(record, _)| record)
     }
 
-    fn read<'de, D: Deserializer<'de>>(deserializer: D, mut told: facts::Told) -> Result<Self, D::Error> {
+    /// The record, and whether facts came out of order.
+    fn read<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        mut told: facts::Told,
+    ) -> Result<(Self, bool), D::Error> {
         let mut record = Self { bytes: Buffer::empty(), ..Self::default() };
         Object(&mut PodFields(&mut record, &mut told)).deserialize(deserializer)?;
         if record.section(Section::Shape).is_empty() {
             record.malformed();
         }
         record.put_own_facts(told.finish());
-        Ok(record)
+        Ok((record, told.disordered))
     }
 
     /// Reads a pod template as the pods its workload would make: `{metadata, spec}`.
@@ -114,12 +119,23 @@ impl PodRecord {
         uid: u128,
         source: Option<Source>,
     ) -> Self {
-        let mut told = facts::Told::default();
-        if let Some((annotation, path)) = owner.last_applied {
-            applied::tell(annotation, &[path, &["spec"]].concat(), &mut told);
-        }
-        let mut record = Self::read(template, told)
-            .unwrap_or_else(|_| Self { flags: PodShape::MALFORMED, ..Self::default() });
+        Self::of_template(template, Applied::of(owner.last_applied))
+            .map_or_else(|_| Self { flags: PodShape::MALFORMED, ..Self::default() }, |(record, _)| record)
+            .of_owner(owner, uid, source)
+    }
+
+    /// Reads a pod template before it is known whose it is; see [`Self::of_owner`]. True beside it where its facts would
+    /// come in another order from a tree.
+    pub(crate) fn of_template<'de, D: Deserializer<'de>>(
+        template: D,
+        applied: Applied,
+    ) -> Result<(Self, bool), D::Error> {
+        Self::read(template, applied.0)
+    }
+
+    /// The pods that this workload would make from a template.
+    pub(crate) fn of_owner(mut self, owner: &TemplateOwner<'_>, uid: u128, source: Option<Source>) -> Self {
+        let record = &mut self;
         record.flags |= PodShape::TEMPLATE;
         (record.uid, record.source) = (uid, source);
         record.put_section(Section::Name, |bytes| bytes.extend_from_slice(owner.name.as_bytes()));
@@ -130,7 +146,7 @@ impl PodRecord {
                 put_text(bytes, text);
             }
         });
-        record
+        self
     }
 
     /// Gives the namespace to a pod that names none.
@@ -212,7 +228,7 @@ pub struct TemplateOwner<'a> {
 
 impl<'de> Deserialize<'de> for PodRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::read(deserializer, facts::Told::from_text())
+        Self::read(deserializer, facts::Told::from_text()).map(|(record, _)| record)
     }
 }
 

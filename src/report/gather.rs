@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread;
 
 use jiff::Timestamp;
 
@@ -106,6 +108,18 @@ impl Gathering {
         policies: &[Arc<CompiledPolicy>],
         seen: &Seen,
     ) -> AuditReport {
+        Self::report_of(vec![self], observed_at, policies, seen)
+    }
+
+    /// The report of rows that were gathered apart, each subject's in one place.
+    pub fn report_of(
+        gathered: Vec<Self>,
+        observed_at: Timestamp,
+        policies: &[Arc<CompiledPolicy>],
+        seen: &Seen,
+    ) -> AuditReport {
+        let listed = gathered.iter().map(|gathering| gathering.listed).max().unwrap_or(Listed::Findings);
+        let rows = in_order(gathered);
         let mut summary = Summary {
             namespaces: seen.namespaces,
             image_uses: seen.parts.image_uses,
@@ -115,7 +129,7 @@ impl Gathering {
             ..Summary::default()
         };
         let (mut pass, mut na) = (0, 0);
-        for row in self.rows.values() {
+        for row in &rows {
             match row.verdict {
                 Shown::Fail => {
                     summary.fail += 1;
@@ -127,14 +141,10 @@ impl Gathering {
                 Shown::Na => na += 1,
             }
         }
-        if self.listed == Listed::All {
+        if listed == Listed::All {
             (summary.pass, summary.na) = (Some(pass), Some(na));
         }
-        let is_listed = |row: &AuditResult| self.listed.lists(row.verdict);
-        let mut results: Vec<_> = self.rows.into_values().filter(|row| is_listed(row)).collect();
-        // No two rows are equal in policy and id, so the order is one whatever the table's is.
-        results.sort_unstable_by(|left, right| key(left).cmp(&key(right)));
-        let results = results.into_iter().map(|row| *row).collect();
+        let results = rows.into_iter().filter(|row| listed.lists(row.verdict)).map(|row| *row).collect();
         AuditReport {
             version: "v1",
             tool: Tool { version: env!("CARGO_PKG_VERSION") },
@@ -145,6 +155,30 @@ impl Gathering {
             begins: None,
         }
     }
+}
+
+/// All rows in the fixed order. No two are equal in policy and id, so the order is one whatever the tables' is.
+fn in_order(gathered: Vec<Gathering>) -> Vec<Box<AuditResult>> {
+    let sorted = |gathering: Gathering| {
+        let mut rows: Vec<_> = gathering.rows.into_values().collect();
+        rows.sort_unstable_by(|left, right| key(left).cmp(&key(right)));
+        rows
+    };
+    let mut gathered = gathered.into_iter();
+    let Some(first) = gathered.next() else { return Vec::new() };
+    thread::scope(|scope| {
+        let others: Vec<_> = gathered.map(|gathering| scope.spawn(|| sorted(gathering))).collect();
+        let mut rows = sorted(first);
+        if others.is_empty() {
+            return rows;
+        }
+        for other in others {
+            rows.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        // A sort that finds what is sorted already.
+        rows.sort_by(|left, right| key(left).cmp(&key(right)));
+        rows
+    })
 }
 
 /// Another object says the same of the subject: it is counted, and of two sentences or places the lesser is
@@ -173,7 +207,7 @@ fn key(row: &AuditResult) -> impl Ord + '_ {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{World, image_subject, namespace_subject, report};
+    use super::super::testing::{World, gather, image_subject, namespace_subject, report};
     use super::*;
     use crate::auditor::findings::{State, Subject};
     use crate::verdict::{Severity, Verdict};
@@ -224,6 +258,26 @@ mod tests {
             assert_eq!((row.verdict, row.pods, row.message.as_deref()), (Shown::Fail, Some(2), Some("a")));
             assert_eq!((report.summary.fail, report.summary.pass), (1, Some(0)));
         }
+    }
+
+    #[test]
+    fn rows_that_were_gathered_apart_make_the_same_report() {
+        let subjects: Vec<_> = (0..40)
+            .map(|at| {
+                image_subject(&format!("team-{}", at % 4), &format!("Pod/p{at}"), "app", "evil.test/x:1")
+            })
+            .collect();
+        let all = subjects.iter().fold(World::baseline(), |world, it| world.on(0, it.clone(), State::Fail));
+        let together = judged(all, |_, _| {}, Listed::All);
+        let apart = |share: usize| {
+            let mine = subjects.iter().enumerate().filter(|(at, _)| at % 4 == share);
+            let world = mine.fold(World::baseline(), |world, (_, it)| world.on(0, it.clone(), State::Fail));
+            gather(&world.snapshot(), Listed::All, |_, _| {})
+        };
+        let seen = World::baseline().snapshot().seen;
+        let report = Gathering::report_of((0..4).map(apart).collect(), together.observed_at, &[], &seen);
+        assert_eq!(report.results, together.results);
+        assert_eq!((report.summary.fail, report.summary.pass), (40, Some(0)));
     }
 
     #[test]

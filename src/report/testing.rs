@@ -369,6 +369,16 @@ pub(super) fn report(
     listed: Listed,
     change: impl Fn(usize, &mut Judgement<'_>),
 ) -> AuditReport {
+    let policies: Vec<_> = snapshot.policies.iter().map(|part| part.policy.clone()).collect();
+    gather(snapshot, listed, change).report(snapshot.observed_at, &policies, &snapshot.seen)
+}
+
+/// The rows of the same.
+pub(super) fn gather(
+    snapshot: &Snapshot,
+    listed: Listed,
+    change: impl Fn(usize, &mut Judgement<'_>),
+) -> Gathering {
     let mut gathering = Gathering::new(listed);
     let place = Source { file: "deploy/web.yaml".into(), line: 12 };
     for (index, finding) in snapshot.findings().enumerate() {
@@ -397,6 +407,5 @@ pub(super) fn report(
         change(index, &mut judgement);
         gathering.tell(&judgement);
     }
-    let policies: Vec<_> = snapshot.policies.iter().map(|part| part.policy.clone()).collect();
-    gathering.report(snapshot.observed_at, &policies, &snapshot.seen)
+    gathering
 }

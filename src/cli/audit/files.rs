@@ -109,6 +109,15 @@ fn recipe(folder: &Path, name: &str) -> Option<String> {
     }
 }
 
+/// A file to be read by and by, or why it cannot be.
+pub(in crate::cli) fn open(path: &Path) -> Result<Box<dyn io::Read>, String> {
+    if path.as_os_str() == "-" {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    let file = fs::File::open(path).map_err(|error| reason(&error))?;
+    Ok(Box::new(file))
+}
+
 /// The text of a file, or why it has none.
 pub(in crate::cli) fn read(path: &Path) -> Result<String, String> {
     let bytes = if path.as_os_str() == "-" {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem::ManuallyDrop;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 
@@ -10,6 +11,7 @@ use super::by_control::ByControl;
 use super::output::{self, Format, Lists, Output};
 use super::{Input, Verdicts};
 use crate::auditor::Auditor;
+use crate::auditor::audit::Judgement;
 use crate::cli::Streams;
 use crate::cli::progress::Progress;
 use crate::decode::PolicyRecord;
@@ -122,16 +124,20 @@ fn audit(
     progress: &mut Progress,
     streams: &mut Streams<'_>,
 ) -> AuditReport {
-    let mut gathering = Gathering::new(listed);
-    let mut judged = 0_u64;
-    auditor.audit(now, listed.wanted(), &mut |judgement| {
-        judged += 1;
-        progress.tell(streams.err, || format!("{judged} verdicts"));
+    let judged = AtomicU64::new(0);
+    let tell = |gathering: &mut Gathering, judgement: &Judgement<'_>| {
+        judged.fetch_add(1, Ordering::Relaxed);
         gathering.tell(judgement);
-    });
+    };
+    let mut tell_mine = |gathering: &mut Gathering, judgement: &Judgement<'_>| {
+        tell(gathering, judgement);
+        progress.tell(streams.err, || format!("{} verdicts", judged.load(Ordering::Relaxed)));
+    };
+    let new = || Gathering::new(listed);
+    let gathered = auditor.audit_on_cores(now, listed.wanted(), &new, &mut tell_mine, &tell);
     progress.clear(streams.err);
     let seen = auditor.snapshot(now).seen;
-    gathering.report(now, auditor.policies(), &seen)
+    Gathering::report_of(gathered, now, auditor.policies(), &seen)
 }
 
 fn outcome(ask: &Ask<'_>, report: &AuditReport, only_new: bool) -> Outcome {

@@ -2,14 +2,19 @@
 
 use std::cell::Cell;
 use std::io::{self, Read};
-use std::ops::Range;
+use std::sync::Arc;
 
+use memchr::memmem;
 use serde::de::{DeserializeSeed as _, Deserializer, IgnoredAny};
 use serde_json::Value;
 
 use super::root::{Element, Item, Root};
+use super::split;
+use super::streamed::Streamed;
+use super::tell::Place;
 use super::tree::{Limits, Node};
 use super::yaml::{self, Problem};
+use crate::decode::pod::PodRecord;
 
 /// Whether `text` is to be read as JSON. YAML is a superset, so only what begins with a brace is in doubt.
 pub(super) fn is_json(file: &str, text: &str) -> bool {
@@ -31,7 +36,7 @@ pub(super) fn is_json(file: &str, text: &str) -> bool {
     }
 }
 
-fn extension_is_json(file: &str) -> bool {
+pub(super) fn extension_is_json(file: &str) -> bool {
     file.rsplit_once('.').is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("json"))
 }
 
@@ -39,105 +44,244 @@ fn extension_is_json(file: &str) -> bool {
 pub(super) struct Document<'t> {
     /// Its text; with what follows up to the next object where it does not parse.
     pub(super) text: &'t str,
-    /// Its number, counted from 1.
-    pub(super) number: u32,
-    /// The line on which it begins.
-    pub(super) line: u32,
+    /// Where it begins.
+    pub(super) at: At,
+    /// How many lines come before its text.
+    pub(super) above: u32,
     /// The object, or what is wrong with it (its line counted from the file's first).
     pub(super) root: Result<Option<Value>, Problem>,
+    /// The object's pod template, where that was read as it came.
+    pub(super) template: Option<PodRecord>,
 }
 
-/// Where a part of a stream begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Part {
-    pub(super) range: Range<usize>,
-    /// The line, counted from 1.
+/// A text, and where it stands in its file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stretch<'t> {
+    pub(super) text: &'t str,
+    /// The line on which it begins, counted from 1.
     pub(super) line: u32,
-    /// How many objects come before it.
-    pub(super) before: u32,
+    /// Where it begins in the file.
+    pub(super) offset: u64,
+    /// Its last byte is the first of what follows it in the file.
+    pub(super) ahead: bool,
+    /// It begins within a List, whose head stands before it.
+    pub(super) within: Option<Within>,
 }
 
-impl Part {
-    pub(super) fn whole(text: &str) -> Self {
-        Self { range: 0..text.len(), line: 1, before: 0 }
+impl<'t> Stretch<'t> {
+    /// A whole file.
+    pub(super) fn whole(text: &'t str) -> Self {
+        Self { text, line: 1, offset: 0, ahead: false, within: None }
     }
 }
 
-/// A large stream is read in parts of about this size, on however many threads.
-const PART: usize = 256 << 10;
-
-/// The parts in which a stream is read.
-pub(super) fn parts(text: &str) -> Vec<Part> {
-    let parts = if text.len() > PART { cut(text, PART) } else { None };
-    parts.unwrap_or_else(|| vec![Part::whole(text)])
+/// The List within which a text begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Within {
+    /// How long the head is that stands before the text proper.
+    pub(super) head: usize,
+    /// Where the List begins.
+    pub(super) at: At,
+    /// How many bytes of its line come before the text proper.
+    pub(super) column: u32,
 }
 
-/// Cuts a stream between objects into parts of at least `size`. None when objects follow each other on one line:
-/// then only reading them counts them.
-fn cut(text: &str, size: usize) -> Option<Vec<Part>> {
-    let (mut parts, mut part, mut objects) = (Vec::new(), Part::whole(text), 0);
-    for (brace, _) in text.match_indices('{') {
-        let before = text.get(..brace).unwrap_or_default();
-        let line = before.trim_end_matches([' ', '\t', '\r']);
-        // Within an object, a comma would stand between these braces.
-        if !line.trim_end_matches(['\n', ' ', '\t', '\r']).ends_with('}') {
-            continue;
-        }
-        if line.ends_with('}') {
-            return None;
-        }
-        objects += 1;
-        if brace - part.range.start >= size {
-            part.range.end = brace;
-            let line = part.line + newlines(&text[part.range.clone()]);
-            parts
-                .push(std::mem::replace(&mut part, Part { range: brace..text.len(), line, before: objects }));
-        }
+/// Where a document begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct At {
+    /// Its number, counted from 1.
+    pub(super) number: u32,
+    /// Its line, counted from 1.
+    pub(super) line: u32,
+    /// Where it begins in the file.
+    pub(super) offset: u64,
+}
+
+impl At {
+    pub(super) fn place(self, file: &Arc<str>) -> Place<'_> {
+        let Self { number, line, offset } = self;
+        Place { file, document: number, line, at: offset, item: None }
     }
-    parts.push(part);
-    Some(parts)
 }
 
-/// Reads every object of a part of a stream. After one that does not parse, reading goes on at the next line that
-/// begins with a brace. `on_item` is told the document's number and line with each item.
+impl Stretch<'_> {
+    fn head(&self) -> usize {
+        self.within.map_or(0, |within| within.head)
+    }
+
+    /// Where what stands at `at` of the text stands in the file.
+    fn offset_of(&self, at: usize) -> u64 {
+        self.offset + at.saturating_sub(self.head()) as u64
+    }
+}
+
+/// Reads every object of a text; how many there are. After one that does not parse, reading goes on at the next line
+/// that begins with a brace behind the items that were read. `on_item` is told the document with each item.
 pub(super) fn read(
-    text: &str,
-    part: &Part,
-    on_item: &mut dyn FnMut(u32, u32, Item),
+    stretch: &Stretch<'_>,
+    streamed: Option<&Streamed>,
+    on_item: &mut dyn FnMut(At, Item),
     on_document: &mut dyn FnMut(Document<'_>),
-) {
-    let text = text.get(part.range.clone()).unwrap_or_default();
-    let (mut offset, mut line, mut number) = (0, part.line, part.before);
+) -> u32 {
+    let text = stretch.text;
+    let end = text.len() - usize::from(stretch.ahead);
+    let (mut offset, mut line, mut number) = (0, stretch.line, 0);
     loop {
         let rest = text.get(offset..).unwrap_or_default();
         let blank = rest.len() - rest.trim_start().len();
         line += newlines(&rest[..blank]);
         offset += blank;
-        let rest = &rest[blank..];
-        if rest.is_empty() {
-            break;
+        if offset >= end {
+            return number;
         }
+        let rest = &rest[blank..];
         number += 1;
-        let mut deserializer = serde_json::Deserializer::from_str(rest);
-        let root = Root {
-            element: ItemOf { text: rest, counted: &Cell::new((0, line)) },
-            on_item: &mut |item| on_item(number, line, item),
+        let at = match stretch.within {
+            Some(within) if number == 1 => within.at,
+            _ => At { number, line, offset: stretch.offset_of(offset) },
         };
-        let root = root.deserialize(&mut deserializer).map_err(|error| Problem {
-            line: line + u32::try_from(error.line()).unwrap_or(u32::MAX).saturating_sub(1),
-            column: u32::try_from(error.column()).unwrap_or(u32::MAX),
-            message: message(&error),
-        });
-        let read = if root.is_ok() {
-            deserializer.into_iter::<IgnoredAny>().byte_offset()
-        } else {
-            rest.match_indices("\n{").map(|(at, _)| at + 1).next().unwrap_or(rest.len())
-        };
+        let (root, read) = object(stretch, offset, line, streamed, &mut |item| on_item(at, item));
+        let template = streamed.and_then(Streamed::take);
         let text = &rest[..read.min(rest.len())];
-        on_document(Document { text, number, line, root });
+        on_document(Document { text, at, above: line - 1, root, template });
         line += newlines(text);
         offset += read;
     }
+}
+
+/// Reads a text as items of a List and nothing else; false where it is not that.
+pub(super) fn read_items(
+    stretch: &Stretch<'_>,
+    at: At,
+    streamed: Option<&Streamed>,
+    on_item: &mut dyn FnMut(At, Item),
+) -> bool {
+    let blank = stretch.text.len() - stretch.text.trim_start().len();
+    let line = stretch.line + newlines(&stretch.text[..blank]);
+    let (root, end) = object(stretch, blank, line, streamed, &mut |item| on_item(at, item));
+    // Items that do not say what they are stay in the root.
+    let is_told = |root: &Value| root.get("items").and_then(Value::as_array).is_some_and(Vec::is_empty);
+    matches!(root, Ok(Some(root)) if is_told(&root)) && blank + end == stretch.text.len()
+}
+
+/// Reads the object that begins here, on this line; how far it goes, or where to go on where it does not parse.
+fn object(
+    stretch: &Stretch<'_>,
+    begin: usize,
+    line: u32,
+    streamed: Option<&Streamed>,
+    on_item: &mut dyn FnMut(Item),
+) -> (Result<Option<Value>, Problem>, usize) {
+    let text = stretch.text.get(begin..).unwrap_or_default();
+    let counted = Cell::new((0, line));
+    let (mut told, mut last) = (0, 0);
+    let mut read = |streamed| {
+        counted.set((0, line));
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let again = told;
+        let root = Root {
+            element: ItemOf { text, counted: &counted, streamed },
+            // Items that were told already are read the same again.
+            on_item: &mut |mut item| {
+                if item.index >= again {
+                    told = item.index + 1;
+                    let begins = counted.get().0;
+                    if begins > std::mem::replace(&mut last, begins) {
+                        item.offset = stretch.offset_of(begin + begins);
+                    }
+                    on_item(item);
+                }
+            },
+            streamed,
+        };
+        let root = root.deserialize(&mut deserializer);
+        root.map(|root| (root, deserializer.into_iter::<IgnoredAny>().byte_offset()))
+    };
+    let root = match (read(streamed), streamed) {
+        (Err(_), Some(streamed)) => {
+            streamed.take();
+            read(None)
+        }
+        (root, _) => root,
+    };
+    match root {
+        Ok((root, end)) => (Ok(root), end),
+        Err(error) => {
+            let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+            let mut column = number(error.column());
+            if let (Some(within), 0, 1) = (stretch.within, begin, error.line()) {
+                column = (column + within.column).saturating_sub(number(within.head));
+            }
+            let line = line + number(error.line()).saturating_sub(1);
+            let from = counted.get().0;
+            let next = text[from..].find("\n{").map(|at| from + at + 1);
+            (Err(Problem { line, column, message: message(&error) }), next.unwrap_or(text.len()))
+        }
+    }
+}
+
+/// How a List begins, up to its items.
+#[derive(Debug)]
+pub(super) struct Head {
+    /// On one line.
+    pub(super) text: String,
+    /// Where the List begins.
+    pub(super) at: At,
+    /// What stands between two items: a comma and what stands before the first one.
+    border: Vec<u8>,
+    /// The keys with which the first item begins.
+    keys: [Option<Vec<u8>>; 2],
+}
+
+/// The longest head.
+const HEAD: usize = 16 << 10;
+
+impl Head {
+    /// Of a file that begins so; none where it does not begin with a List whose items say what they are.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        let blank = text.len() - text.trim_start().len();
+        let at = At { number: 1, line: 1 + newlines(&text[..blank]), offset: blank as u64 };
+        text.match_indices("\"items\"").take_while(|(found, _)| *found < HEAD).find_map(|(found, key)| {
+            let items = text.get(found + key.len()..)?.trim_start().strip_prefix(':')?;
+            let items = items.trim_start().strip_prefix('[')?;
+            let head = &text[blank..text.len() - items.len()];
+            // Only within the outermost object does this close what is open.
+            let closed: Value = serde_json::from_str(&format!("{head}]}}")).ok()?;
+            let is_list = |kind: &Value| kind.as_str().is_some_and(|kind| kind.ends_with("List"));
+            if !closed.get("kind").is_none_or(is_list) {
+                return None;
+            }
+            let lead = &items[..items.len() - items.trim_start().len()];
+            let border = [b"},", lead.as_bytes(), b"{"].concat();
+            let keys = first_keys(items.trim_start().strip_prefix('{')?.as_bytes());
+            let keys = keys.map(|key| key.map(<[u8]>::to_vec));
+            keys[0].as_ref()?;
+            Some(Self { text: head.replace(['\n', '\r'], " "), at, border, keys })
+        })
+    }
+
+    /// Where the last item begins that seems to be one: behind the comma.
+    pub(super) fn last_border(&self, held: &[u8]) -> Option<usize> {
+        let is_item = |at: &usize| {
+            let keys = first_keys(&held[at + self.border.len()..]);
+            keys.iter().zip(&self.keys).all(|(found, wanted)| wanted.is_none() || *found == wanted.as_deref())
+        };
+        memmem::rfind_iter(held, &self.border).find(is_item).map(|at| at + 2)
+    }
+}
+
+/// The first key of an object, and the second where the first one's value is a text.
+fn first_keys(fields: &[u8]) -> [Option<&[u8]>; 2] {
+    fn text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+        let inside = bytes.trim_ascii_start().strip_prefix(b"\"")?;
+        let end = memchr::memchr(b'"', inside)?;
+        let (text, rest) = (&inside[..end], inside[end + 1..].trim_ascii_start());
+        (!text.contains(&b'\\')).then_some((text, rest))
+    }
+    let Some((first, rest)) = text(fields) else { return [None, None] };
+    let second = rest.strip_prefix(b":").and_then(text);
+    let second = second.and_then(|(_, rest)| text(rest.strip_prefix(b",")?)).map(|(key, _)| key);
+    [Some(first), second]
 }
 
 /// Hands one object to `read`, with the line that the reader has come to, counted from 1.
@@ -151,7 +295,7 @@ pub(super) fn with(
 }
 
 fn newlines(text: &str) -> u32 {
-    u32::try_from(text.bytes().filter(|byte| *byte == b'\n').count()).unwrap_or(u32::MAX)
+    split::newlines(text.as_bytes())
 }
 
 /// The message without the place, which is told apart.
@@ -190,12 +334,14 @@ impl Read for Counting<'_> {
 struct ItemOf<'t> {
     text: &'t str,
     counted: &'t Cell<(usize, u32)>,
+    streamed: Option<&'t Streamed>,
 }
 
 impl Element for ItemOf<'_> {
     fn read<'de, D: Deserializer<'de>>(self, deserializer: D) -> Result<(u32, Value), D::Error> {
         let first_key = Cell::new(0);
-        let value = Node::telling(&Limits::new(), &first_key).deserialize(deserializer)?;
+        let limits = Limits::new();
+        let value = Node::telling(&limits, &first_key).streaming(self.streamed).deserialize(deserializer)?;
         let (from, mut line) = self.counted.get();
         let key = first_key.get().checked_sub(self.text.as_ptr().addr());
         let begins = key.and_then(|key| self.text.get(from..key)?.rfind('{'));
@@ -214,10 +360,10 @@ mod tests {
     /// Number, line, and the kind or the error's line.
     fn documents(text: &str) -> Vec<(u32, u32, Result<String, u32>)> {
         let mut found = Vec::new();
-        read(text, &Part::whole(text), &mut |_, _, _| {}, &mut |document| {
+        read(&Stretch::whole(text), None, &mut |_, _| {}, &mut |document| {
             let kind =
                 document.root.map(|root| root.unwrap()["kind"].as_str().unwrap_or_default().to_owned());
-            found.push((document.number, document.line, kind.map_err(|problem| problem.line)));
+            found.push((document.at.number, document.at.line, kind.map_err(|problem| problem.line)));
         });
         found
     }
@@ -241,21 +387,9 @@ mod tests {
     fn items_keep_their_line() {
         let text = "\n{\n \"apiVersion\": \"v1\",\n \"items\": [\n  {\"apiVersion\": \"v1\", \"kind\": \"Pod\"},\n  {\n   \"apiVersion\": \"v1\", \"kind\": \"Pod\"}\n ],\n \"kind\": \"List\"\n}\n";
         let mut lines = Vec::new();
-        let on_item = &mut |number, line, item: Item| lines.push((number, line, item.index, item.line));
-        read(text, &Part::whole(text), on_item, &mut |_| {});
+        let on_item = &mut |at: At, item: Item| lines.push((at.number, at.line, item.index, item.line));
+        read(&Stretch::whole(text), None, on_item, &mut |_| {});
         assert_eq!(lines, [(1, 2, 0, 5), (1, 2, 1, 6)]);
-    }
-
-    #[test]
-    fn a_stream_is_cut_between_objects_only() {
-        let text = "{\"a\": [\n{},\n{}\n]}\n\n  {\"b\": {\"c\": {}}}\n{}\n";
-        let parts = cut(text, 1).unwrap();
-        let found: Vec<_> =
-            parts.iter().map(|part| (text[part.range.clone()].trim_end(), part.line, part.before)).collect();
-        let first = "{\"a\": [\n{},\n{}\n]}";
-        assert_eq!(found, [(first, 1, 0), ("{\"b\": {\"c\": {}}}", 6, 1), ("{}", 7, 2)]);
-        assert_eq!(cut(text, 1_000).unwrap(), [Part::whole(text)]);
-        assert_eq!(cut("{}\n{} {}\n", 1), None);
     }
 
     #[test]

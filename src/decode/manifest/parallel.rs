@@ -2,33 +2,48 @@
 //! order, as from one thread; what is in memory at once does not depend on how much there is to read.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::io::{self, Read};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::{thread, vec};
+use std::thread;
 
-use super::{Change, Reader, json, split};
+use super::blocks::{BLOCK, Block, Form, Growing};
+use super::json::{Head, Stretch, Within};
+use super::split::Splitter;
+use super::{Change, ManifestError, Reader};
 
-/// A thread takes about this much text at a time.
-const PORTION: usize = 256 << 10;
 /// Portions that may be read ahead of the one that is told next, for each thread.
 const AHEAD: usize = 4;
 
-/// Files' names and texts, one after the other.
-type Texts<'t> = dyn Iterator<Item = (Arc<str>, String)> + 't;
+/// Files: their names, and what to read their texts from.
+type Texts<'t> = dyn Iterator<Item = (Arc<str>, Box<dyn Read + 't>)> + 't;
 
 impl Reader {
-    /// Reads files, as [`Reader::read`] does one by one, on this many threads.
-    pub fn read_all(&mut self, threads: usize, texts: &mut Texts<'_>, sink: &mut dyn FnMut(Change)) {
-        if threads < 2 {
-            return texts.for_each(|(file, text)| self.read(file, &text, sink));
-        }
-        let mut portions = Portions { texts, open: None };
+    /// Reads files, as [`Reader::read`] does one by one, on this many threads. Of a large file there is never more in
+    /// memory than some blocks.
+    pub fn read_all<'t>(&mut self, threads: usize, texts: &mut Texts<'t>, sink: &mut dyn FnMut(Change)) {
+        self.read_in_blocks(threads, BLOCK, texts, sink);
+    }
+
+    /// The same with blocks of this size.
+    pub(super) fn read_in_blocks<'t>(
+        &mut self,
+        threads: usize,
+        size: usize,
+        texts: &mut Texts<'t>,
+        sink: &mut dyn FnMut(Change),
+    ) {
+        let mut portions = Portions { texts, open: None, size, space: vec![0; size.max(1)] };
+        let mut order = Order::default();
         // What is small is read before a thread has begun.
-        let Some(first) = portions.next() else { return };
-        let Some(second) = portions.next() else {
-            return self.take(self.next_part().read_portion(first), sink);
-        };
+        let first: Vec<_> = portions.by_ref().take(if threads < 2 { 0 } else { 2 }).collect();
+        if first.len() < 2 {
+            for portion in first.into_iter().chain(portions) {
+                let part = self.next_part().read_portion(portion);
+                order.take(self, part, sink);
+            }
+            return order.end(self, sink);
+        }
         let window = threads * AHEAD;
         let (work, given) = mpsc::sync_channel(window);
         let (done, results) = mpsc::sync_channel(window);
@@ -39,45 +54,19 @@ impl Reader {
                 scope.spawn(move || read_portions(&part, given, &done));
             }
             drop(done);
-            let portions = [first, second].into_iter().chain(portions);
-            self.hand_out(portions, work, &results, window, sink);
-        });
-    }
-
-    fn hand_out(
-        &mut self,
-        portions: impl Iterator<Item = Portion>,
-        work: SyncSender<(usize, Portion)>,
-        results: &Receiver<(usize, Part)>,
-        window: usize,
-        sink: &mut dyn FnMut(Change),
-    ) {
-        let (mut next, mut waiting) = (0_usize, BTreeMap::new());
-        let mut tell_until = |this: &mut Self, limit: usize| {
-            while next < limit {
-                match waiting.remove(&next) {
-                    Some(part) => {
-                        next += 1;
-                        this.take(part, sink);
-                    }
-                    None => match results.recv() {
-                        Ok((number, part)) => drop(waiting.insert(number, part)),
-                        // Every thread is gone: one has panicked, which the scope tells on.
-                        Err(mpsc::RecvError) => return,
-                    },
+            let mut told = Told { next: 0, waiting: BTreeMap::new(), results: &results };
+            let mut handed = 0_usize;
+            for portion in first.into_iter().chain(portions) {
+                told.until((handed + 1).saturating_sub(window), &mut |part| order.take(self, part, sink));
+                if work.send((handed, portion)).is_err() {
+                    break;
                 }
+                handed += 1;
             }
-        };
-        let mut handed = 0_usize;
-        for portion in portions {
-            tell_until(self, (handed + 1).saturating_sub(window));
-            if work.send((handed, portion)).is_err() {
-                break;
-            }
-            handed += 1;
-        }
-        drop(work);
-        tell_until(self, handed);
+            drop(work);
+            told.until(handed, &mut |part| order.take(self, part, sink));
+            order.end(self, sink);
+        });
     }
 
     /// An empty reader with the same settings.
@@ -89,34 +78,70 @@ impl Reader {
     fn read_portion(mut self, portion: Portion) -> Part {
         let mut changes = Vec::new();
         let sink = &mut |change| changes.push(change);
-        for Piece { file, text, content } in portion {
-            match content {
-                Content::Whole => self.read(file, &text, sink),
-                Content::Json(part) => self.read_json(&file, &text, &part, sink),
-                Content::Yaml(documents) => {
-                    documents.iter().for_each(|document| self.document(&file, document.of(&text), sink));
+        let mut block = None;
+        let (mut is_first, mut numbered, mut are_items) = (true, 0, true);
+        for (file, read) in portion {
+            match read {
+                Ok(read) => {
+                    is_first = read.is_first;
+                    (numbered, are_items) = self.read_block(&file, &read, sink);
+                    block = Some((file, read)).filter(|(_, read)| matches!(read.form, Form::Items(_)));
                 }
+                Err(error) => self.of_file(&file, error.to_string()),
             }
         }
-        Part { changes, reader: self }
+        Part { changes, reader: self, is_first, numbered, are_items, block }
     }
 
-    /// Tells what was read of the part that comes next.
-    fn take(&mut self, part: Part, sink: &mut dyn FnMut(Change)) {
-        let Part { changes, reader } = part;
-        changes.into_iter().for_each(sink);
-        reader.errors.into_iter().for_each(|error| self.error(error));
-        self.more_errors += reader.more_errors;
-        for (kind, count) in reader.unknown_kinds {
-            self.unknown_kind(kind, count);
+    /// Reads a block. How many documents there are in it, and false where it was to be items of a List and is not.
+    fn read_block(&mut self, file: &Arc<str>, block: &Block, sink: &mut dyn FnMut(Change)) -> (u32, bool) {
+        let text = match block.text() {
+            Ok(text) => text,
+            Err(error) => {
+                self.of_file(file, error);
+                return (0, true);
+            }
+        };
+        let Block { line, offset, is_first, is_last, .. } = *block;
+        let numbered = match &block.form {
+            Form::Any => {
+                self.read(file.clone(), text, sink);
+                0
+            }
+            Form::Yaml => self.read_yaml(file, text, Splitter::following(line, !is_first), offset, sink),
+            Form::Json => {
+                let stretch = Stretch { text, line, offset, ahead: !is_last, within: None };
+                self.read_json(file, &stretch, sink)
+            }
+            Form::Items(head) => return self.read_list(file, head, block, text, sink),
+        };
+        (numbered, true)
+    }
+
+    /// Reads a part of a List as if it were all of it.
+    fn read_list(
+        &mut self,
+        file: &Arc<str>,
+        head: &Head,
+        block: &Block,
+        text: &str,
+        sink: &mut dyn FnMut(Change),
+    ) -> (u32, bool) {
+        let Block { line, offset, column, is_first, is_last, .. } = *block;
+        let (before, behind) = (if is_first { "" } else { &*head.text }, if is_last { "" } else { "]}" });
+        let text = &*[before, text, behind].concat();
+        let within = Within { head: before.len(), at: head.at, column };
+        let within = Some(within).filter(|_| !is_first);
+        let stretch = Stretch { text, line, offset, ahead: false, within };
+        match is_last {
+            true => (self.read_json(file, &stretch, sink), true),
+            false => (0, self.read_items(file, &stretch, head.at, sink)),
         }
-        self.hints.extend(reader.hints);
-        self.documents += reader.documents;
-        self.objects += reader.objects;
-        self.foreign += reader.foreign;
-        if let (Some(places), Some(next)) = (&mut self.places, reader.places) {
-            places.absorb(next);
-        }
+    }
+
+    /// Something is wrong with a file as a whole.
+    fn of_file(&mut self, file: &Arc<str>, message: String) {
+        self.error(ManifestError { file: file.clone(), document: 0, line: 0, column: None, message });
     }
 }
 
@@ -124,6 +149,104 @@ impl Reader {
 struct Part {
     changes: Vec<Change>,
     reader: Reader,
+    /// No file has been begun before.
+    is_first: bool,
+    /// How many documents were counted in the last block.
+    numbered: u32,
+    /// The block is what it was taken for.
+    are_items: bool,
+    /// A block of a List.
+    block: Option<(Arc<str>, Block)>,
+}
+
+/// Tells parts in the order of the input.
+#[derive(Default)]
+struct Order {
+    /// How many documents of the file come before the part.
+    before: u32,
+    /// Blocks of a List that has turned out to be none, or to be broken: they are read together.
+    together: Option<(Arc<str>, Block)>,
+}
+
+impl Order {
+    fn take(&mut self, reader: &mut Reader, mut part: Part, sink: &mut dyn FnMut(Change)) {
+        let block = part.block.take();
+        match (self.together.take(), block) {
+            (Some((file, known)), Some((_, next))) if !part.is_first => {
+                self.together = Some((file, known.join(next)));
+                return;
+            }
+            (known, block) => {
+                self.together = known;
+                self.end(reader, sink);
+                if !part.are_items {
+                    self.together = block;
+                    return;
+                }
+            }
+        }
+        self.tell(reader, part, sink);
+    }
+
+    /// Reads what is left to be read together.
+    fn end(&mut self, reader: &mut Reader, sink: &mut dyn FnMut(Change)) {
+        let Some((file, block)) = self.together.take() else { return };
+        let block = Block { is_last: true, ..block };
+        let part = reader.next_part().read_portion(vec![(file, Ok(block))]);
+        self.tell(reader, part, sink);
+    }
+
+    fn tell(&mut self, reader: &mut Reader, part: Part, sink: &mut dyn FnMut(Change)) {
+        if part.is_first {
+            self.before = 0;
+        }
+        part.changes.into_iter().for_each(sink);
+        let read = part.reader;
+        for mut error in read.errors {
+            if error.document > 0 {
+                error.document += self.before;
+            }
+            reader.error(error);
+        }
+        self.before += part.numbered;
+        reader.more_errors += read.more_errors;
+        for (kind, count) in read.unknown_kinds {
+            reader.unknown_kind(kind, count);
+        }
+        reader.hints.extend(read.hints);
+        reader.documents += read.documents;
+        reader.objects += read.objects;
+        reader.foreign += read.foreign;
+        if let (Some(places), Some(next)) = (&mut reader.places, read.places) {
+            places.absorb(next);
+        }
+    }
+}
+
+/// Parts as they come from the threads, put in order.
+struct Told<'r> {
+    next: usize,
+    waiting: BTreeMap<usize, Part>,
+    results: &'r Receiver<(usize, Part)>,
+}
+
+impl Told<'_> {
+    /// Takes parts up to this one.
+    fn until(&mut self, limit: usize, take: &mut dyn FnMut(Part)) {
+        while self.next < limit {
+            match self.waiting.remove(&self.next) {
+                Some(part) => {
+                    self.next += 1;
+                    take(part);
+                }
+                None => match self.results.recv() {
+                    Ok((number, part)) => drop(self.waiting.insert(number, part)),
+                    // Every thread is gone: one has panicked, which the scope tells on.
+                    Err(mpsc::RecvError) => return,
+                },
+            }
+        }
+    }
 }
 
 fn read_portions(part: &Reader, given: &Mutex<Receiver<(usize, Portion)>>, done: &SyncSender<(usize, Part)>) {
@@ -136,210 +259,49 @@ fn read_portions(part: &Reader, given: &Mutex<Receiver<(usize, Portion)>>, done:
     }
 }
 
-type Portion = Vec<Piece>;
+/// Several small files, or a block of a large one.
+type Portion = Vec<(Arc<str>, io::Result<Block>)>;
 
-/// A file, or some documents of one.
-struct Piece {
-    file: Arc<str>,
-    text: Arc<String>,
-    content: Content,
-}
-
-enum Content {
-    Whole,
-    Json(json::Part),
-    Yaml(Vec<Document>),
-}
-
-/// As [`split::Document`], without its text.
-struct Document {
-    range: Range<usize>,
-    number: u32,
-    first_line: u32,
-    content_line: u32,
-}
-
-impl Document {
-    fn new(document: split::Document<'_>) -> Self {
-        let split::Document { text, number, offset, first_line, content_line } = document;
-        Self { range: offset..offset + text.len(), number, first_line, content_line }
-    }
-
-    fn of<'t>(&self, text: &'t str) -> split::Document<'t> {
-        let Self { number, first_line, content_line, .. } = *self;
-        let offset = self.range.start;
-        let text = text.get(self.range.clone()).unwrap_or_default();
-        split::Document { text, number, offset, first_line, content_line }
-    }
-}
-
-/// Cuts an input into portions of about one size: several small files, or documents of a large one.
+/// Cuts an input into portions of about one size.
 struct Portions<'t, 'x> {
     texts: &'x mut Texts<'t>,
-    open: Option<Open>,
-}
-
-/// A large file, of which some documents have been taken.
-struct Open {
-    file: Arc<str>,
-    text: Arc<String>,
-    rest: Rest,
-}
-
-enum Rest {
-    Json(vec::IntoIter<json::Part>),
-    Yaml(split::Splitter),
+    /// A large file, and a block of it that has been read.
+    open: Option<(Growing<'t>, Option<Block>)>,
+    size: usize,
+    space: Vec<u8>,
 }
 
 impl Iterator for Portions<'_, '_> {
     type Item = Portion;
 
     fn next(&mut self) -> Option<Portion> {
-        let (mut portion, mut size) = (Vec::new(), 0);
-        while size < PORTION {
-            if let Some(open) = &mut self.open {
-                match open.next(PORTION - size) {
-                    Some((content, read)) => {
-                        size += read;
-                        portion.push(Piece { file: open.file.clone(), text: open.text.clone(), content });
-                    }
+        let (mut portion, mut size) = (Portion::new(), 0);
+        while size < self.size {
+            if let Some((growing, block)) = &mut self.open {
+                if !portion.is_empty() {
+                    break;
+                }
+                let next = block.take().map(Ok).or_else(|| growing.next(&mut self.space));
+                match next {
+                    Some(next) => return Some(vec![(growing.file().clone(), next)]),
                     None => self.open = None,
                 }
                 continue;
             }
-            let Some((file, text)) = self.texts.next() else { break };
-            // Shared, not copied: the text may be most of the memory.
-            let text = Arc::new(text);
-            match Rest::of(&file, &text) {
-                Some(rest) => self.open = Some(Open { file, text, rest }),
-                None => {
-                    size += text.len();
-                    portion.push(Piece { file, text, content: Content::Whole });
+            let Some((file, source)) = self.texts.next() else { break };
+            let mut growing = Growing::new(file, source, self.size);
+            match growing.next(&mut self.space) {
+                Some(Ok(block)) if !block.is_last => self.open = Some((growing, Some(block))),
+                Some(read) => {
+                    size += read.as_ref().map_or(0, |block| block.bytes.len());
+                    portion.push((growing.file().clone(), read));
                 }
+                None => {}
             }
         }
         Some(portion).filter(|portion| !portion.is_empty())
     }
 }
 
-impl Rest {
-    /// How a file is cut; none for one that is read as a whole.
-    fn of(file: &str, text: &str) -> Option<Self> {
-        if text.len() <= PORTION || text.starts_with('\u{feff}') {
-            None
-        } else if json::is_json(file, text) {
-            Some(Self::Json(json::parts(text).into_iter()))
-        } else {
-            Some(Self::Yaml(split::Splitter::new()))
-        }
-    }
-}
-
-impl Open {
-    /// The next documents of about this size, and what size they are.
-    fn next(&mut self, limit: usize) -> Option<(Content, usize)> {
-        match &mut self.rest {
-            Rest::Json(parts) => parts.next().map(|part| {
-                let size = part.range.len();
-                (Content::Json(part), size)
-            }),
-            Rest::Yaml(splitter) => {
-                let (mut documents, mut size) = (Vec::new(), 0);
-                while size < limit
-                    && let Some(document) = splitter.next(&self.text)
-                {
-                    size += document.text.len();
-                    documents.push(Document::new(document));
-                }
-                (!documents.is_empty()).then_some((Content::Yaml(documents), size))
-            }
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What is told and what is said of an input of files.
-    fn read(files: &[(&str, String)], threads: usize) -> (Vec<String>, String) {
-        let mut told = Vec::new();
-        let mut reader = Reader::new("default").with_places();
-        let mut texts = files.iter().map(|(file, text)| (Arc::from(*file), text.clone()));
-        reader.read_all(threads, &mut texts, &mut |change| told.push(format!("{change:?}")));
-        (told, format!("{reader:?}"))
-    }
-
-    fn pod(name: usize) -> String {
-        format!(
-            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p{name}}}\nspec:\n  containers:\n  - {{name: a, image: b}}\n"
-        )
-    }
-
-    fn json(name: usize) -> String {
-        let bad = if (name + 3).is_multiple_of(1_000) { "{\"a\": \n" } else { "" };
-        format!(
-            "{bad}{{\n\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {{\"name\": \"j{name}\"}}, \"spec\": {{}}\n}}\n"
-        )
-    }
-
-    fn many(from: usize, count: usize) -> String {
-        (from..from + count).map(|name| format!("---\n{}", pod(name))).collect()
-    }
-
-    #[test]
-    fn several_threads_tell_the_same_in_the_same_order() {
-        let broken =
-            "---\nkind: [\n---\n{{ x }}: {{ y }}\n---\napiVersion: v1\nkind: Rollout\nmetadata: {name: r}\n";
-        let files = [
-            ("a.yaml", many(0, 3_000) + broken + &many(3_000, 3_000) + broken),
-            ("b.yaml", many(20_000, 3) + broken),
-            (
-                "c.json",
-                r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "c"}, "spec": {}}"#.to_owned(),
-            ),
-            ("d.yaml", String::new()),
-            ("e.yaml", many(30_000, 1_000)),
-            ("f.json", (0..3_500).map(json).collect()),
-        ];
-        let one = read(&files, 1);
-        assert_eq!(one.0.len(), 10_504);
-        assert_eq!(read(&files, 3), one);
-    }
-
-    #[test]
-    fn small_inputs_are_read_without_threads_and_an_empty_one_is_empty() {
-        let (told, _) = read(&[("a.yaml", pod(1)), ("b.yaml", pod(2))], 8);
-        assert_eq!(told.len(), 2);
-        assert!(told[0].contains("a.yaml") && told[1].contains("b.yaml"));
-        assert!(read(&[], 8).0.is_empty());
-    }
-
-    #[test]
-    fn a_portion_is_bounded_unless_one_document_is_larger() {
-        let mut texts = (0..100).map(|file| (Arc::from(format!("{file}.yaml")), many(file * 1_000, 100)));
-        let mut portions = Portions { texts: &mut texts, open: None };
-        let sizes = |portion: Portion| {
-            portion
-                .iter()
-                .map(|piece| match &piece.content {
-                    Content::Whole => piece.text.len(),
-                    Content::Json(part) => part.range.len(),
-                    Content::Yaml(documents) => documents.iter().map(|document| document.range.len()).sum(),
-                })
-                .sum::<usize>()
-        };
-        let sizes: Vec<_> = portions.by_ref().map(sizes).collect();
-        assert!(sizes.len() > 2 && sizes.iter().all(|size| *size < 2 * PORTION), "{sizes:?}");
-    }
-
-    #[test]
-    fn the_text_of_a_large_file_is_shared_by_its_portions_and_never_copied() {
-        let text = many(0, 20_000);
-        let address = text.as_ptr();
-        let mut texts = std::iter::once((Arc::from("a.yaml"), text));
-        let portions: Vec<_> = Portions { texts: &mut texts, open: None }.collect();
-        assert!(portions.len() > 2);
-        assert!(portions.iter().flatten().all(|piece| piece.text.as_ptr() == address));
-    }
-}
+mod tests;

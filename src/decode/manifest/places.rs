@@ -26,7 +26,7 @@ pub const METADATA: &str = "metadata";
 /// A container, an image volume, a pod spec, an image outside of one, or the metadata of a namespace.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Part {
-    /// Its object's place in the document's List.
+    /// Its object's place in the document's List, until the object is known.
     pub(super) item: Option<usize>,
     /// None for what is no container.
     pub(super) slot: Option<Slot>,
@@ -130,7 +130,7 @@ impl Places {
             let lines = part.fields.iter_mut().map(|(_, line)| line).chain([&mut part.line]);
             lines.filter(|line| **line > 0).for_each(|line| *line += above);
             let of_item = |index| items.binary_search_by_key(&index, |(item, _)| *item).ok();
-            let line = part.item.and_then(of_item).map_or(document.line, |item| items[item].1);
+            let line = part.item.take().and_then(of_item).map_or(document.line, |item| items[item].1);
             self.objects.entry(Source { line, ..document.clone() }).or_default().push(part);
         }
     }

@@ -15,7 +15,8 @@ use serde::forward_to_deserialize_any;
 use serde_json::Value;
 
 use super::root::{Element, Item, Root};
-use super::tree::Tree;
+use super::streamed::Streamed;
+use super::tree::{Limits, Node as Tree};
 use scalar::{Text, Word};
 
 /// The document is to be read by the full parser.
@@ -38,7 +39,11 @@ impl serde::de::Error for NotPlain {
 }
 
 /// Reads a document; `on_item` may have been told items already when it turns out to be none for here.
-pub(super) fn read(text: &str, on_item: &mut dyn FnMut(Item)) -> Result<Option<Value>, NotPlain> {
+pub(super) fn read(
+    text: &str,
+    streamed: Option<&Streamed>,
+    on_item: &mut dyn FnMut(Item),
+) -> Result<Option<Value>, NotPlain> {
     if !scalar::is_printable(text) {
         return Err(NotPlain);
     }
@@ -53,19 +58,20 @@ pub(super) fn read(text: &str, on_item: &mut dyn FnMut(Item)) -> Result<Option<V
     } else {
         cursor.content()?;
     }
-    let root = Root { element: PlainElement(&line), on_item };
+    let root = Root { element: PlainElement(&line, streamed), on_item, streamed };
     let node = Node { cursor: &mut cursor, parent: -1, after_key: false };
     let root = root.deserialize(node)?;
     if cursor.at < text.len() { Err(NotPlain) } else { Ok(root) }
 }
 
 #[derive(Clone, Copy)]
-struct PlainElement<'c>(&'c Cell<u32>);
+struct PlainElement<'c>(&'c Cell<u32>, Option<&'c Streamed>);
 
 impl Element for PlainElement<'_> {
     fn read<'de, D: Deserializer<'de>>(self, deserializer: D) -> Result<(u32, Value), D::Error> {
         let line = self.0.get();
-        serde::Deserialize::deserialize(deserializer).map(|Tree(value)| (line, value))
+        let value = Tree::new(&Limits::new()).streaming(self.1).deserialize(deserializer)?;
+        Ok((line, value))
     }
 }
 
@@ -184,6 +190,22 @@ struct Node<'t, 'c, 'x> {
     after_key: bool,
 }
 
+impl Node<'_, '_, '_> {
+    fn is_null(&self) -> Result<bool, NotPlain> {
+        let Self { cursor, after_key, .. } = self;
+        if cursor.at_end() {
+            return Ok(true);
+        }
+        if cursor.is_dash() || cursor.byte(cursor.at) == Some(b'|') {
+            return Ok(false);
+        }
+        if !after_key && scalar::key(cursor.rest())?.is_some() {
+            return Ok(false);
+        }
+        Ok(matches!(scalar::word(cursor.rest())?, (Word::Null, _)))
+    }
+}
+
 impl<'de> Deserializer<'de> for Node<'de, '_, '_> {
     type Error = NotPlain;
 
@@ -232,8 +254,12 @@ impl<'de> Deserializer<'de> for Node<'de, '_, '_> {
         }
     }
 
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NotPlain> {
+        if self.is_null()? { self.deserialize_any(visitor) } else { visitor.visit_some(self) }
+    }
+
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
         unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
     }
 }

@@ -7,7 +7,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::{Map, Value};
 
 use super::keep::Keep;
+use super::streamed::Streamed;
 use super::tree::{Key, Limits, Node};
+use crate::decode::pod::PodRecord;
 
 /// An item of a List.
 #[derive(Debug)]
@@ -16,8 +18,12 @@ pub(super) struct Item {
     pub(super) index: usize,
     /// The line on which it begins, counted from 1 within the document; 0 where it is not known.
     pub(super) line: u32,
+    /// Where it begins in the file; 0 where that is not known.
+    pub(super) offset: u64,
     /// The item.
     pub(super) value: Value,
+    /// Its pod template, where that was read as it came.
+    pub(super) template: Option<PodRecord>,
 }
 
 /// Reads one element of a list together with the line on which it begins: each format knows it in its own way.
@@ -32,6 +38,8 @@ pub(super) struct Root<'s, E> {
     pub(super) element: E,
     /// Takes an item.
     pub(super) on_item: &'s mut dyn FnMut(Item),
+    /// Takes the pod template of the item that is read, and then that of the document itself.
+    pub(super) streamed: Option<&'s Streamed>,
 }
 
 impl<'de, E: Element> DeserializeSeed<'de> for Root<'_, E> {
@@ -90,17 +98,23 @@ impl<'de, E: Element> Visitor<'de> for Root<'_, E> {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
-            let node = Node::field(&limits, keeps);
+            let node = Node::field(&limits, keeps).streaming(self.streamed);
+            if let Some(streamed) = self.streamed {
+                streamed.expect(&key, &fields, keep);
+            }
             let text = |field: &str| fields.get(field).and_then(Value::as_str);
             let kind = text("kind");
             let value = if key == "items" && kind.is_none_or(|kind| kind.ends_with("List")) {
                 let like = kind.and_then(|kind| kind.strip_suffix("List")).filter(|kind| !kind.is_empty());
                 let like = like.zip(text("apiVersion")).map(|(kind, version)| (kind.into(), version.into()));
-                map.next_value_seed(Items { element: self.element, on_item: &mut *self.on_item, like, node })?
+                let (element, on_item) = (self.element, &mut *self.on_item);
+                map.next_value_seed(Items { element, on_item, streamed: self.streamed, like, node })?
             } else {
                 map.next_value_seed(node)?
             };
-            fields.insert(key, value);
+            if let (Some(_), Some(streamed)) = (fields.insert(key, value), self.streamed) {
+                streamed.again()?;
+            }
             if matches!(keep, Keep::All) {
                 keep = Keep::of(&fields);
             }
@@ -113,6 +127,7 @@ impl<'de, E: Element> Visitor<'de> for Root<'_, E> {
 struct Items<'s, 'l, E> {
     element: E,
     on_item: &'s mut dyn FnMut(Item),
+    streamed: Option<&'s Streamed>,
     /// Kind and API version of items that name none: those of a `PodList`.
     like: Option<(Box<str>, Box<str>)>,
     node: Node<'l>,
@@ -169,7 +184,8 @@ impl<'de, E: Element> Visitor<'de> for Items<'_, '_, E> {
                 adopt(fields, kind, version);
             }
             if ["kind", "apiVersion"].iter().all(|field| value.get(field).is_some_and(Value::is_string)) {
-                (self.on_item)(Item { index, line, value });
+                let template = self.streamed.and_then(Streamed::take);
+                (self.on_item)(Item { index, line, offset: 0, value, template });
             } else {
                 kept.push(value);
             }

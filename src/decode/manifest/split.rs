@@ -20,6 +20,7 @@ pub(super) struct Document<'t> {
 
 /// Cuts a stream at lines that begin with `---` (a document begins) or `...` (one ends). Documents of nothing
 /// but comments are left out. Such lines inside a block scalar are indented and so no markers.
+#[cfg(test)]
 pub(super) fn documents(text: &str) -> impl Iterator<Item = Document<'_>> {
     let mut splitter = Splitter::new();
     std::iter::from_fn(move || splitter.next(text))
@@ -33,11 +34,23 @@ pub(super) struct Splitter {
     number: u32,
     open: Open,
     ended: bool,
+    /// More of the stream comes before the text, which begins with a marker.
+    follows: bool,
 }
 
 impl Splitter {
     pub(super) fn new() -> Self {
-        Self { offset: 0, line: 1, number: 0, open: Open::at(0, 1), ended: false }
+        Self::following(1, false)
+    }
+
+    /// For a text that begins on this line, perhaps after more of the stream. Documents are counted from the text's first.
+    pub(super) fn following(line: u32, follows: bool) -> Self {
+        Self { offset: 0, line, number: 0, open: Open::at(0, line), ended: false, follows }
+    }
+
+    /// How many documents there were, empty ones included.
+    pub(super) fn number(&self) -> u32 {
+        self.number
     }
 
     /// The next document of the stream.
@@ -46,6 +59,7 @@ impl Splitter {
             let (finished, end) = match self.next_line(text) {
                 Some(line) if is_marker(line.text, "---") && !self.open.only_directives() => {
                     let finished = std::mem::replace(&mut self.open, Open::at(line.offset, line.number));
+                    self.open.counts |= self.follows;
                     self.open.see(line.text.get(3..).unwrap_or_default(), line.number);
                     (finished, line.offset)
                 }
@@ -67,8 +81,7 @@ impl Splitter {
                 }
             };
             // What stands before the first marker is a document only when it says something.
-            self.number +=
-                u32::from(finished.content_line.is_some() || finished.marked || finished.offset > 0);
+            self.number += u32::from(finished.content_line.is_some() || finished.marked || finished.counts);
             if let Some(content_line) = finished.content_line {
                 let text = text.get(finished.offset..end).unwrap_or_default();
                 return Some(Document {
@@ -124,11 +137,13 @@ struct Open {
     content_line: Option<u32>,
     directives: bool,
     marked: bool,
+    /// It counts even if there is nothing in it: it is not the first of the stream.
+    counts: bool,
 }
 
 impl Open {
     fn at(offset: usize, line: u32) -> Self {
-        Self { offset, line, content_line: None, directives: false, marked: false }
+        Self { offset, line, content_line: None, directives: false, marked: false, counts: offset > 0 }
     }
 
     fn see(&mut self, line: &str, number: u32) {
@@ -147,6 +162,22 @@ impl Open {
     fn only_directives(&self) -> bool {
         self.directives && self.content_line.is_none() && !self.marked
     }
+}
+
+/// Where the last document begins that surely begins in this part of a stream, and not at its start.
+pub(super) fn last_marker(text: &[u8]) -> Option<usize> {
+    memmem::rfind_iter(text, b"\n---").map(|at| at + 1).find(|at| {
+        let ends = text.get(at + 3).is_some_and(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
+        ends && !has_directives(&text[..*at])
+    })
+}
+
+/// Whether a text may end with directives, which belong to the document of the marker after it.
+fn has_directives(text: &[u8]) -> bool {
+    let mut lines = text.trim_ascii_end().rsplit(|byte| *byte == b'\n');
+    lines
+        .find(|line| !matches!(line.trim_ascii_start().first(), None | Some(b'#')))
+        .is_some_and(|line| line.starts_with(b"%"))
 }
 
 struct Line<'t> {

@@ -23,6 +23,8 @@ pub(super) struct Place<'f> {
     pub(super) file: &'f Arc<str>,
     pub(super) document: u32,
     pub(super) line: u32,
+    /// What tells it from every other one of the file: where it begins, or the document's number.
+    pub(super) at: u64,
     /// Its place in the document's List.
     pub(super) item: Option<usize>,
 }
@@ -59,6 +61,8 @@ pub(super) struct Telling<'t> {
     pub(super) default_namespace: &'t Arc<str>,
     pub(super) place: Place<'t>,
     pub(super) sink: &'t mut dyn FnMut(Change),
+    /// The pod template, where it was read as it came: the tree has nothing in its place.
+    pub(super) template: Option<PodRecord>,
 }
 
 impl Telling<'_> {
@@ -82,7 +86,10 @@ impl Telling<'_> {
             Err(error) => return Err(error),
         };
         if let Some(resource) = Resource::of_controller(group_of(api_version), kind)
-            && let Some(facts) = object::read_in(resource, &value, self.namespace(&object))
+            && let Some(facts) = match &self.template {
+                Some(template) => object::controller_in(resource, &value, template, self.namespace(&object)),
+                None => object::read_in(resource, &value, self.namespace(&object)),
+            }
         {
             (self.sink)(Change::Object(facts));
         }
@@ -133,7 +140,7 @@ impl Telling<'_> {
 
     fn uid(&self, object: &Object<'_>, path: &str) -> u128 {
         let item = self.place.item.map_or(0, |item| item as u64 + 1);
-        let numbers = [u64::from(self.place.document), item];
+        let numbers = [self.place.at, item];
         place_uid(self.place.file, numbers, object, self.namespace(object), path)
     }
 
@@ -169,6 +176,10 @@ impl Telling<'_> {
         path: &[&str],
         owner: Option<Controller<'_>>,
     ) -> Result<(), String> {
+        if self.template.is_some() {
+            self.template(object, &path.join("."), &Value::Null, owner);
+            return Ok(());
+        }
         let template = object.at(path).unwrap_or(&Value::Null);
         let expected = |what: &str, found: &Value| {
             let found = type_of(found);
@@ -202,9 +213,14 @@ impl Telling<'_> {
         let path: Vec<&str> = path.split('.').collect();
         let annotation = object.at(&["metadata", "annotations", LAST_APPLIED]).and_then(Value::as_str);
         let last_applied = annotation.map(|annotation| (annotation, &*path));
+        let read = self.template.take();
         let namespace = self.namespace(object);
         let owner = TemplateOwner { api_version, kind, name, namespace, uid: owner_uid, last_applied };
-        let mut record = PodRecord::from_template(&owner, template, uid, Some(self.place.source()));
+        let source = Some(self.place.source());
+        let mut record = match read {
+            Some(record) => record.of_owner(&owner, uid, source),
+            None => PodRecord::from_template(&owner, template, uid, source),
+        };
         record.flags |= as_written(object);
         (self.sink)(Change::Pod(record));
     }

@@ -10,6 +10,7 @@ use serde::de::{
 use serde_json::{Map, Number, Value};
 
 use super::keep::Keep;
+use super::streamed::Streamed;
 
 /// The API server takes no object above 3 MiB; ten times that is no Kubernetes object.
 const MAX_TEXT: usize = 32 << 20;
@@ -63,12 +64,14 @@ pub(super) struct Node<'l> {
     keep: Keep,
     /// Is told the address of the object's first key, where the text itself holds it.
     first_key: Option<&'l Cell<usize>>,
+    /// Takes a pod template as it comes.
+    streamed: Option<&'l Streamed>,
 }
 
 impl<'l> Node<'l> {
     /// A whole object.
     pub(super) fn new(limits: &'l Limits) -> Self {
-        Self { limits, depth: 1, keep: Keep::All, first_key: None }
+        Self { limits, depth: 1, keep: Keep::All, first_key: None, streamed: None }
     }
 
     /// A field of one, of which this is kept.
@@ -79,6 +82,11 @@ impl<'l> Node<'l> {
     /// A whole object, and where its first key stands.
     pub(super) fn telling(limits: &'l Limits, first_key: &'l Cell<usize>) -> Self {
         Self { first_key: Some(first_key), ..Self::new(limits) }
+    }
+
+    /// The same; a pod template below it is read as it comes.
+    pub(super) fn streaming(self, streamed: Option<&'l Streamed>) -> Self {
+        Self { streamed, ..self }
     }
 
     fn below<E: Error>(self) -> Result<Self, E> {
@@ -152,6 +160,11 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        if let Some(streamed) = self.streamed
+            && let Some(applied) = streamed.expected(self.keep)
+        {
+            return streamed.read(applied, map);
+        }
         self.limits.node()?;
         let below = self.below()?;
         let (mut fields, mut keep) = (Map::new(), self.keep);
@@ -162,8 +175,13 @@ impl<'de> Visitor<'de> for Node<'_> {
                 continue;
             };
             self.limits.text(&key)?;
+            if let (Some(streamed), 1) = (self.streamed, self.depth) {
+                streamed.expect(&key, &fields, keep);
+            }
             let value = map.next_value_seed(Self { keep: keeps, ..below })?;
-            fields.insert(key, value);
+            if let (Some(_), Some(streamed)) = (fields.insert(key, value), self.streamed) {
+                streamed.again()?;
+            }
             if self.depth == 1 && matches!(keep, Keep::All) {
                 keep = Keep::of(&fields);
             }

@@ -9,6 +9,7 @@ use serde_saphyr::{MessageFormatter, Spanned, UserMessageFormatter};
 
 use super::plain;
 use super::root::{Element, Item, Root};
+use super::streamed::Streamed;
 use super::tree::{MAX_DEPTH, Tree};
 
 /// What is wrong with a document, and where in it.
@@ -45,13 +46,19 @@ fn options(duplicate_keys: DuplicateKeyPolicy) -> Options {
 }
 
 /// Reads a document. None when it is empty.
-pub(super) fn read(text: &str, on_item: &mut dyn FnMut(Item)) -> Result<Option<Value>, Problem> {
+pub(super) fn read(
+    text: &str,
+    streamed: Option<&Streamed>,
+    on_item: &mut dyn FnMut(Item),
+) -> Result<Option<Value>, Problem> {
     let mut told = 0;
-    let plain = plain::read(text, &mut |item| {
+    let plain = plain::read(text, streamed, &mut |item| {
         told = item.index + 1;
         on_item(item);
     });
     plain.or_else(|plain::NotPlain| {
+        // What was read of a template before something was refused counts no more.
+        streamed.and_then(Streamed::take);
         // Items that were told already are read the same again.
         read_fully(text, &mut |item| {
             if item.index >= told {
@@ -69,7 +76,9 @@ pub(super) fn value(text: &str) -> Option<Value> {
 
 /// Reads a document with the parser for all of YAML.
 pub(super) fn read_fully(text: &str, on_item: &mut dyn FnMut(Item)) -> Result<Option<Value>, Problem> {
-    with(text, |deserializer| Root { element: SpannedElement, on_item }.deserialize(deserializer))
+    with(text, |deserializer| {
+        Root { element: SpannedElement, on_item, streamed: None }.deserialize(deserializer)
+    })
 }
 
 /// Hands a document to `read`.
@@ -119,7 +128,7 @@ mod tests {
     use super::*;
 
     fn value(text: &str) -> Value {
-        read(text, &mut |_| {}).unwrap().unwrap()
+        read(text, None, &mut |_| {}).unwrap().unwrap()
     }
 
     #[test]
@@ -147,14 +156,14 @@ mod tests {
             text += &format!("{name}: &{name} [{aliases}]\n");
         }
         let started = std::time::Instant::now();
-        assert!(read(&text, &mut |_| {}).is_err());
+        assert!(read(&text, None, &mut |_| {}).is_err());
         assert!(started.elapsed().as_secs() < 10);
     }
 
     #[test]
     fn aliases_of_one_long_text_are_refused() {
         let text = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), vec!["*a"; 100].join(","));
-        let error = read(&text, &mut |_| {}).unwrap_err();
+        let error = read(&text, None, &mut |_| {}).unwrap_err();
         assert!(error.message.contains("an object of more than 32 MiB"), "{error:?}");
     }
 
@@ -162,20 +171,20 @@ mod tests {
     fn deep_nesting_is_refused_and_does_not_end_the_stack() {
         for text in ["[".repeat(100_000), "{a: ".repeat(100_000), "- ".repeat(100_000), "? ".repeat(100_000)]
         {
-            assert!(read(&text, &mut |_| {}).is_err());
+            assert!(read(&text, None, &mut |_| {}).is_err());
         }
     }
 
     #[test]
     fn an_error_says_where_and_what_was_expected() {
-        let error = read("a: 1\nb: [1, 2\nc: 3\n", &mut |_| {}).unwrap_err();
+        let error = read("a: 1\nb: [1, 2\nc: 3\n", None, &mut |_| {}).unwrap_err();
         assert!((2..=3).contains(&error.line), "{error:?}");
-        let error = read("- a\n- b\n", &mut |_| {}).unwrap_err();
+        let error = read("- a\n- b\n", None, &mut |_| {}).unwrap_err();
         assert!(
             error.message.contains("expected an object with apiVersion and kind, found a list"),
             "{error:?}"
         );
-        assert!(read("a:\n\tb: 1\n", &mut |_| {}).is_err());
+        assert!(read("a:\n\tb: 1\n", None, &mut |_| {}).is_err());
     }
 
     #[test]
@@ -189,7 +198,8 @@ mod tests {
         let text = "apiVersion: v1\nitems:\n- apiVersion: v1\n  kind: Pod\n- apiVersion: v1\n  kind: Secret\nkind: List\n";
         let mut items = Vec::new();
         let root =
-            read(text, &mut |item| items.push((item.index, item.line, item.value["kind"].clone()))).unwrap();
+            read(text, None, &mut |item| items.push((item.index, item.line, item.value["kind"].clone())))
+                .unwrap();
         assert_eq!(items, [(0, 3, "Pod".into()), (1, 5, "Secret".into())]);
         assert_eq!(root.unwrap()["items"], serde_json::json!([]));
     }

@@ -5,13 +5,14 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::applied;
 use super::buffer::Buffer;
 use super::known::Remembered;
 use super::tables::Node::{
     self, Flag, List, Mounts, Named, NotEmpty, Object, Port, Some as NotNone, Text as Word, Typed, User,
 };
 use super::tables::{NAME, TYPE, Table};
-use crate::decode::lenient::{Fields, Text};
+use crate::decode::lenient::{Fields, Text, came_before};
 use crate::subject::canonical::{Reader, put_text};
 use crate::subject::facts::{Fact, put_fact, sort_facts};
 
@@ -29,6 +30,36 @@ pub(super) struct Told {
     volumes_known: bool,
     /// The pod is read from text, not from a tree.
     pub(super) from_text: bool,
+    /// The field of the container that is being read, and that from which each of [`SHARED`] came last.
+    field: &'static str,
+    last: [&'static str; SHARED.len()],
+    /// What several fields tell of came in another order than that of their names.
+    pub(super) disordered: bool,
+}
+
+/// Facts that come from several fields of a container. A tree gives fields in the order of their names, a stream in
+/// that of the text.
+const SHARED: [Fact; 3] = [Fact::SecretInEnv, Fact::ProbeHost, Fact::LifecycleHost];
+
+/// What `kubectl apply` was given of a template, to be told with it.
+#[derive(Default)]
+pub(crate) struct Applied(pub(super) Told);
+
+impl Applied {
+    /// Of an object's annotation, where it has one, and the path of the template in it.
+    pub(crate) fn of(last_applied: Option<(&str, &[&str])>) -> Self {
+        let mut told = Told::default();
+        if let Some((annotation, path)) = last_applied {
+            applied::tell(annotation, &[path, &["spec"]].concat(), &mut told);
+        }
+        Self(told)
+    }
+}
+
+impl fmt::Debug for Applied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Applied")
+    }
 }
 
 fn begun(buffer: &mut Buffer) -> &mut Vec<u8> {
@@ -47,6 +78,18 @@ impl Told {
     /// A fact of the pod.
     pub(super) fn put(&mut self, fact: Fact, text: &str) {
         put_fact(begun(&mut self.pod), fact, text);
+    }
+
+    /// A field of the container is read next.
+    pub(super) fn begin_field(&mut self, name: &'static str) {
+        self.field = name;
+    }
+
+    fn note_order(&mut self, fact: Fact) {
+        let Some(at) = SHARED.iter().position(|shared| *shared == fact) else { return };
+        let (field, last) = (self.field, std::mem::replace(&mut self.last[at], self.field));
+        // The environment is a list, which has one order; one probe may name several hosts.
+        self.disordered |= field < last || (field == last && fact != Fact::SecretInEnv);
     }
 
     /// A volume that is a folder of the node.
@@ -72,6 +115,7 @@ impl Told {
     /// The next container begins.
     pub(super) fn forget_container(&mut self) {
         self.container.clear();
+        self.last = Default::default();
     }
 
     /// The facts of the pod, sorted.
@@ -113,6 +157,9 @@ impl Walk<'_> {
     }
 
     fn put(&mut self, fact: Fact, text: &str) {
+        if !self.of_pod {
+            self.told.note_order(fact);
+        }
         put_fact(self.buffer(), fact, text);
     }
 
@@ -162,9 +209,13 @@ impl<'de> Visitor<'de> for Walk<'_> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         match self.node {
             Object(table) => {
+                let mut seen = 0_u64;
                 while let Some(at) = map.next_key_seed(PlaceIn(table))? {
                     match at {
-                        Some(at) => map.next_value_seed(self.at(&table.fields[usize::from(at)].1))?,
+                        Some(at) => {
+                            *self.wrong |= came_before(&mut seen, at);
+                            map.next_value_seed(self.at(&table.fields[usize::from(at)].1))?;
+                        }
                         None => map.next_value::<IgnoredAny>().map(drop)?,
                     }
                 }
@@ -178,11 +229,13 @@ impl<'de> Visitor<'de> for Walk<'_> {
                         map.next_value::<IgnoredAny>()?;
                         continue;
                     }
+                    let again = named;
                     let take = |name: &str| {
                         named = true;
                         self.put(fact, name);
                     };
                     map.next_value_seed(Text { wrong: &mut wrong, take })?;
+                    wrong |= again;
                 }
                 *self.wrong |= wrong;
                 if !named {

@@ -67,6 +67,7 @@ impl<'de> Fields<'de> for MetadataFields<'_> {
                     told: self.1,
                     wanted: None,
                     last_applied: false,
+                    known: Vec::new(),
                     is_static: false,
                     wrong: false,
                 };
@@ -102,6 +103,8 @@ struct Annotations<'x> {
     /// The fact that the key is, with the start of its text.
     wanted: Option<(Fact, String)>,
     last_applied: bool,
+    /// Keys that were read.
+    known: Vec<Box<str>>,
     is_static: bool,
     wrong: bool,
 }
@@ -140,7 +143,13 @@ impl Entries for Annotations<'_> {
         let wanted = WANTED.iter().find_map(|(prefix, fact)| Some((*fact, key.strip_prefix(prefix)?)));
         self.wanted = wanted.map(|(fact, name)| (fact, format!("{name}=")));
         self.last_applied = key == applied::LAST_APPLIED;
-        self.wanted.is_some() || self.last_applied
+        let is_read = self.wanted.is_some() || self.last_applied;
+        if is_read {
+            self.wrong |= self.known.iter().any(|known| **known == *key);
+            self.told.disordered |= self.known.last().is_some_and(|last| **last > *key);
+            self.known.push(key.into());
+        }
+        is_read
     }
 
     fn value(&mut self, value: &str) {

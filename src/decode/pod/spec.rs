@@ -132,7 +132,8 @@ impl<'de> Fields<'de> for ContainerFields<'_> {
     fn field<A: MapAccess<'de>>(&mut self, key: u8, map: &mut A) -> Result<(), A::Error> {
         let Self { bytes, told, writer, wrong } = self;
         if let Some(place) = key.checked_sub(FACTS) {
-            let node = &tables::CONTAINER.fields[usize::from(place)].1;
+            let (name, node) = &tables::CONTAINER.fields[usize::from(place)];
+            told.begin_field(name);
             return Walk { node, told, of_pod: false, wrong }.field(map);
         }
         let mut fine = true;
@@ -246,6 +247,16 @@ fn source(key: u8) -> Option<&'static str> {
     ALLOWED.iter().chain(&OTHERS).nth(at).copied()
 }
 
+/// A volume has one source. Of several, which no API server takes, the last by name counts, whatever order they come in.
+fn prefer(known: &mut Option<&'static str>, source: &'static str) -> bool {
+    let place = |source: &'static str| (source != UNKNOWN, source);
+    let is_later = known.is_none_or(|known| place(known) <= place(source));
+    if is_later {
+        *known = Some(source);
+    }
+    is_later
+}
+
 impl<'de> Fields<'de> for VolumeFields<'_> {
     fn key(name: &str) -> u8 {
         match name {
@@ -258,24 +269,30 @@ impl<'de> Fields<'de> for VolumeFields<'_> {
         }
     }
 
+    fn may_repeat(key: u8) -> bool {
+        key == UNKNOWN_KEY
+    }
+
     fn field<A: MapAccess<'de>>(&mut self, key: u8, map: &mut A) -> Result<(), A::Error> {
         let Self { bytes, writer, source: kind, path, wrong } = self;
         if key == 2 {
             let mut fields = ImageVolumeFields { bytes, writer, wrong };
             if map.next_value_seed(Present(Object(&mut fields)))? {
-                *kind = Some(IMAGE);
+                prefer(kind, IMAGE);
             }
             return Ok(());
         }
         if key == UNKNOWN_KEY {
             if map.next_value::<Option<IgnoredAny>>()?.is_some() {
-                kind.get_or_insert(UNKNOWN);
+                prefer(kind, UNKNOWN);
             }
             return Ok(());
         }
         if let Some(source) = source(key) {
-            if map.next_value_seed(Present(Object(&mut HostPathFields { path, wrong })))? {
-                *kind = Some(source);
+            let mut of_source = None;
+            let mut fields = HostPathFields { path: &mut of_source, wrong };
+            if map.next_value_seed(Present(Object(&mut fields)))? && prefer(kind, source) {
+                *path = of_source;
             }
             return Ok(());
         }

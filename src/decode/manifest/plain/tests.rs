@@ -9,7 +9,7 @@ use crate::decode::manifest::{split, yaml};
 /// What both readers read, when this one reads it at all: the root, and items with their lines.
 fn both(text: &str) -> Option<Value> {
     let (mut plain_items, mut full_items) = (Vec::new(), Vec::new());
-    let plain = read(text, &mut |item| plain_items.push((item.index, item.line, item.value)));
+    let plain = read(text, None, &mut |item| plain_items.push((item.index, item.line, item.value)));
     let full = yaml::read_fully(text, &mut |item| full_items.push((item.index, item.line, item.value)));
     match plain {
         Err(NotPlain) => {
@@ -219,8 +219,8 @@ fn what_is_anything_but_plain_is_left_to_the_full_parser() {
         "? a\n: b\n",
         "a: >-\n  b\n",
     ] {
-        assert!(read(text, &mut |_| {}).is_err(), "{text:?}");
+        assert!(read(text, None, &mut |_| {}).is_err(), "{text:?}");
     }
     let deep = (0..200).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect::<String>();
-    assert!(read(&deep, &mut |_| {}).is_err());
+    assert!(read(&deep, None, &mut |_| {}).is_err());
 }
