@@ -89,10 +89,10 @@ fn eight_digits(digits: [u8; 8]) -> Option<u64> {
     const EACH: u64 = u64::MAX / 255;
     let text = u64::from_be_bytes(digits);
     // A letter is its lower four bits and nine more.
-    let values = (text & EACH * 0x0f) + (text >> 6 & EACH * 0x03) * 9;
+    let values = (text & (EACH * 0x0f)) + ((text >> 6) & (EACH * 0x03)) * 9;
     let letters = (values + EACH * 118) >> 7 & EACH;
     let written_again = values + EACH * u64::from(b'0') + letters * 39;
-    if values & EACH * 0xf0 != 0 || written_again != text {
+    if values & (EACH * 0xf0) != 0 || written_again != text {
         return None;
     }
     let pairs = (values | values >> 4) & 0x00ff_00ff_00ff_00ff;
