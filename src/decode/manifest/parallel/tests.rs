@@ -1,3 +1,5 @@
+//! Blocks of any size tell what the whole file tells, on any number of threads.
+
 use super::*;
 
 /// What is told and what is said of an input of files.

@@ -1,3 +1,5 @@
+//! What is read as it comes reads the same from a tree, whatever order and however often keys come.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
