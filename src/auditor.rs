@@ -285,7 +285,7 @@ impl Auditor {
 
     /// Drops what no policy needs any more, as if it were listed and nothing told.
     fn drop_unneeded(&mut self, now: Timestamp) {
-        for kind in self.kinds.need(self.plan.needs()) {
+        for kind in self.kinds.need(self.plan.needs(), self.plan.asked()) {
             if self.feed == Feed::Live {
                 self.relist_started(kind);
                 self.forget_untold(kind, now);

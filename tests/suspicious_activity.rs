@@ -232,6 +232,8 @@ fn seen(steps: &[Step], batch: usize) -> Vec<Activity> {
         life.take(step);
         if at % batch == 0 {
             life.auditor.snapshot(life.now);
+            // A policy that is in force now may read less than the one before.
+            life.watch();
             seen.extend(life.auditor.drain_suspicious_activity());
         }
     }

@@ -10,6 +10,8 @@ use crate::subject::Resource;
 pub(super) struct Kinds {
     /// Kinds that are always read, and those that an active rule reads.
     needed: BTreeSet<Resource>,
+    /// Those of them that the newest policies read, in force or not yet.
+    asked: BTreeSet<Resource>,
     /// Kinds whose list has begun since they are needed. What is told of another one is left over from a watch
     /// that nobody needs any more.
     begun: BTreeSet<Resource>,
@@ -27,6 +29,7 @@ impl Default for Kinds {
         let always = BTreeSet::from(Resource::ALWAYS);
         Self {
             needed: always.clone(),
+            asked: always.clone(),
             begun: always,
             told: BTreeSet::new(),
             denied: BTreeSet::new(),
@@ -56,8 +59,9 @@ impl Kinds {
         self.told.contains(&kind) || self.denied.contains(&kind)
     }
 
-    /// From now on these are needed. Returns those that are not any more: what is known of them is to be dropped.
-    pub(super) fn need(&mut self, needed: BTreeSet<Resource>) -> Vec<Resource> {
+    /// From now on these are needed, some of them only by policies that are about to be out of force. Returns those that are not any more: what is known of them is to be dropped.
+    pub(super) fn need(&mut self, needed: BTreeSet<Resource>, asked: BTreeSet<Resource>) -> Vec<Resource> {
+        self.asked = asked;
         let before = std::mem::replace(&mut self.needed, needed);
         let dropped: Vec<Resource> = before.difference(&self.needed).copied().collect();
         for kind in &dropped {
@@ -80,9 +84,10 @@ impl Kinds {
         told_by(change).is_none_or(|kind| self.begun.contains(&kind))
     }
 
-    /// Whether a kind was told to the end since it is needed.
-    pub(super) fn is_told(&self, kind: Resource) -> bool {
-        self.told.contains(&kind)
+    /// Whether a change of this kind is news: it was told to the end since it is needed, and the newest policies read it.
+    /// So whoever asks gets the same answer however often a Snapshot was taken.
+    pub(super) fn is_followed(&self, kind: Resource) -> bool {
+        self.told.contains(&kind) && self.asked.contains(&kind)
     }
 
     /// A kind was told to the end. Returns whether it counted as refused until now.
@@ -145,7 +150,7 @@ mod tests {
     fn a_kind_that_is_needed_is_waited_for_until_it_is_told_or_refused() {
         let mut kinds = known_but_for_it();
         assert!(kinds.are_known());
-        assert!(kinds.need(with_it()).is_empty() && !kinds.are_known());
+        assert!(kinds.need(with_it(), with_it()).is_empty() && !kinds.are_known());
         assert!(kinds.access(KIND, false) && kinds.are_known());
         assert!(!kinds.access(KIND, true) && !kinds.are_known() && kinds.is_judged(KIND));
         assert!(kinds.finished(KIND) && kinds.are_known() && kinds.denied.is_empty());
@@ -156,12 +161,15 @@ mod tests {
     fn a_kind_that_is_needed_again_must_be_told_again_from_the_beginning() {
         let mut kinds = known_but_for_it();
         assert!(!kinds.count(&Change::RelistStarted(KIND)), "nobody needs it");
-        kinds.need(with_it());
+        kinds.need(with_it(), with_it());
         assert!(!kinds.count(&Change::RelistFinished(KIND)), "the end of a list that began before");
         assert!(kinds.count(&Change::RelistStarted(KIND)) && kinds.count(&Change::RelistFinished(KIND)));
         kinds.finished(KIND);
-        assert_eq!(kinds.need(BTreeSet::from(Resource::ALWAYS)), [KIND]);
-        kinds.need(with_it());
+        let always = || BTreeSet::from(Resource::ALWAYS);
+        assert!(kinds.is_followed(KIND));
+        assert!(kinds.need(with_it(), always()).is_empty() && !kinds.is_followed(KIND));
+        assert_eq!(kinds.need(always(), always()), [KIND]);
+        kinds.need(with_it(), with_it());
         assert!(!kinds.are_known() && !kinds.count(&Change::RelistFinished(KIND)));
     }
 }

@@ -122,6 +122,12 @@ impl Plan {
         Resource::ALWAYS.into_iter().chain(newest.chain(&*self.policies).flat_map(needs)).collect()
     }
 
+    /// The kinds that are read: always, and by the newest policies, in force or not.
+    pub(super) fn asked(&self) -> BTreeSet<Resource> {
+        let newest = self.entries.values().map(|entry| &entry.compiled);
+        Resource::ALWAYS.into_iter().chain(newest.flat_map(needs)).collect()
+    }
+
     /// The kinds that the policies in force read, and those that are always read.
     pub(super) fn judges_by(&self) -> impl Iterator<Item = Resource> {
         Resource::ALWAYS.into_iter().chain(self.policies.iter().flat_map(needs))

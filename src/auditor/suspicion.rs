@@ -181,7 +181,7 @@ impl Auditor {
 
     /// What is known of the object of a change that is about to be applied.
     pub(super) fn before(&self, change: &Change) -> Before {
-        let counts = |kind: Resource| self.suspicion.watching && self.kinds.is_told(kind);
+        let counts = |kind: Resource| self.suspicion.watching && self.kinds.is_followed(kind);
         let is_binding =
             |kind: Resource| matches!(kind, Resource::RoleBindings | Resource::ClusterRoleBindings);
         let network_policies = |namespace: &str| {
