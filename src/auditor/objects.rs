@@ -258,7 +258,7 @@ impl Auditor {
             return;
         }
         // By the policies as they are numbered now: a new plan is another matter, and comes after.
-        let moved = self.inventory.pairs.run_by(runtimes, &self.plan.policies);
+        let moved = self.inventory.pairs.run_by(runtimes, &self.plan.policies, self.cores);
         let groups = self.inventory.groups.all().filter(|group| moved[group.key.pair as usize]);
         groups.for_each(|group| self.namespaces.mark(group.key.namespace));
     }

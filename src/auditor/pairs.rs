@@ -259,6 +259,35 @@ impl Pairs {
         &pair.bits[policy * uses..(policy + 1) * uses]
     }
 
+    /// Judges every pair again by `judge`, which says whether verdicts are not what they were, on so many cores. Returns
+    /// that of each pair, by id.
+    fn judge_again(&mut self, cores: NonZeroUsize, judge: &(impl Fn(&mut Pair) -> bool + Sync)) -> Vec<bool> {
+        let mut moved = vec![false; self.pairs.len()];
+        let threads = (self.pairs.len() / MANY).clamp(1, cores.get());
+        let share = self.pairs.len().div_ceil(threads).max(1);
+        let outlined = self.pairs.chunks_mut(share).zip(self.outlines.chunks_mut(share));
+        let mut shares = outlined.zip(moved.chunks_mut(share));
+        let judge_share = |pairs: &mut [Option<Pair>], outlines: &mut [Outline], moved: &mut [bool]| {
+            for ((pair, outline), moved) in pairs.iter_mut().zip(outlines).zip(moved) {
+                let Some(pair) = pair else { continue };
+                *moved = judge(pair);
+                if *moved {
+                    outline.note(&pair.bits);
+                }
+            }
+        };
+        let mine = shares.next();
+        thread::scope(|scope| {
+            for ((pairs, outlines), moved) in shares {
+                scope.spawn(move || judge_share(pairs, outlines, moved));
+            }
+            if let Some(((pairs, outlines), moved)) = mine {
+                judge_share(pairs, outlines, moved);
+            }
+        });
+        moved
+    }
+
     /// Judges what changed in the plan: `before[i]` is the old index of policy `i` where it is unchanged.
     pub(super) fn replan(
         &mut self,
@@ -266,15 +295,17 @@ impl Pairs {
         before: &[Option<usize>],
         cores: NonZeroUsize,
     ) {
-        let threads = (self.pairs.len() / MANY).clamp(1, cores.get());
-        let share = self.pairs.len().div_ceil(threads).max(1);
-        let mut shares = self.pairs.chunks_mut(share).zip(self.outlines.chunks_mut(share));
-        let mine = shares.next();
-        thread::scope(|scope| {
-            shares.for_each(|share| drop(scope.spawn(|| replan(share, policies, before))));
-            if let Some(mine) = mine {
-                replan(mine, policies, before);
+        self.judge_again(cores, &|pair| {
+            let uses = pair.judged.shape.uses.len();
+            let mut bits = Vec::with_capacity(policies.len() * uses);
+            for (policy, before) in policies.iter().zip(before) {
+                match before {
+                    Some(before) => bits.extend_from_slice(&pair.bits[before * uses..(before + 1) * uses]),
+                    None => bits.extend(judge(policy, &pair.judged)),
+                }
             }
+            pair.bits = bits.into();
+            true
         });
     }
 
@@ -285,13 +316,16 @@ impl Pairs {
 
     /// The nodes run something else than before: judges again by the rules that read it. Returns, by id, whose verdicts
     /// are told otherwise now.
-    pub(super) fn run_by(&mut self, runtimes: Runtimes, policies: &[Arc<CompiledPolicy>]) -> Vec<bool> {
+    pub(super) fn run_by(
+        &mut self,
+        runtimes: Runtimes,
+        policies: &[Arc<CompiledPolicy>],
+        cores: NonZeroUsize,
+    ) -> Vec<bool> {
         self.runtimes = runtimes;
-        let mut moved = vec![false; self.pairs.len()];
-        for ((pair, outline), moved) in self.pairs.iter_mut().zip(&mut self.outlines).zip(&mut moved) {
-            let Some(Pair { judged, bits, .. }) = pair else { continue };
+        self.judge_again(cores, &|Pair { judged, bits, .. }| {
             *judged = Arc::new(judged.under(runtimes));
-            let uses = judged.shape.uses.len();
+            let (uses, mut moved) = (judged.shape.uses.len(), false);
             for (index, policy) in policies.iter().enumerate() {
                 let bits = &mut bits[index * uses..(index + 1) * uses];
                 for rule in policy.rules.iter().filter(|rule| rule.id.reads_runtimes()) {
@@ -299,94 +333,41 @@ impl Pairs {
                         let found = bits.has(rule.id);
                         bits.set(rule.id, verdict(rule, judged, at).unwrap_or(Verdict::Pass));
                         // Every finding names the runtimes.
-                        *moved |= found || bits.has(rule.id);
+                        moved |= found || bits.has(rule.id);
                     }
                 }
             }
-            if *moved {
-                outline.note(bits);
-            }
-        }
-        moved
+            moved
+        })
     }
 
-    /// Judges again what an edit sets otherwise, on so many cores. Returns, by id, whose verdicts are not what they were.
+    /// Judges again what an edit sets otherwise. Returns, by id, whose verdicts are not what they were.
     pub(super) fn edit(&mut self, edit: &Edit, cores: NonZeroUsize) -> Vec<bool> {
         let rules: Vec<RuleId> =
             edit.rules.iter().copied().filter(|rule| rule.entry().subject.is_of_pods()).collect();
-        let mut moved = vec![false; self.pairs.len()];
         if rules.is_empty() {
-            return moved;
+            return vec![false; self.pairs.len()];
         }
-        let threads = (self.pairs.len() / MANY).clamp(1, cores.get());
-        let share = self.pairs.len().div_ceil(threads).max(1);
-        let shares = self.pairs.chunks_mut(share).zip(self.outlines.chunks_mut(share));
-        let mut shares = shares.zip(moved.chunks_mut(share));
-        let mine = shares.next();
-        thread::scope(|scope| {
-            for ((pairs, outlines), moved) in shares {
-                scope.spawn(|| edit_share(edit, &rules, pairs, outlines, moved));
+        self.judge_again(cores, &|Pair { judged, bits, .. }| {
+            let shape = &judged.shape;
+            // Of a malformed pod there is one finding a rule, whatever its uses say.
+            let (uses, mut moved) = (shape.uses.len(), shape.malformed && edit.adds_or_removes);
+            let bits = &mut bits[edit.policy * uses..(edit.policy + 1) * uses];
+            for (at, bits) in bits.iter_mut().enumerate() {
+                let judge = |policy: &CompiledPolicy, rule| {
+                    let verdict = policy.rule(rule).and_then(|rule| verdict(rule, judged, at));
+                    verdict.unwrap_or(Verdict::Pass)
+                };
+                for &rule in &rules {
+                    let (before, now) = (*bits, judge(&edit.now, rule));
+                    bits.set(rule, now);
+                    // The reason is not remembered, and only a finding shows one.
+                    moved |= *bits != before
+                        || bits.has(rule) && judge(&edit.before, rule).reason() != now.reason();
+                }
             }
-            if let Some(((pairs, outlines), moved)) = mine {
-                edit_share(edit, &rules, pairs, outlines, moved);
-            }
-        });
-        moved
-    }
-}
-
-/// Judges some pairs again by the rules about pods that an edit sets otherwise, and says which verdicts moved.
-fn edit_share(
-    edit: &Edit,
-    rules: &[RuleId],
-    pairs: &mut [Option<Pair>],
-    outlines: &mut [Outline],
-    moved: &mut [bool],
-) {
-    for ((pair, outline), moved) in pairs.iter_mut().zip(outlines).zip(moved) {
-        let Some(Pair { judged, bits: all, .. }) = pair else { continue };
-        let shape = &judged.shape;
-        // Of a malformed pod there is one finding a rule, whatever its uses say.
-        *moved = shape.malformed && edit.adds_or_removes;
-        let uses = shape.uses.len();
-        let bits = &mut all[edit.policy * uses..(edit.policy + 1) * uses];
-        for (at, bits) in bits.iter_mut().enumerate() {
-            let judge = |policy: &CompiledPolicy, rule| {
-                let verdict = policy.rule(rule).and_then(|rule| verdict(rule, judged, at));
-                verdict.unwrap_or(Verdict::Pass)
-            };
-            for &rule in rules {
-                let (before, now) = (*bits, judge(&edit.now, rule));
-                bits.set(rule, now);
-                // The reason is not remembered, and only a finding shows one.
-                *moved |=
-                    *bits != before || bits.has(rule) && judge(&edit.before, rule).reason() != now.reason();
-            }
-        }
-        if *moved {
-            outline.note(all);
-        }
-    }
-}
-
-/// Judges of these pairs what changed in the plan.
-fn replan(
-    (pairs, outlines): (&mut [Option<Pair>], &mut [Outline]),
-    policies: &[Arc<CompiledPolicy>],
-    before: &[Option<usize>],
-) {
-    for (pair, outline) in pairs.iter_mut().zip(outlines) {
-        let Some(pair) = pair else { continue };
-        let uses = pair.judged.shape.uses.len();
-        let mut bits = Vec::with_capacity(policies.len() * uses);
-        for (policy, before) in policies.iter().zip(before) {
-            match before {
-                Some(before) => bits.extend_from_slice(&pair.bits[before * uses..(before + 1) * uses]),
-                None => bits.extend(judge(policy, &pair.judged)),
-            }
-        }
-        outline.note(&bits);
-        pair.bits = bits.into();
+            moved
+        })
     }
 }
 

@@ -28,6 +28,8 @@ pub(super) struct Plan {
     generation: u32,
     /// The policies that are in force, sorted by name.
     pub(super) policies: Arc<[Arc<CompiledPolicy>]>,
+    /// The kinds that they read; asked for all the time.
+    reads: BTreeSet<Resource>,
     /// All graces that some rule gives, sorted, each once.
     pub(super) graces: Vec<Duration>,
     /// Some rule compares pods with their controllers' templates.
@@ -116,10 +118,9 @@ impl Plan {
         self.stale |= self.entries.remove(name).is_some();
     }
 
-    /// The kinds that are read: always, and by policies that are judged by or wait to be.
+    /// The kinds that are read: always, and by policies that are in force or wait to be.
     pub(super) fn needs(&self) -> BTreeSet<Resource> {
-        let newest = self.entries.values().map(|entry| &entry.compiled);
-        Resource::ALWAYS.into_iter().chain(newest.chain(&*self.policies).flat_map(needs)).collect()
+        self.asked().into_iter().chain(self.judges_by()).collect()
     }
 
     /// The kinds that are read: always, and by the newest policies, in force or not.
@@ -130,7 +131,7 @@ impl Plan {
 
     /// The kinds that the policies in force read, and those that are always read.
     pub(super) fn judges_by(&self) -> impl Iterator<Item = Resource> {
-        Resource::ALWAYS.into_iter().chain(self.policies.iter().flat_map(needs))
+        Resource::ALWAYS.into_iter().chain(self.reads.iter().copied())
     }
 
     /// Whether the newest spec of the policy of this name is the one that is judged by.
@@ -184,6 +185,7 @@ impl Plan {
             return None;
         }
         let before = std::mem::replace(&mut self.policies, policies);
+        self.reads = self.policies.iter().flat_map(needs).collect();
         self.graces = graces(&self.policies);
         self.asks = asks(&self.policies);
         let mut rules = self.policies.iter().flat_map(|policy| policy.rules.iter());
