@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::hash::{BuildHasher as _, Hasher as _};
+use std::hash::BuildHasher as _;
 
 use foldhash::fast::FixedState;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
@@ -15,20 +15,30 @@ use super::tables::Node;
 /// other one takes it for the name of a type and hands over the value.
 const TEXT: &str = "$serde_json::private::RawValue";
 
-/// How many fields are remembered, and how long their text may be.
-const PLACES: usize = 256;
+/// How many fields are remembered, and how long their text may be. A text has a few places to stand at: with one, two
+/// texts of the same pod would drive each other out again and again.
+const SETS: usize = 64;
+const PLACES: usize = 4;
 const LONGEST: usize = 2048;
 
 /// A field that was read.
+#[derive(Default)]
 struct Known {
-    node: &'static Node,
-    text: Box<str>,
-    facts: Box<[u8]>,
+    hash: u64,
+    node: Option<&'static Node>,
+    text: String,
+    facts: Vec<u8>,
     wrong: bool,
 }
 
+impl Known {
+    fn is(&self, hash: u64, node: &Node, text: &str) -> bool {
+        self.hash == hash && self.node.is_some_and(|known| std::ptr::eq(known, node)) && self.text == text
+    }
+}
+
 thread_local! {
-    static KNOWN: RefCell<Vec<Option<Known>>> = const { RefCell::new(Vec::new()) };
+    static KNOWN: RefCell<Vec<Known>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Walks through a field, unless its text is known. Only for fields that tell facts and nothing else.
@@ -80,9 +90,8 @@ impl Visitor<'_> for AsText<'_> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        let mut walk = self.0;
-        let place = place(walk.node, text);
-        if tell(place, text, &mut walk) {
+        let (mut walk, hash) = (self.0, FixedState::default().hash_one(text));
+        if tell(hash, text, &mut walk) {
             return Ok(());
         }
         let Walk { node, told, of_pod, wrong } = walk;
@@ -91,32 +100,26 @@ impl Visitor<'_> for AsText<'_> {
         let start = again.buffer().len();
         let inner = again.at(node);
         inner.deserialize(&mut serde_json::Deserializer::from_str(text)).map_err(E::custom)?;
-        let facts = &again.buffer()[start..];
-        if text.len() <= LONGEST {
-            remember(place, Known { node, text: text.into(), facts: facts.into(), wrong: *again.wrong });
-        }
-        *wrong |= this_is_wrong;
+        let is_wrong = *again.wrong;
+        remember(hash, node, text, &again.buffer()[start..], is_wrong);
+        *wrong |= is_wrong;
         Ok(())
     }
 }
 
-fn place(node: &Node, text: &str) -> usize {
-    let mut hasher = FixedState::default().build_hasher();
-    hasher.write_usize(std::ptr::from_ref(node).addr());
-    hasher.write(text.as_bytes());
+/// The places of one hash; none before anything was remembered.
+fn places(known: &mut [Known], hash: u64) -> &mut [Known] {
     #[expect(clippy::cast_possible_truncation, reason = "some bits of it")]
-    let bits = hasher.finish() as usize;
-    bits % PLACES
+    let start = hash as usize % SETS * PLACES;
+    known.get_mut(start..start + PLACES).unwrap_or_default()
 }
 
 /// Tells what is known of a text; false when nothing is.
-fn tell(place: usize, text: &str, walk: &mut Walk<'_>) -> bool {
+fn tell(hash: u64, text: &str, walk: &mut Walk<'_>) -> bool {
     let told = KNOWN.try_with(|known| {
-        let known = known.borrow();
-        let Some(Some(known)) = known.get(place) else { return false };
-        if !std::ptr::eq(known.node, walk.node) || *known.text != *text {
-            return false;
-        }
+        let mut known = known.borrow_mut();
+        let mut places = places(&mut known, hash).iter();
+        let Some(known) = places.find(|known| known.is(hash, walk.node, text)) else { return false };
         if !known.facts.is_empty() {
             walk.buffer().extend_from_slice(&known.facts);
         }
@@ -127,13 +130,25 @@ fn tell(place: usize, text: &str, walk: &mut Walk<'_>) -> bool {
     told.unwrap_or(false)
 }
 
-fn remember(place: usize, field: Known) {
+/// Remembers a field in place of the one that has been known longest.
+fn remember(hash: u64, node: &'static Node, text: &str, facts: &[u8], wrong: bool) {
+    if text.len() > LONGEST {
+        return;
+    }
     let _ = KNOWN.try_with(|known| {
         let mut known = known.borrow_mut();
         if known.is_empty() {
-            known.resize_with(PLACES, || None);
+            known.resize_with(SETS * PLACES, Known::default);
         }
-        known[place] = Some(field);
+        let places = places(&mut known, hash);
+        places.rotate_right(1);
+        if let Some(place) = places.first_mut() {
+            (place.hash, place.node, place.wrong) = (hash, Some(node), wrong);
+            place.text.clear();
+            place.text.push_str(text);
+            place.facts.clear();
+            place.facts.extend_from_slice(facts);
+        }
     });
 }
 
@@ -147,7 +162,7 @@ mod tests {
     use crate::subject::pod::PodShape;
 
     fn remembered() -> usize {
-        KNOWN.with(|known| known.borrow().iter().flatten().count())
+        KNOWN.with(|known| known.borrow().iter().filter(|known| known.node.is_some()).count())
     }
 
     fn read(container: &serde_json::Value) -> PodRecord {
@@ -202,5 +217,18 @@ mod tests {
         let ports = read(&json!({"name": "a", "image": "b", "ports": [], "env": []}));
         assert_ne!(probe.section(Section::Shape), lifecycle.section(Section::Shape));
         assert_eq!(ports.flags, 0);
+    }
+
+    #[test]
+    fn texts_of_one_place_drive_out_only_the_one_that_is_known_longest() {
+        let node = &crate::decode::pod::tables::CONTAINER.fields[0].1;
+        let hash = |number: usize| (number * SETS) as u64;
+        (0..=PLACES).for_each(|number| remember(hash(number), node, "{}", &[], false));
+        let known = |number| {
+            KNOWN.with_borrow_mut(|known| {
+                places(known, hash(number)).iter().any(|it| it.is(hash(number), node, "{}"))
+            })
+        };
+        assert_eq!((0..=PLACES).map(known).collect::<Vec<_>>(), [false, true, true, true, true]);
     }
 }
