@@ -5,6 +5,7 @@ mod alike;
 pub mod audit;
 mod clock;
 mod cluster;
+mod cores;
 mod dormant;
 mod edits;
 pub mod findings;

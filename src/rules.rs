@@ -10,6 +10,7 @@ mod catalogue;
 pub mod cluster;
 pub mod container;
 mod control;
+mod expression;
 pub mod image;
 pub mod namespace;
 pub mod pod;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Auditor;
+use super::cores::shared_out;
 use super::findings::{Finding, State, name_id};
 use super::namespaces::{Dirty, Namespace};
 use super::pairs::Outline;
@@ -19,6 +20,9 @@ use crate::policy::exemption::Cover;
 use crate::policy::scope::Membership;
 use crate::rules::{PreparedRule, RuleId, SubjectKind};
 use crate::verdict::{Note, Verdict};
+
+/// From how many namespaces on a thread is worth its start.
+const MANY: usize = 1_000;
 
 /// An edit of one policy.
 #[derive(Debug)]
@@ -107,6 +111,16 @@ impl Edit {
 
     fn index(&self) -> u16 {
         u16::try_from(self.policy).unwrap_or(u16::MAX)
+    }
+
+    /// What it means for a namespace, where it is not to be rolled up anyway.
+    fn effect_unless_known(&self, namespace: &Namespace, rolling: &Rolling<'_>) -> Effect {
+        match namespace.dirty {
+            Dirty::Whole => Effect::None,
+            // Whether rolling up the edited rules is enough is found out there.
+            Dirty::Edited if !self.exemptions && !self.scope => Effect::None,
+            Dirty::Edited | Dirty::No => self.effect(namespace, rolling),
+        }
     }
 
     /// What it means for a namespace. One in which verdicts on image uses moved is judged again by these rules anyway.
@@ -217,8 +231,8 @@ impl Rolling<'_> {
             let mut edits = self.edits.iter().filter(|edit| edit.index() == finding.policy);
             edits.any(|edit| edit.rules.contains(&finding.rule))
         };
-        let kept = part.findings.iter().filter(|finding| !is_edited(finding));
-        let (mut findings, mut deadline) = (kept.cloned().collect::<Vec<_>>(), namespace.deadline);
+        let (mut findings, mut deadline) = (Vec::with_capacity(part.findings.len() + 4), namespace.deadline);
+        findings.extend(part.findings.iter().filter(|finding| !is_edited(finding)).cloned());
         let (facts, labels) = (self.unchanged_facts(namespace), namespace.labels());
         for edit in self.edits {
             let policy = &*self.plan.policies[edit.policy];
@@ -282,14 +296,15 @@ impl Auditor {
             self.namespaces.mark_all();
             return;
         }
-        for id in self.namespaces.ids() {
-            match self.namespaces.get(id).dirty {
-                Dirty::Whole => continue,
-                // Whether rolling up the edited rules is enough is found out there.
-                Dirty::Edited if !edit.exemptions && !edit.scope => continue,
-                Dirty::Edited | Dirty::No => {}
-            }
-            match edit.effect(self.namespaces.get(id), &self.rolling(now)) {
+        let mut ids = self.namespaces.ids();
+        let threads = self.cores.get().min(ids.len() / MANY);
+        let (namespaces, rolling) = (&self.namespaces, self.rolling(now));
+        let effects = shared_out(&mut ids, threads, |ids| {
+            let effects = ids.iter().map(|&id| (id, edit.effect_unless_known(namespaces.get(id), &rolling)));
+            effects.filter(|(_, effect)| *effect != Effect::None).collect::<Vec<_>>()
+        });
+        for (id, effect) in effects.into_iter().flatten() {
+            match effect {
                 Effect::None => {}
                 Effect::TellAgain => self.namespaces.tell_again(id),
                 Effect::Edited => self.namespaces.mark_edited(id),

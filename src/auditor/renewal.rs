@@ -2,13 +2,12 @@
 //! edit that moves verdicts everywhere. What is found in one says nothing of another, so many are renewed on all cores.
 
 use std::num::NonZeroUsize;
-use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::thread;
 
 use jiff::Timestamp;
 
 use super::alike;
+use super::cores::shared_out;
 use super::marks::Telling;
 use super::namespaces::{Dirty, Namespace};
 use super::rollup::{Rolling, Space, counts};
@@ -45,22 +44,15 @@ impl Renewal<'_> {
     /// Renews these namespaces, each given with its index. The order of what follows is theirs, on any number of cores.
     pub(super) fn renew(&self, mut namespaces: Vec<(u32, &mut Namespace)>) -> Renewed {
         let pods: usize = namespaces.iter().map(|(_, namespace)| namespace.pods as usize).sum();
-        let threads = (namespaces.len() / MANY).max(pods / MANY_PODS).min(namespaces.len());
-        let threads = threads.clamp(1, self.cores.get());
-        let share = namespaces.len().div_ceil(threads).max(1);
-        let mut shares = namespaces.chunks_mut(share);
-        let mine = shares.next().unwrap_or_default();
-        thread::scope(|scope| {
-            let others: Vec<_> = shares.map(|share| scope.spawn(|| self.renew_share(share))).collect();
-            let mut renewed = self.renew_share(mine);
-            for other in others {
-                let other = other.join().unwrap_or_else(|panic| resume_unwind(panic));
-                renewed.transitions.extend(other.transitions);
-                renewed.wanted.extend(other.wanted);
-                renewed.deadlines.extend(other.deadlines);
-            }
-            renewed
-        })
+        let threads = (namespaces.len() / MANY).max(pods / MANY_PODS).min(self.cores.get());
+        let shares = shared_out(&mut namespaces, threads, |share| self.renew_share(share));
+        let mut renewed = Renewed::default();
+        for share in shares {
+            renewed.transitions.extend(share.transitions);
+            renewed.wanted.extend(share.wanted);
+            renewed.deadlines.extend(share.deadlines);
+        }
+        renewed
     }
 
     fn renew_share(&self, namespaces: &mut [(u32, &mut Namespace)]) -> Renewed {

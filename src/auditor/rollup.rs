@@ -449,7 +449,7 @@ fn each_bit(mut bits: u64, mut each: impl FnMut(RuleId)) {
 
 /// Counts by policy and rule.
 pub(super) fn counts(findings: &[Finding]) -> Arc<[RuleCount]> {
-    let mut counts: Vec<RuleCount> = Vec::new();
+    let mut counts: Vec<RuleCount> = Vec::with_capacity(8);
     for finding in findings {
         let key = (finding.policy, finding.rule);
         let at = counts.binary_search_by_key(&key, |count| (count.policy, count.rule)).unwrap_or_else(|at| {

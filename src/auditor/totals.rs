@@ -1,10 +1,12 @@
 //! Assembling a Snapshot: totals are sums over namespaces, never kept on the side.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::Auditor;
+use super::cores::shared_out;
 use super::findings::{Finding, State, Subject};
 use super::rollup::add;
 use super::snapshot::{Count, NamespaceSnapshot, Parts, PolicySnapshot, RuleTotal, Seen, Snapshot};
@@ -28,6 +30,8 @@ impl Snapshot {
 
 /// How many namespaces are summed up together: a sum is made anew only where one of them has changed.
 const BLOCK: usize = 128;
+/// From how many blocks on a thread is worth its start.
+const MANY: usize = 16;
 
 /// Counts of every rule of one policy, by the rule's place in the catalogue.
 #[derive(Clone, Debug)]
@@ -123,6 +127,7 @@ impl BlockSums {
         before: &[Arc<NamespaceSnapshot>],
         parts: &[Arc<NamespaceSnapshot>],
         [references, cluster]: [&[Finding]; 2],
+        cores: NonZeroUsize,
     ) -> Vec<Sums> {
         let known = std::mem::take(&mut self.0);
         let same = |at: usize, block: &[Arc<NamespaceSnapshot>]| {
@@ -131,11 +136,17 @@ impl BlockSums {
                 old.len() == block.len() && old.iter().zip(block).all(|(old, new)| Arc::ptr_eq(old, new));
             known.get(at).filter(|sums| alike && sums.len() == policies)
         };
+        let blocks = parts.chunks(BLOCK).enumerate();
+        let mut sums: Vec<_> = blocks.map(|(at, block)| (block, same(at, block).cloned())).collect();
+        let mut others: Vec<_> = sums.iter_mut().filter(|(_, known)| known.is_none()).collect();
+        let threads = cores.get().min(others.len() / MANY);
+        shared_out(&mut others, threads, |others| {
+            others.iter_mut().for_each(|(block, sums)| *sums = Some(sum_block(policies, block)));
+        });
+        self.0 = sums.into_iter().filter_map(|(_, sums)| sums).collect();
         let mut total = vec![Sums::none(); policies];
-        for (at, block) in parts.chunks(BLOCK).enumerate() {
-            let sums = same(at, block).cloned().unwrap_or_else(|| sum_block(policies, block));
-            total.iter_mut().zip(&sums).for_each(|(total, sums)| total.add(sums));
-            self.0.push(sums);
+        for sums in &self.0 {
+            total.iter_mut().zip(sums).for_each(|(total, sums)| total.add(sums));
         }
         for finding in references.iter().chain(cluster) {
             let sums = &mut total[usize::from(finding.policy)];
@@ -160,7 +171,7 @@ impl Auditor {
     ) -> Snapshot {
         let namespaces = self.namespaces.parts();
         let (policies, before) = (self.plan.policies.len(), &self.snapshot.namespaces);
-        let sums = self.block_sums.sum(policies, before, &namespaces, [&references, &cluster]);
+        let sums = self.block_sums.sum(policies, before, &namespaces, [&references, &cluster], self.cores);
         let policies = self.plan.policies.iter().zip(sums).map(|(policy, sums)| PolicySnapshot {
             policy: policy.clone(),
             rules: policy

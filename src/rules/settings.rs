@@ -1,19 +1,13 @@
 //! What several rules prepare of their settings in the same way. A setting that could never match anything is an
 //! error, not a rule that is silently kept.
 
-use regex_lite::{Regex, RegexBuilder};
-
 use super::SettingError;
+use super::expression::Expression;
 use crate::reference::pattern::Pattern;
 
-/// Bytes of a compiled regular expression; what labels and tags need takes a hundredth.
-const REGEX_SIZE: usize = 64 * 1024;
-
 /// A regular expression as written: it matches anywhere in the text unless it is anchored.
-pub(super) fn regex(field: String, written: &str) -> Result<Regex, SettingError> {
-    RegexBuilder::new(written)
-        .size_limit(REGEX_SIZE)
-        .build()
+pub(super) fn regex(field: String, written: &str) -> Result<Expression, SettingError> {
+    Expression::new(written)
         .map_err(|error| SettingError::new(field, format_args!("not a regular expression: {error}")))
 }
 
@@ -26,7 +20,7 @@ pub(super) enum WholeRegex {
     Any {
         least: usize,
     },
-    Pattern(Regex),
+    Pattern(Expression),
 }
 
 impl WholeRegex {

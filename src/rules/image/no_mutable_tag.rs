@@ -1,7 +1,6 @@
 //! NoMutableTag: the image has a tag that stays with its content, or a digest.
 
-use regex_lite::Regex;
-
+use crate::rules::expression::Expression;
 use crate::rules::settings::regex;
 use crate::rules::{Control, ImageRule, Rule, RuleInfo, SettingError, rule_settings};
 use crate::subject::pod::ImageSubject;
@@ -29,7 +28,7 @@ const MOVING: [&str; 10] =
 #[derive(Debug)]
 pub struct NoMutableTag {
     tags: Vec<Box<str>>,
-    patterns: Vec<Regex>,
+    patterns: Vec<Expression>,
 }
 
 impl Rule for NoMutableTag {
