@@ -8,6 +8,7 @@ mod completions;
 mod connect;
 mod crd;
 mod output;
+mod panics;
 mod progress;
 mod rules;
 mod run;
@@ -149,11 +150,15 @@ pub fn main() -> Exit {
             return if error.use_stderr() { Exit::Failed } else { Exit::Clean };
         }
     };
-    let (stdout, stderr) = (io::stdout().lock(), io::stderr());
+    // Standard error is not locked: whatever other threads have to say must not wait for this one.
+    let (stdout, mut err) = (io::stdout().lock(), io::stderr());
     let mut out = Watched { inner: BufWriter::with_capacity(64 << 10, stdout), closed: false };
-    let mut err = stderr.lock();
     let mut streams =
         Streams { out: &mut out, err: &mut err, colour: colour(cli.no_color), width: width(), quiet: false };
+    panics::watch(match cli.command {
+        Command::Run(_) => run::log_panic,
+        _ => |_| {},
+    });
     let ended = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Audit(args) => audit::run(*args, &mut streams),
@@ -164,6 +169,14 @@ pub fn main() -> Exit {
         Command::Completions(args) => completions::run(args, &mut streams),
     };
     let ended = ended.and_then(|exit| streams.out.flush().map_err(Failure::from).map(|()| exit));
+    let places = panics::places();
+    for place in &places {
+        streams.error(&format!(
+            "a rule failed by an error of its own at {place}, and what it was to judge is unknown/InternalError; this is a \
+             bug in Revisor, please report it"
+        ));
+    }
+    let ended = if places.is_empty() { ended } else { ended.map(|_| Exit::Failed) };
     ended.unwrap_or_else(|failure| {
         streams.error(&failure.message);
         if !failure.help.is_empty() {

@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod container;
 mod control;
 mod expression;
+pub mod guard;
 pub mod image;
 pub mod namespace;
 pub mod pod;

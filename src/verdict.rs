@@ -29,6 +29,8 @@ pub mod reason {
     pub const OUT_OF_SCOPE: Reason = "OutOfScope";
     /// The scope selects namespaces by label, and this namespace's labels are not known.
     pub const NAMESPACE_UNKNOWN: Reason = "NamespaceUnknown";
+    /// The rule failed by an error of its own.
+    pub const INTERNAL_ERROR: Reason = "InternalError";
     /// A rule that reads what runs, judged on a template or a pod that has not started.
     pub const NOT_RUNNING: Reason = "NotRunning";
 }

@@ -17,7 +17,9 @@ pub(super) fn shared_out<T: Send, R: Send>(
     thread::scope(|scope| {
         let others: Vec<_> = shares.map(|share| scope.spawn(move || work(share))).collect();
         let mut done = vec![work(mine)];
-        done.extend(others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic))));
+        done.extend(
+            others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic))),
+        );
         done
     })
 }

@@ -19,6 +19,7 @@ mod kinds;
 mod meanwhile;
 mod objects;
 mod owners;
+mod panics;
 mod requests;
 mod runtimes;
 mod stand_ins;

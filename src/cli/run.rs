@@ -73,6 +73,15 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     })
 }
 
+/// A rule panicked there, for the first time.
+pub(super) fn log_panic(place: &str) {
+    tracing::error!(
+        place,
+        "a rule failed by an error of its own, and what it was to judge is unknown/InternalError; this is a bug in Revisor, \
+         please report it"
+    );
+}
+
 /// The one place that names the operator.
 async fn operate(config: kube::Config, settings: Settings) -> Result<Exit, Failure> {
     let stopped = stop_signal()?;

@@ -19,6 +19,7 @@ use super::process;
 use super::stop::Stop;
 use crate::auditor::snapshot::Snapshot;
 use crate::report::metrics::{Format, Scrape};
+use crate::rules::guard;
 
 /// Connections at once; more wait to be accepted.
 const CONNECTIONS: usize = 64;
@@ -114,6 +115,7 @@ impl Admin {
     fn metrics(&self, headers: &HeaderMap) -> Response<Full<Bytes>> {
         let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
         let format = Format::negotiate(accept);
+        self.health.operational.rule_panics(guard::caught());
         let scrape = Scrape {
             snapshot: self.snapshots.borrow().clone(),
             operational: Arc::clone(&self.health.operational),

@@ -380,6 +380,8 @@ revisor_metrics_series_dropped{metric="revisor_namespace_findings"} 0
         let body = scrape.render(Format::OpenMetrics).unwrap();
         let told: Vec<_> =
             body.lines().filter(|line| !line.starts_with('#') && !line.contains("build")).collect();
+        let (told, panics) = told.split_at(told.len() - 1);
+        assert_eq!(panics, ["revisor_rule_panics_total 0"]);
         let (told, activities) = told.split_at(told.len() - Signal::ALL.len());
         for (signal, line) in Signal::ALL.into_iter().zip(activities) {
             let (name, count) = (signal.as_str(), u8::from(signal == Signal::PolicyDeleted));

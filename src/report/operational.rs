@@ -97,6 +97,7 @@ pub struct Operational {
     status_writes: [AtomicU64; WriteResult::ALL.len()],
     transitions: [AtomicU64; TRANSITIONS.len()],
     activities: [AtomicU64; Signal::ALL.len()],
+    rule_panics: AtomicU64,
 }
 
 const TRANSITIONS: [TransitionKind; 3] =
@@ -117,6 +118,7 @@ impl Default for Operational {
             status_writes: Default::default(),
             transitions: Default::default(),
             activities: Default::default(),
+            rule_panics: AtomicU64::new(0),
         }
     }
 }
@@ -183,6 +185,11 @@ impl Operational {
         self.activities[signal as usize].fetch_add(1, Relaxed);
     }
 
+    /// So many panics of rules have been caught so far.
+    pub fn rule_panics(&self, caught: u64) {
+        self.rule_panics.store(caught, Relaxed);
+    }
+
     fn watch(&self, resource: Resource) -> &Watch {
         &self.watches[Resource::ALL.iter().position(|known| *known == resource).unwrap_or_default()]
     }
@@ -229,7 +236,14 @@ impl Operational {
             "Changes that are worth a look whatever the policies ask for, by signal.",
             "signal",
             activities,
-        )
+        )?;
+        let family = encoder.encode_descriptor(
+            "revisor_rule_panics",
+            "Judgements that a rule did not survive: unknown, with reason InternalError. Always a bug.",
+            None,
+            MetricType::Counter,
+        )?;
+        ConstCounter::new(self.rule_panics.load(Relaxed)).encode(family)
     }
 
     fn encode_watches(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

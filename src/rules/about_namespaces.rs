@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::Rule;
+use super::{Rule, guard};
 use crate::subject::Resource;
 use crate::subject::cluster::ClusterSubject;
 use crate::subject::namespace::NamespaceSubject;
@@ -109,15 +109,15 @@ impl<R: NamespaceRule> NamespaceJudge for R {
     }
 
     fn judge(&self, subject: &NamespaceSubject<'_>, note: &mut Note<'_>) -> Verdict {
-        self.check(subject, note)
+        guard::verdict(note, |note| self.check(subject, note))
     }
 
     fn judge_cluster(&self, subject: &ClusterSubject, note: &mut Note<'_>) -> Verdict {
-        self.check_cluster(subject, note)
+        guard::verdict(note, |note| self.check_cluster(subject, note))
     }
 
     fn due(&self, subject: &NamespaceSubject<'_>) -> Option<Timestamp> {
-        self.deadline(subject)
+        guard::attempt(|| self.deadline(subject)).flatten()
     }
 
     fn instead(&self) -> Option<&'static str> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Check, CommonSettings as _, ContainerRule, Entry, ImageRule, NamespaceRule, OwnerRule, PodRule,
     PreparedRule, ReferenceRule, Rule, RuleInfo, RunningRule, SettingError, SubjectKind, cluster, container,
-    image, namespace, pod, read_settings, reference, running,
+    guard, image, namespace, pod, read_settings, reference, running,
 };
 use crate::subject::Resource;
 
@@ -101,25 +101,44 @@ fn prepared<R: Rule>(
     }))
 }
 
-fn image_rule<R: ImageRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
-    (Check::Image(Box::new(move |subject, note| rule.check(subject, note))), Box::default())
+pub(super) fn image_rule<R: ImageRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
+    (
+        Check::Image(Box::new(move |subject, note| guard::verdict(note, |note| rule.check(subject, note)))),
+        Box::default(),
+    )
 }
 
 fn running_rule<R: RunningRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
     let graces = rule.graces().into();
-    (Check::Running(Box::new(move |subject, note| rule.check(subject, note))), graces)
+    (
+        Check::Running(Box::new(move |subject, note| guard::verdict(note, |note| rule.check(subject, note)))),
+        graces,
+    )
 }
 
 fn owner_rule<R: OwnerRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
-    (Check::Owner(Box::new(move |subject, owner, note| rule.check(subject, owner, note))), Box::default())
+    (
+        Check::Owner(Box::new(move |subject, owner, note| {
+            guard::verdict(note, |note| rule.check(subject, owner, note))
+        })),
+        Box::default(),
+    )
 }
 
 fn container_rule<R: ContainerRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
-    (Check::Container(Box::new(move |subject, note| rule.check(subject, note))), Box::default())
+    (
+        Check::Container(Box::new(move |subject, note| {
+            guard::verdict(note, |note| rule.check(subject, note))
+        })),
+        Box::default(),
+    )
 }
 
 fn pod_rule<R: PodRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
-    (Check::Pod(Box::new(move |pod, note| rule.check(pod, note))), Box::default())
+    (
+        Check::Pod(Box::new(move |pod, note| guard::verdict(note, |note| rule.check(pod, note)))),
+        Box::default(),
+    )
 }
 
 fn namespace_rule<R: NamespaceRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
@@ -128,7 +147,12 @@ fn namespace_rule<R: NamespaceRule>(rule: R) -> (Check, Box<[std::time::Duration
 
 fn reference_rule<R: ReferenceRule>(rule: R) -> (Check, Box<[std::time::Duration]>) {
     let graces = rule.graces().into();
-    (Check::Reference(Box::new(move |subject, note| rule.check(subject, note))), graces)
+    (
+        Check::Reference(Box::new(move |subject, note| {
+            guard::verdict(note, |note| rule.check(subject, note))
+        })),
+        graces,
+    )
 }
 
 macro_rules! catalogue {

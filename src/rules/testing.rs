@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::image::no_mutable_tag::NoMutableTag;
 use super::{
-    ContainerRule, ImageRule, NamespaceRule, PodRule, ReferenceRule, Rule, RunningRule, SettingError,
+    Check, ContainerRule, ImageRule, NamespaceRule, PodRule, ReferenceRule, Rule, RuleInfo, RunningRule,
+    SettingError, catalogue,
 };
 use crate::decode::pod::{PodRecord, Section};
 use crate::subject::Resource;
@@ -23,6 +25,25 @@ use crate::verdict::{Note, Verdict};
 /// The rule `R` with settings in JSON.
 pub(crate) fn rule<R: Rule>(settings: &str) -> R {
     R::prepare(&serde_json::from_str(settings).unwrap()).unwrap()
+}
+
+/// NoMutableTag, but it panics over images with this text.
+pub(crate) fn panics_over(image: &'static str) -> Check {
+    struct Panics(&'static str, NoMutableTag);
+    impl Rule for Panics {
+        const INFO: RuleInfo = NoMutableTag::INFO;
+        type Settings = <NoMutableTag as Rule>::Settings;
+        fn prepare(settings: &Self::Settings) -> Result<Self, SettingError> {
+            Ok(Self("", NoMutableTag::prepare(settings)?))
+        }
+    }
+    impl ImageRule for Panics {
+        fn check(&self, subject: &ImageSubject<'_>, note: &mut Note<'_>) -> Verdict {
+            assert!(!subject.image_use.image.display().contains(self.0), "this is meant to happen");
+            self.1.check(subject, note)
+        }
+    }
+    catalogue::image_rule(Panics(image, rule("{}"))).0
 }
 
 /// Why `settings` are refused.
