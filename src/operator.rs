@@ -9,14 +9,19 @@ pub mod pace;
 
 mod access;
 mod audits;
+mod backoff;
+mod call;
 mod effective;
 mod engine;
 mod events;
+mod frames;
 mod health;
 mod lookup;
 mod needs;
 mod observed;
 mod owners;
+mod pages;
+mod probe;
 mod process;
 mod regarding;
 mod start;
@@ -234,7 +239,7 @@ impl Tasks {
             let mut context =
                 watch::Context { client, changes, observed, health, needs, stop: stop.clone(), manner };
             if lists == StreamingLists::Auto {
-                let probe = watch::probe_streaming(&context.client);
+                let probe = probe::streaming_works(&context.client);
                 let Some(works) = stop.unless(probe).await else { return };
                 context.manner.streaming = works;
             }

@@ -14,7 +14,7 @@ use revisor::auditor::audit::Wanted;
 use revisor::decode::Change;
 use revisor::decode::manifest::Reader;
 use revisor::decode::pod::PodRecord;
-use revisor::decode::wire::{Lean as _, Wire};
+use revisor::decode::wire::Lean as _;
 use revisor::report::gather::{Gathering, Listed};
 use revisor::report::result::AuditReport;
 use serde::de::IgnoredAny;
@@ -33,7 +33,7 @@ fn now() -> Timestamp {
 }
 
 fn decoded(pod: &str) -> Change {
-    serde_json::from_str::<Wire<PodRecord>>(pod).expect("a pod").record.change()
+    serde_json::from_str::<PodRecord>(pod).expect("a pod").change()
 }
 
 fn pods(cluster: &Cluster, variation: Variation) -> Vec<String> {

@@ -11,7 +11,7 @@ use revisor::auditor::snapshot::Snapshot;
 use revisor::decode::namespace::NamespaceRecord;
 use revisor::decode::network_policy::NetworkPolicyRecord;
 use revisor::decode::pod::{PodRecord, Section};
-use revisor::decode::wire::{Lean, Wire};
+use revisor::decode::wire::Lean;
 use revisor::decode::{Change, PolicyRecord};
 use revisor::rules::SubjectKind;
 use revisor::subject::Resource;
@@ -26,7 +26,7 @@ fn now() -> Timestamp {
 }
 
 fn record<T: Lean>(text: &str) -> T {
-    serde_json::from_str::<Wire<T>>(text).unwrap().record
+    serde_json::from_str(text).unwrap()
 }
 
 fn written(write: impl FnOnce(&mut String)) -> String {

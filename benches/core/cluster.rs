@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
-use kube::api::ObjectList;
 use revisor::auditor::Auditor;
 use revisor::auditor::snapshot::Snapshot;
 use revisor::decode::namespace::NamespaceRecord;
 use revisor::decode::network_policy::NetworkPolicyRecord;
 use revisor::decode::pod::PodRecord;
-use revisor::decode::wire::{Lean, Wire};
+use revisor::decode::wire::{Decoder as _, Lean, Of};
 use revisor::decode::{Change, PolicyRecord};
 use revisor::report::metrics::{Format, Scrape};
 use revisor::subject::Resource;
@@ -30,7 +29,7 @@ const PAGE: usize = 500;
 const LOADED_AT: i64 = 1_795_435_200;
 
 fn change<T: Lean>(text: &str) -> Result<Change> {
-    Ok(serde_json::from_str::<Wire<T>>(text)?.record.change())
+    Ok(serde_json::from_str::<T>(text)?.change())
 }
 
 /// Changes the spec of a policy, in one of two ways by turns.
@@ -82,10 +81,12 @@ pub(crate) fn measure(cluster: &Cluster, rounds: usize) -> Result<Figures> {
 }
 
 impl Run<'_> {
-    fn page(&mut self, first: usize, variation: Variation) -> Result<ObjectList<Wire<PodRecord>>> {
+    fn page(&mut self, first: usize, variation: Variation) -> Result<Vec<Change>> {
         let last = (first + PAGE).min(self.cluster.pods);
         self.cluster.pod_page(&mut self.text, first..last, variation);
-        Ok(serde_json::from_str(&self.text)?)
+        let mut changes = Vec::new();
+        Of::<PodRecord>::default().page(self.text.as_bytes(), &mut |change| changes.push(change))?;
+        Ok(changes)
     }
 
     fn forget_text(&mut self) {
@@ -104,9 +105,8 @@ impl Run<'_> {
             let (scan, result) = timed(|| serde_json::from_str::<IgnoredAny>(text));
             result?;
             let (load, result) = timed(|| {
-                let page = serde_json::from_str::<ObjectList<Wire<PodRecord>>>(text)?;
-                page.items.into_iter().for_each(|pod| self.auditor.apply(pod.record.change(), self.now));
-                Ok::<_, serde_json::Error>(())
+                let (auditor, now) = (&mut self.auditor, self.now);
+                Of::<PodRecord>::default().page(text.as_bytes(), &mut |change| auditor.apply(change, now))
             });
             result?;
             scans.push(scan);

@@ -4,10 +4,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use anyhow::Result;
-use kube::api::{ObjectList, WatchEvent};
 use revisor::decode::pod::PodRecord;
-use revisor::decode::wire::Wire;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use revisor::decode::wire::{Decoder as _, Of};
+use serde::de::IgnoredAny;
 use testkit::generate::{Cluster, Variation};
 
 use crate::figures::{Figures, Spread, timed};
@@ -26,13 +25,13 @@ impl Pair {
         Self { name, scan: Vec::new(), decode: Vec::new() }
     }
 
-    fn round<T: DeserializeOwned>(&mut self, texts: &[String], decode_first: bool) -> Result<()> {
+    fn round(&mut self, texts: &[String], decode_first: bool, decode: &mut Read<'_>) -> Result<()> {
         if decode_first {
-            self.decode.push(read_all::<T>(texts)?);
+            self.decode.push(read_all(texts, decode)?);
         }
-        self.scan.push(read_all::<IgnoredAny>(texts)?);
+        self.scan.push(read_all(texts, &mut |text| serde_json::from_str::<IgnoredAny>(text).map(drop))?);
         if !decode_first {
-            self.decode.push(read_all::<T>(texts)?);
+            self.decode.push(read_all(texts, decode)?);
         }
         Ok(())
     }
@@ -47,10 +46,11 @@ impl Pair {
     }
 }
 
-fn read_all<T: DeserializeOwned>(texts: &[String]) -> Result<Duration> {
-    let (time, result) = timed(|| {
-        texts.iter().try_for_each(|text| serde_json::from_str::<T>(text).map(|value| drop(black_box(value))))
-    });
+/// Reads a text and drops what it says.
+type Read<'x> = dyn FnMut(&str) -> serde_json::Result<()> + 'x;
+
+fn read_all(texts: &[String], read: &mut Read<'_>) -> Result<Duration> {
+    let (time, result) = timed(|| texts.iter().try_for_each(|text| read(black_box(text))));
     result?;
     Ok(time)
 }
@@ -76,9 +76,16 @@ pub(crate) fn measure(cluster: &Cluster, rounds: usize) -> Result<Figures> {
         cluster.pod_page(&mut page_text, first..first + page, variation);
         bytes = pod_texts.iter().map(String::len).sum::<usize>() / page;
         let turn = round % 2 == 0;
-        pods.round::<Wire<PodRecord>>(&pod_texts, turn)?;
-        pages.round::<ObjectList<Wire<PodRecord>>>(&[page_text], turn)?;
-        frames.round::<WatchEvent<Wire<PodRecord>>>(&frame_texts, turn)?;
+        let kind = Of::<PodRecord>::default();
+        // A page is kept until it is read to its end, as the watch does.
+        let (mut changes, mut version) = (Vec::new(), String::new());
+        pods.round(&pod_texts, turn, &mut |text| serde_json::from_str::<PodRecord>(text).map(drop))?;
+        pages.round(&[page_text], turn, &mut |text| {
+            kind.page(text.as_bytes(), &mut |change| changes.push(change))?;
+            changes.clear();
+            Ok(())
+        })?;
+        frames.round(&frame_texts, turn, &mut |text| kind.frame(text.as_bytes(), &mut version).map(drop))?;
         if round == 0 {
             // The first round only warms up.
             for pair in [&mut pods, &mut pages, &mut frames] {

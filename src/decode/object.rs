@@ -51,6 +51,12 @@ pub(super) fn facts(kind: Resource, value: &Value) -> ObjectFacts {
     ObjectFacts { kind, namespace: namespace.into(), name: metadata(value, "name").into(), content }
 }
 
+/// An object of which nothing more can be read.
+pub(super) fn malformed(kind: Resource, namespace: Box<str>, name: Box<str>) -> ObjectFacts {
+    let namespace = if kind.is_namespaced() { namespace } else { Box::default() };
+    ObjectFacts { kind, namespace, name, content: Content::Malformed }
+}
+
 /// What is read of an object; none when a field has another type than its API says.
 fn content(kind: Resource, value: &Value, namespace: &str) -> Option<Content> {
     match kind {

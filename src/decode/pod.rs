@@ -12,7 +12,7 @@ mod spec;
 mod status;
 mod tables;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod version;
 
 use serde::de::{Deserialize, DeserializeSeed as _, Deserializer, MapAccess};

@@ -1,99 +1,121 @@
-//! Lean types for kube's watcher: what it needs of an object (its resourceVersion) beside what we keep.
+//! What the API server sends, read in one pass from its bytes: pages of a list and frames of a watch
+//! ([`envelope`]), and in them objects of a kind, each as the change that it is.
 //!
-//! They never refuse an object, so one malformed item cannot stop a page or a watch. The resourceVersion is
-//! filled even then: without it kube lists everything again.
+//! No object is refused, so one malformed item cannot stop a page or a watch. Its resourceVersion is read even then,
+//! for the watch to go on from.
 
-use std::borrow::Cow;
-use std::fmt::Debug;
+pub mod envelope;
+
 use std::marker::PhantomData;
-use std::sync::OnceLock;
 
-use kube::core::{ClusterResourceScope, NamespaceResourceScope, ObjectMeta, Resource};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::namespace::NamespaceRecord;
 use super::network_policy::NetworkPolicyRecord;
 use super::object::{self, is_usable};
 use super::pod::PodRecord;
 use super::{Change, metadata::JobMetadata};
-use crate::subject;
+use crate::subject::Resource;
 use crate::subject::objects::ObjectFacts;
+use envelope::{Frame, PageEnd};
 
-/// A record read from the wire.
-pub trait Lean: Clone + Debug + for<'de> Deserialize<'de> {
-    /// Namespaced or not.
-    type Scope;
-    /// Which resource it is.
-    const RESOURCE: subject::Resource;
-    /// Only its metadata is asked for.
-    const METADATA_ONLY: bool = false;
-    /// The resourceVersion, for the watch to go on.
-    fn resource_version(&self) -> &str;
+/// A kind of object: how one is read, and which change it is.
+pub trait Kind: Send + Sync {
+    /// What is read of an object.
+    type Record;
+    /// Reads an object. Whatever stands there, only broken JSON is an error: it would cost all that came with it.
+    fn read<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<Self::Record, D::Error>;
+    /// The resourceVersion, for the watch to go on; empty where there is none.
+    fn resource_version<'r>(&self, record: &'r Self::Record) -> &'r str;
     /// The change that this object's presence is.
-    fn change(self) -> Change;
+    fn change(&self, record: Self::Record) -> Change;
     /// The change that this object's disappearance is; none for one that could never be kept.
+    fn gone(&self, record: Self::Record) -> Option<Change>;
+}
+
+/// A [`Kind`] behind a pointer: what reads pages and frames is compiled once a type of record, and what talks with the
+/// API server once.
+pub trait Decoder: Send + Sync {
+    /// Reads a page of a list and tells its objects one by one. Those told before an error are right.
+    fn page(&self, bytes: &[u8], tell: &mut dyn FnMut(Change)) -> Result<PageEnd, serde_json::Error>;
+    /// Reads a frame of a watch. The resourceVersion of what it tells, if it has one, is written to `version`.
+    fn frame(&self, bytes: &[u8], version: &mut String) -> Result<Frame, serde_json::Error>;
+}
+
+impl<K: Kind> Decoder for K {
+    fn page(&self, bytes: &[u8], tell: &mut dyn FnMut(Change)) -> Result<PageEnd, serde_json::Error> {
+        envelope::page(self, bytes, tell)
+    }
+
+    fn frame(&self, bytes: &[u8], version: &mut String) -> Result<Frame, serde_json::Error> {
+        envelope::frame(self, bytes, version)
+    }
+}
+
+/// The decoder of a kind; none for policies, whose spec is no business of this floor.
+pub fn decoder(resource: Resource) -> Option<Box<dyn Decoder>> {
+    Some(match resource {
+        Resource::Pods => Box::new(Of::<PodRecord>::default()),
+        Resource::Namespaces => Box::new(Of::<NamespaceRecord>::default()),
+        Resource::NetworkPolicies => Box::new(Of::<NetworkPolicyRecord>::default()),
+        Resource::Jobs => Box::new(Of::<JobMetadata>::default()),
+        Resource::ImagePolicies => return None,
+        other => Box::new(Objects(other)),
+    })
+}
+
+/// Whether only the metadata of a kind's objects is asked for.
+pub fn is_metadata_only(resource: Resource) -> bool {
+    resource == Resource::Jobs || resource.is_presence()
+}
+
+/// A record that knows by its type of which kind it is.
+pub trait Lean: for<'de> Deserialize<'de> {
+    /// Which kind it is.
+    const RESOURCE: Resource;
+    /// See [`Kind::resource_version`].
+    fn resource_version(&self) -> &str;
+    /// See [`Kind::change`].
+    fn change(self) -> Change;
+    /// See [`Kind::gone`].
     fn gone(self) -> Option<Change>;
 }
 
-/// A record with the metadata that kube's watcher asks for.
-#[derive(Clone, Debug)]
-pub struct Wire<T> {
-    /// Made when it is asked for: it is several times the record's size, and of a list nobody asks.
-    metadata: OnceLock<Box<ObjectMeta>>,
-    /// What we keep.
-    pub record: T,
-}
+/// The kind whose records are `T`.
+#[derive(Clone, Copy, Debug)]
+pub struct Of<T>(PhantomData<fn() -> T>);
 
-impl<'de, T: Lean> Deserialize<'de> for Wire<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self { metadata: OnceLock::new(), record: T::deserialize(deserializer)? })
+impl<T> Default for Of<T> {
+    fn default() -> Self {
+        Self(PhantomData)
     }
 }
 
-impl<T: Lean> Resource for Wire<T> {
-    type DynamicType = ();
-    type Scope = T::Scope;
+impl<T: Lean> Kind for Of<T> {
+    type Record = T;
 
-    fn kind((): &()) -> Cow<'_, str> {
-        T::RESOURCE.kind().into()
+    #[inline]
+    fn read<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<T, D::Error> {
+        T::deserialize(deserializer)
     }
 
-    fn group((): &()) -> Cow<'_, str> {
-        T::RESOURCE.group().into()
+    fn resource_version<'r>(&self, record: &'r T) -> &'r str {
+        record.resource_version()
     }
 
-    fn version((): &()) -> Cow<'_, str> {
-        T::RESOURCE.version().into()
+    fn change(&self, record: T) -> Change {
+        record.change()
     }
 
-    fn plural((): &()) -> Cow<'_, str> {
-        T::RESOURCE.plural().into()
-    }
-
-    fn metadata_api() -> bool {
-        T::METADATA_ONLY
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        self.metadata.get_or_init(|| {
-            let resource_version = Some(self.record.resource_version().to_owned());
-            Box::new(ObjectMeta { resource_version, ..ObjectMeta::default() })
-        })
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        self.meta();
-        match self.metadata.get_mut() {
-            Some(metadata) => metadata,
-            None => unreachable!("it has just been made"),
-        }
+    fn gone(&self, record: T) -> Option<Change> {
+        record.gone()
     }
 }
 
 impl Lean for PodRecord {
-    type Scope = NamespaceResourceScope;
-    const RESOURCE: subject::Resource = subject::Resource::Pods;
+    const RESOURCE: Resource = Resource::Pods;
 
     fn resource_version(&self) -> &str {
         self.resource_version.as_str()
@@ -109,8 +131,7 @@ impl Lean for PodRecord {
 }
 
 impl Lean for NamespaceRecord {
-    type Scope = ClusterResourceScope;
-    const RESOURCE: subject::Resource = subject::Resource::Namespaces;
+    const RESOURCE: Resource = Resource::Namespaces;
 
     fn resource_version(&self) -> &str {
         &self.resource_version
@@ -129,8 +150,7 @@ impl Lean for NamespaceRecord {
 }
 
 impl Lean for NetworkPolicyRecord {
-    type Scope = NamespaceResourceScope;
-    const RESOURCE: subject::Resource = subject::Resource::NetworkPolicies;
+    const RESOURCE: Resource = Resource::NetworkPolicies;
 
     fn resource_version(&self) -> &str {
         &self.resource_version
@@ -149,9 +169,7 @@ impl Lean for NetworkPolicyRecord {
 }
 
 impl Lean for JobMetadata {
-    type Scope = NamespaceResourceScope;
-    const RESOURCE: subject::Resource = subject::Resource::Jobs;
-    const METADATA_ONLY: bool = true;
+    const RESOURCE: Resource = Resource::Jobs;
 
     fn resource_version(&self) -> &str {
         &self.resource_version
@@ -166,118 +184,96 @@ impl Lean for JobMetadata {
     }
 }
 
-/// Which kind of object a watch carries.
-pub trait Kind: Clone + Debug + Send + Sync + 'static {
-    /// Namespaced or not.
-    type Scope: 'static;
-    /// Which resource it is.
-    const RESOURCE: subject::Resource;
-    /// Only its metadata is asked for.
-    const METADATA_ONLY: bool;
-}
+/// A kind that only some rules read.
+#[derive(Clone, Copy, Debug)]
+pub struct Objects(pub Resource);
 
-macro_rules! kinds {
-    ($($name:ident $scope:ident $metadata_only:literal;)*) => {$(
-        #[doc = concat!("[`subject::Resource::", stringify!($name), "`]")]
-        #[derive(Clone, Debug)]
-        pub struct $name;
-
-        impl Kind for $name {
-            type Scope = $scope;
-            const RESOURCE: subject::Resource = subject::Resource::$name;
-            const METADATA_ONLY: bool = $metadata_only;
-        }
-    )*};
-}
-
-/// Hands every kind of object that only some rules read to a macro, behind what stands in brackets: name, scope, and
-/// whether only its metadata is asked for. The one list of them.
-macro_rules! object_kinds {
-    ($then:ident[$($first:tt)*]) => {
-        $then! {
-            $($first)*
-            Exemptions NamespaceResourceScope false;
-            ResourceQuotas NamespaceResourceScope false;
-            LimitRanges NamespaceResourceScope false;
-            ServiceAccounts NamespaceResourceScope false;
-            Services NamespaceResourceScope false;
-            Ingresses NamespaceResourceScope false;
-            Roles NamespaceResourceScope false;
-            RoleBindings NamespaceResourceScope false;
-            ClusterRoles ClusterResourceScope false;
-            ClusterRoleBindings ClusterResourceScope false;
-            ValidatingWebhooks ClusterResourceScope false;
-            MutatingWebhooks ClusterResourceScope false;
-            AdmissionPolicies ClusterResourceScope false;
-            AdmissionPolicyBindings ClusterResourceScope false;
-            ReplicaSets NamespaceResourceScope false;
-            StatefulSets NamespaceResourceScope false;
-            DaemonSets NamespaceResourceScope false;
-            ReplicationControllers NamespaceResourceScope false;
-            JobTemplates NamespaceResourceScope false;
-            Deployments NamespaceResourceScope false;
-            CronJobs NamespaceResourceScope false;
-            Nodes ClusterResourceScope false;
-            AdminNetworkPolicies ClusterResourceScope false;
-            BaselineAdminNetworkPolicies ClusterResourceScope false;
-            ClusterNetworkPolicies ClusterResourceScope false;
-            CiliumNetworkPolicies NamespaceResourceScope true;
-            CiliumClusterwideNetworkPolicies ClusterResourceScope true;
-            CalicoNetworkPolicies NamespaceResourceScope true;
-            CalicoGlobalNetworkPolicies ClusterResourceScope true;
-            CalicoApiNetworkPolicies NamespaceResourceScope true;
-            CalicoApiGlobalNetworkPolicies ClusterResourceScope true;
-        }
-    };
-}
-pub(crate) use object_kinds;
-
-object_kinds!(kinds[]);
-
-/// An object of a kind, with its resourceVersion.
+/// An object of such a kind.
 #[derive(Clone, Debug)]
-pub struct ObjectRecord<K> {
-    /// `metadata.resourceVersion`
-    pub resource_version: String,
-    /// What rules read.
-    pub facts: ObjectFacts,
+pub struct ObjectRecord {
+    resource_version: String,
+    facts: ObjectFacts,
     /// The pod that a workload would make.
     stand_in: Option<Box<PodRecord>>,
-    kind: PhantomData<K>,
 }
 
-impl<'de, K: Kind> Deserialize<'de> for ObjectRecord<K> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        let resource_version = object::metadata(&value, "resourceVersion").to_owned();
-        let stand_in = K::RESOURCE.is_template().then(|| object::stand_in::read(K::RESOURCE, &value));
-        Ok(Self {
-            resource_version,
-            facts: object::facts(K::RESOURCE, &value),
-            stand_in: stand_in.flatten().map(Box::new),
-            kind: PhantomData,
-        })
-    }
-}
-
-impl<K: Kind> Lean for ObjectRecord<K> {
-    type Scope = K::Scope;
-    const RESOURCE: subject::Resource = K::RESOURCE;
-    const METADATA_ONLY: bool = K::METADATA_ONLY;
-
-    fn resource_version(&self) -> &str {
-        &self.resource_version
-    }
-
-    fn change(self) -> Change {
-        match is_usable(&self.facts) {
-            true if K::RESOURCE.is_template() => Change::Workload(self.facts, self.stand_in),
-            true => Change::Object(self.facts),
-            false => Change::Unusable(K::RESOURCE),
+impl Objects {
+    fn record(self, text: &str) -> ObjectRecord {
+        let kind = self.0;
+        match serde_json::from_str::<Value>(text) {
+            Ok(value) => ObjectRecord {
+                resource_version: object::metadata(&value, "resourceVersion").to_owned(),
+                stand_in: kind
+                    .is_template()
+                    .then(|| object::stand_in::read(kind, &value))
+                    .flatten()
+                    .map(Box::new),
+                facts: object::facts(kind, &value),
+            },
+            Err(_) => Self::unreadable(kind, text),
         }
     }
 
-    fn gone(self) -> Option<Change> {
-        is_usable(&self.facts).then(|| Change::ObjectGone(K::RESOURCE, self.facts.namespace, self.facts.name))
+    /// An object that the parser makes no tree of: it nests deeper than any API does. That it is there, and cannot be
+    /// judged, is known all the same.
+    fn unreadable(kind: Resource, text: &str) -> ObjectRecord {
+        let (resource_version, namespace, name) = match serde_json::from_str::<JobMetadata>(text) {
+            Ok(JobMetadata { resource_version, job }) => (resource_version, job.namespace, job.name),
+            Err(_) => Default::default(),
+        };
+        let facts = object::malformed(kind, namespace, name);
+        ObjectRecord { resource_version, facts, stand_in: None }
+    }
+}
+
+impl Kind for Objects {
+    type Record = ObjectRecord;
+
+    fn read<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<ObjectRecord, D::Error> {
+        let text = <&RawValue>::deserialize(deserializer)?;
+        Ok(self.record(text.get()))
+    }
+
+    fn resource_version<'r>(&self, record: &'r ObjectRecord) -> &'r str {
+        &record.resource_version
+    }
+
+    fn change(&self, record: ObjectRecord) -> Change {
+        match is_usable(&record.facts) {
+            true if self.0.is_template() => Change::Workload(record.facts, record.stand_in),
+            true => Change::Object(record.facts),
+            false => Change::Unusable(self.0),
+        }
+    }
+
+    fn gone(&self, record: ObjectRecord) -> Option<Change> {
+        let facts = record.facts;
+        is_usable(&facts).then(|| Change::ObjectGone(self.0, facts.namespace, facts.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_but_policies_has_a_decoder_and_policies_are_read_elsewhere() {
+        for resource in Resource::ALL {
+            assert_eq!(decoder(resource).is_none(), resource == Resource::ImagePolicies, "{resource}");
+        }
+    }
+
+    #[test]
+    fn an_object_that_nests_too_deeply_is_malformed_and_costs_no_other_one() {
+        let deep = format!("{}{}", "[".repeat(1_000), "]".repeat(1_000));
+        let text = format!(
+            r#"{{"spec":{{"hard":{deep}}},"metadata":{{"name":"q","namespace":"n","resourceVersion":"7"}}}}"#
+        );
+        let kind = Objects(Resource::ResourceQuotas);
+        let record = kind.read(&mut serde_json::Deserializer::from_str(&text)).unwrap();
+        assert_eq!(kind.resource_version(&record), "7");
+        let Change::Object(facts) = kind.change(record) else { panic!("an object") };
+        assert_eq!((&*facts.namespace, &*facts.name), ("n", "q"));
+        assert_eq!(facts.content, crate::subject::objects::Content::Malformed);
     }
 }

@@ -13,7 +13,7 @@ use crate::report::operational::Operational;
 use crate::subject::Resource;
 
 /// Watch requests of one kind beyond this pace are held back: a server that ends every watch at once must not
-/// make a hot loop (kube's watcher resumes without a pause when a watch ends without an error).
+/// make a hot loop (a watch that ends without an error goes on without a pause).
 const WATCH_RATE: Rate = Rate::new(1.0, 10);
 
 /// Where the watch of one kind stands.

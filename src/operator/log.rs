@@ -15,7 +15,7 @@ pub enum Format {
 
 /// Libraries that are not heard unless the filter names them. kube logs every failed try, whole bodies at WARN
 /// included; what matters of it is said by the operator, once.
-const QUIET: &str = "kube_client=off,kube_runtime=off,tower=off,hyper=off,hyper_util=off";
+const QUIET: &str = "kube_client=off,tower=off,hyper=off,hyper_util=off";
 
 /// Why the log could not begin.
 #[derive(Debug, thiserror::Error)]

@@ -2,27 +2,19 @@
 //! once, in pages, and told as the watches would tell it.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::sync::Arc;
 
-use kube::core::Request;
-use kube::core::params::ListParams;
-use kube::{Client, Error as ClientError};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
+use kube::Client;
 use serde_json::Value;
 
-use crate::decode::metadata::JobMetadata;
-use crate::decode::namespace::{self, NamespaceRecord};
-use crate::decode::network_policy::NetworkPolicyRecord;
-use crate::decode::pod::PodRecord;
-use crate::decode::wire::{self, Lean, ObjectRecord};
-use crate::decode::{Change, PolicyRecord};
-use crate::policy::compile::take_spec;
+use super::call::{self, Failure};
+use super::observed::Observed;
+use super::pages::Pages;
+use super::wire::Policies;
+use crate::decode::wire::{self, Decoder};
+use crate::decode::{Change, namespace};
 use crate::subject::Resource;
 
-const PAGE: u32 = 500;
-/// A page that takes longer will not come. kube's client itself waits for ever.
-const DEADLINE: Duration = Duration::from_secs(120);
 /// How often a list is begun anew when the server forgets where it was.
 const RESTARTS: u32 = 3;
 
@@ -90,11 +82,15 @@ pub async fn one_shot(
     looking.namespaces(sink).await?;
     let needed = needs();
     if needed.contains(&Resource::NetworkPolicies) {
-        looking.list::<NetworkPolicyRecord>(sink).await?;
+        looking.list(Resource::NetworkPolicies, sink).await?;
     }
-    looking.objects(&needed, sink).await?;
-    looking.list::<JobMetadata>(sink).await?;
-    looking.list::<PodRecord>(sink).await?;
+    let own = [Resource::NetworkPolicies, Resource::ImagePolicies];
+    let is_other = |resource: &Resource| !Resource::ALWAYS.contains(resource) && !own.contains(resource);
+    for resource in Resource::ALL.into_iter().filter(is_other).filter(|it| needed.contains(it)) {
+        looking.list(resource, sink).await?;
+    }
+    looking.list(Resource::Jobs, sink).await?;
+    looking.list(Resource::Pods, sink).await?;
     Ok(looking.seen)
 }
 
@@ -106,19 +102,17 @@ struct Looking<'a> {
 
 impl Looking<'_> {
     async fn policies(&mut self, sink: &mut dyn FnMut(Change)) -> Result<(), OneShotError> {
-        let url = "/apis/revisor.dev/v1alpha1/imagepolicies";
         let mut policies = 0;
-        let listed =
-            pages::<Policy>(self.client, url, Resource::ImagePolicies, (None, false), &mut |Policy(
-                change,
-            )| {
-                policies += 1;
-                sink(change);
-            })
-            .await;
+        let observed = Arc::new(Observed::default());
+        let mut pages = Pages::new(Resource::ImagePolicies, None, None);
+        let listed = read(self.client, &mut pages, &Policies(observed), &mut |change| {
+            policies += 1;
+            sink(change);
+        })
+        .await;
         self.seen.policies = policies;
         match listed {
-            Err(Trouble::Missing(_)) => {
+            Err(Failure::Refused { code: 404, .. }) => {
                 self.seen.has_crd = false;
                 Ok(())
             }
@@ -128,13 +122,9 @@ impl Looking<'_> {
 
     async fn namespaces(&mut self, sink: &mut dyn FnMut(Change)) -> Result<(), OneShotError> {
         let Some(name) = self.scope.namespace else {
-            return self.list::<NamespaceRecord>(sink).await;
+            return self.list(Resource::Namespaces, sink).await;
         };
-        let request = Request::new("/api/v1/namespaces").get(name, &Default::default());
-        let answer = match request {
-            Ok(request) => ask::<Value>(self.client, request).await,
-            Err(error) => Err(Trouble::Other(error.to_string())),
-        };
+        let answer = self.namespace(name).await;
         match answer {
             Ok(object) => {
                 sink(match namespace::read(&object) {
@@ -143,42 +133,33 @@ impl Looking<'_> {
                 });
                 Ok(())
             }
-            Err(Trouble::Missing(_)) => Err(OneShotError::NoNamespace(name.to_owned())),
-            Err(trouble) => self.settle(Err(trouble), Resource::Namespaces, sink),
+            Err(Failure::Refused { code: 404, .. }) => Err(OneShotError::NoNamespace(name.to_owned())),
+            Err(failure) => self.settle(Err(failure), Resource::Namespaces, sink),
         }
     }
 
-    /// Lists what only some rules read.
-    async fn objects(
-        &mut self,
-        needed: &BTreeSet<Resource>,
-        sink: &mut dyn FnMut(Change),
-    ) -> Result<(), OneShotError> {
-        macro_rules! list {
-            ($($kind:ident $scope:ident $metadata_only:literal;)*) => {$(
-                if needed.contains(&Resource::$kind) {
-                    self.list::<ObjectRecord<wire::$kind>>(sink).await?;
-                }
-            )*};
+    async fn namespace(&self, name: &str) -> Result<Value, Failure> {
+        let mut body = call::open(self.client, call::one(Resource::Namespaces, name)).await?;
+        let mut text = Vec::new();
+        while let Some(chunk) = call::next_chunk(&mut body).await? {
+            text.extend_from_slice(chunk.as_ref());
         }
-        wire::object_kinds!(list[]);
-        Ok(())
+        serde_json::from_slice(&text)
+            .map_err(|error| Failure::Garbled(format!("the answer is no namespace: {error}")))
     }
 
-    async fn list<T: Lean + DeserializeOwned>(
-        &mut self,
-        sink: &mut dyn FnMut(Change),
-    ) -> Result<(), OneShotError> {
-        let resource = T::RESOURCE;
+    async fn list(&mut self, resource: Resource, sink: &mut dyn FnMut(Change)) -> Result<(), OneShotError> {
+        let Some(decoder) = wire::decoder(resource) else { return Ok(()) };
         let selector = self.scope.selector.filter(|_| resource == Resource::Pods);
-        let url = url(resource, self.scope.namespace.filter(|_| resource.is_namespaced()));
+        let namespace = self.scope.namespace.filter(|_| resource.is_namespaced());
         let all_pods = self.scope.selector.is_none();
-        let listed = pages::<T>(self.client, &url, resource, (selector, T::METADATA_ONLY), &mut |record| {
-            sink(match record.change() {
+        let mut pages = Pages::new(resource, namespace, selector);
+        let listed = read(self.client, &mut pages, &*decoder, &mut |change| {
+            sink(match change {
                 // Whose pods were not asked for is not known to have none.
                 Change::Workload(facts, Some(_)) if !all_pods => Change::Workload(facts, None),
                 change => change,
-            })
+            });
         })
         .await;
         self.settle(listed, resource, sink)
@@ -186,147 +167,59 @@ impl Looking<'_> {
 
     fn settle(
         &mut self,
-        listed: Result<(), Trouble>,
+        listed: Result<(), Failure>,
         resource: Resource,
         sink: &mut dyn FnMut(Change),
     ) -> Result<(), OneShotError> {
-        match listed {
-            Ok(()) => Ok(()),
-            Err(Trouble::Forbidden(message)) if resource == Resource::Pods => {
+        let (code, message) = match listed {
+            Ok(()) => return Ok(()),
+            Err(Failure::Refused { code, message }) => (code, message),
+            Err(Failure::Away(message) | Failure::Garbled(message)) => (0, message),
+        };
+        match code {
+            401 => Err(OneShotError::Unauthenticated(message)),
+            403 if resource == Resource::Pods => {
                 let where_ = match self.scope.namespace {
                     Some(namespace) => format!("in namespace {namespace}"),
                     None => "in all namespaces".to_owned(),
                 };
                 Err(OneShotError::PodsDenied { where_, message })
             }
-            // Nobody has installed the kind, or the server is too old for it: there are no such objects.
-            Err(Trouble::Missing(_)) if resource.may_be_absent() => Ok(()),
-            Err(Trouble::Forbidden(_)) => {
+            403 => {
                 self.seen.denied.push(resource);
                 sink(Change::Access(resource, false));
                 Ok(())
             }
-            Err(Trouble::Unauthenticated(message)) => Err(OneShotError::Unauthenticated(message)),
-            Err(Trouble::Missing(message) | Trouble::Expired(message) | Trouble::Other(message)) => {
-                Err(OneShotError::Failed { resource, message })
-            }
+            // Nobody has installed the kind, or the server is too old for it: there are no such objects.
+            404 if resource.may_be_absent() => Ok(()),
+            _ => Err(OneShotError::Failed { resource, message }),
         }
     }
 }
 
-fn url(resource: Resource, namespace: Option<&str>) -> String {
-    let api = resource.api_path();
-    match namespace {
-        Some(namespace) => format!("{api}/namespaces/{namespace}/{}", resource.plural()),
-        None => format!("{api}/{}", resource.plural()),
-    }
-}
-
-/// One page of a list. Every field may be missing or null.
-#[derive(Deserialize)]
-#[serde(bound = "T: DeserializeOwned")]
-struct Page<T> {
-    #[serde(default)]
-    metadata: Option<PageMetadata>,
-    #[serde(default)]
-    items: Option<Vec<T>>,
-}
-
-#[derive(Deserialize)]
-struct PageMetadata {
-    #[serde(default, rename = "continue")]
-    token: Option<String>,
-}
-
-async fn pages<T: DeserializeOwned>(
+/// Tells all pages of a list.
+async fn read(
     client: &Client,
-    url: &str,
-    resource: Resource,
-    (selector, metadata_only): (Option<&str>, bool),
-    tell: &mut dyn FnMut(T),
-) -> Result<(), Trouble> {
-    let request = Request::new(url);
+    pages: &mut Pages<'_>,
+    decoder: &dyn Decoder,
+    tell: &mut dyn FnMut(Change),
+) -> Result<(), Failure> {
     let mut restarts = 0;
-    let mut token: Option<String> = None;
     loop {
-        let params = ListParams {
-            label_selector: selector.map(str::to_owned),
-            limit: Some(PAGE),
-            continue_token: token.take(),
-            ..ListParams::default()
-        };
-        let is_first = params.continue_token.is_none();
-        let request = match metadata_only {
-            true => request.list_metadata(&params),
-            false => request.list(&params),
-        };
-        let request = request.map_err(|error| Trouble::Other(error.to_string()))?;
-        let page = match ask::<Page<T>>(client, request).await {
-            Ok(page) => page,
+        match pages.next(client, decoder).await {
+            Ok(()) => {}
             // The server has forgotten the list: from the start. What is told twice is kept once.
-            Err(Trouble::Expired(message)) if !is_first && restarts < RESTARTS => {
+            Err(Failure::Refused { code: 410, message }) if pages.has_more() && restarts < RESTARTS => {
                 restarts += 1;
-                tracing::debug!(%resource, message, "the list is begun anew");
+                tracing::debug!(message, "the list is begun anew");
+                pages.restart();
                 continue;
             }
-            Err(trouble) => return Err(trouble),
-        };
-        page.items.unwrap_or_default().into_iter().for_each(&mut *tell);
-        token = page.metadata.and_then(|metadata| metadata.token).filter(|token| !token.is_empty());
-        if token.is_none() {
+            Err(failure) => return Err(failure),
+        }
+        pages.changes.drain(..).for_each(&mut *tell);
+        if !pages.has_more() {
             return Ok(());
         }
-    }
-}
-
-/// Why a request was not answered.
-enum Trouble {
-    Forbidden(String),
-    Missing(String),
-    Unauthenticated(String),
-    Expired(String),
-    Other(String),
-}
-
-async fn ask<T: DeserializeOwned>(client: &Client, request: http::Request<Vec<u8>>) -> Result<T, Trouble> {
-    let text = match tokio::time::timeout(DEADLINE, client.request_text(request)).await {
-        Ok(Ok(text)) => text,
-        Ok(Err(ClientError::Api(status))) => {
-            let message = status.message.clone();
-            return Err(match status.code {
-                401 => Trouble::Unauthenticated(message),
-                403 => Trouble::Forbidden(message),
-                404 => Trouble::Missing(message),
-                410 => Trouble::Expired(message),
-                _ => Trouble::Other(message),
-            });
-        }
-        Ok(Err(error)) => return Err(Trouble::Other(error.to_string())),
-        Err(_) => return Err(Trouble::Other(format!("no answer within {} s", DEADLINE.as_secs()))),
-    };
-    // Not by the client, which logs a body that does not parse.
-    serde_json::from_str(&text).map_err(|error| Trouble::Other(format!("the answer is no list: {error}")))
-}
-
-/// A policy as the server tells it.
-struct Policy(Change);
-
-impl<'de> Deserialize<'de> for Policy {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut object = Value::deserialize(deserializer)?;
-        let spec = take_spec(&mut object);
-        let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default();
-        let number = |path: &str| object.pointer(path).and_then(Value::as_i64).unwrap_or_default();
-        if text("/metadata/name").is_empty() {
-            return Ok(Self(Change::Unusable(Resource::ImagePolicies)));
-        }
-        Ok(Self(Change::Policy(PolicyRecord {
-            name: text("/metadata/name").into(),
-            uid: text("/metadata/uid").into(),
-            generation: number("/metadata/generation"),
-            observed_generation: number("/status/observedGeneration"),
-            spec,
-            source: None,
-        })))
     }
 }

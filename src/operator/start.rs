@@ -1,9 +1,6 @@
-//! How the first list of a kind is asked for, and what an error of a watch means. Pure decisions.
+//! How the first list of a kind is asked for, and what a failure of a watch means. Pure decisions.
 
-use kube::Error as ClientError;
-use kube::core::Status;
-use kube::runtime::watcher;
-
+use super::call::Failure;
 use crate::report::operational::RestartReason;
 
 /// Streamed or in pages. Streaming is given up, for this watch and until the operator ends, when it does not
@@ -44,7 +41,7 @@ impl Start {
     }
 }
 
-/// What an error of a watch means.
+/// What a failure of a watch means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
     /// No permission.
@@ -55,28 +52,21 @@ pub(crate) enum Trouble {
     Expired,
     /// The request itself is refused, as servers do that cannot stream lists.
     Refused,
+    /// The answer cannot be read.
+    Garbled,
     /// A bad answer, or none: trying again is all there is to do.
     Away,
 }
 
 impl Trouble {
-    pub(crate) fn of(error: &watcher::Error) -> Self {
-        match error {
-            watcher::Error::InitialListFailed(ClientError::Api(status))
-            | watcher::Error::WatchStartFailed(ClientError::Api(status))
-            | watcher::Error::WatchFailed(ClientError::Api(status))
-            | watcher::Error::WatchError(status) => Self::of_status(status),
-            _ => Self::Away,
-        }
-    }
-
-    fn of_status(status: &Status) -> Self {
-        match status.code {
-            403 => Self::Forbidden,
-            404 => Self::Missing,
-            410 => Self::Expired,
-            400 | 405 | 406 | 415 | 422 | 501 => Self::Refused,
-            _ => Self::Away,
+    pub(crate) fn of(failure: &Failure) -> Self {
+        match failure {
+            Failure::Refused { code: 403, .. } => Self::Forbidden,
+            Failure::Refused { code: 404, .. } => Self::Missing,
+            Failure::Refused { code: 410, .. } => Self::Expired,
+            Failure::Refused { code: 400 | 405 | 406 | 415 | 422 | 501, .. } => Self::Refused,
+            Failure::Refused { .. } | Failure::Away(_) => Self::Away,
+            Failure::Garbled(_) => Self::Garbled,
         }
     }
 
@@ -86,7 +76,7 @@ impl Trouble {
             Self::Forbidden => RestartReason::Forbidden,
             Self::Expired => RestartReason::Expired,
             Self::Away => RestartReason::Disconnected,
-            Self::Missing | Self::Refused => RestartReason::Failed,
+            Self::Missing | Self::Refused | Self::Garbled => RestartReason::Failed,
         }
     }
 }
@@ -94,11 +84,6 @@ impl Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn error(code: u16) -> watcher::Error {
-        let status = Status { code, ..Status::failure("no", "No") };
-        watcher::Error::WatchStartFailed(ClientError::Api(status.boxed()))
-    }
 
     #[test]
     fn two_failed_starts_make_a_watch_list_in_pages_and_one_does_not() {
@@ -123,14 +108,16 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_told_apart_by_what_can_be_done_about_them() {
-        assert_eq!(Trouble::of(&error(403)), Trouble::Forbidden);
-        assert_eq!(Trouble::of(&error(404)), Trouble::Missing);
-        assert_eq!(Trouble::of(&error(410)), Trouble::Expired);
-        assert_eq!(Trouble::of(&error(422)), Trouble::Refused);
-        for code in [401, 429, 500, 503] {
-            assert_eq!(Trouble::of(&error(code)), Trouble::Away, "{code}");
+    fn failures_are_told_apart_by_what_can_be_done_about_them() {
+        let refused = |code: u16| Trouble::of(&Failure::Refused { code, message: String::new() });
+        assert_eq!(refused(403), Trouble::Forbidden);
+        assert_eq!(refused(404), Trouble::Missing);
+        assert_eq!(refused(410), Trouble::Expired);
+        assert_eq!(refused(422), Trouble::Refused);
+        for code in [0, 401, 429, 500, 503] {
+            assert_eq!(refused(code), Trouble::Away, "{code}");
         }
-        assert_eq!(Trouble::of(&watcher::Error::NoResourceVersion), Trouble::Away);
+        assert_eq!(Trouble::of(&Failure::Away("reset".to_owned())), Trouble::Away);
+        assert_eq!(Trouble::of(&Failure::Garbled("no list".to_owned())), Trouble::Garbled);
     }
 }

@@ -1,5 +1,5 @@
-//! The two clients, and the layer between them and the wire. kube's watcher shows neither bookmarks nor that a
-//! watch was resumed, so whether results are fresh can only be seen here.
+//! The two clients, and the layer between them and the wire: every answer and every chunk of a watch is a sign of
+//! life, before the client tries again by itself and whatever is read of it.
 
 use std::error::Error as StdError;
 use std::pin::Pin;
@@ -10,7 +10,6 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use kube::client::{Body, ClientBuilder, DynBody};
 use kube::{Client, Config};
-use tokio::time::Instant;
 use tower::{BoxError, Layer, Service};
 
 use super::health::Health;
@@ -73,16 +72,8 @@ where
         let is_watch = is_watch(request.uri().query());
         let watched = watched(request.method(), request.uri().path());
         let health = Arc::clone(&self.health);
-        let delay = match watched {
-            Some(resource) if is_watch => health.watch_delay(resource, Instant::now()),
-            _ => std::time::Duration::ZERO,
-        };
-        // The client underneath sends nothing before its future is polled.
         let answer = self.inner.call(request);
         Box::pin(async move {
-            if !delay.is_zero() {
-                tokio::time::sleep(delay).await;
-            }
             let answer = answer.await;
             let Some(resource) = watched else { return answer };
             match why_away(&answer) {
@@ -162,7 +153,7 @@ mod tests {
         assert_eq!(of(&v1::Namespace::url_path(&(), None)), Some(Resource::Namespaces));
         assert_eq!(of(&NetworkPolicy::url_path(&(), None)), Some(Resource::NetworkPolicies));
         assert_eq!(of(&Job::url_path(&(), None)), Some(Resource::Jobs));
-        assert_eq!(of(&super::super::wire::Policy::url_path(&(), None)), Some(Resource::ImagePolicies));
+        assert_eq!(of("/apis/revisor.dev/v1alpha1/imagepolicies"), Some(Resource::ImagePolicies));
         assert_eq!(of(&v1::Pod::url_path(&(), Some("team-a"))), None);
         assert_eq!(watched(&Method::POST, "/api/v1/namespaces"), None);
     }

@@ -1,39 +1,46 @@
-//! One watch a kind: it turns what the API server tells into changes for the engine, and never gives up.
+//! One watch a kind: it turns what the API server tells into changes for the engine, and never gives up. One loop for
+//! all kinds, over bytes; what is particular about a kind is its [`Decoder`].
 
+mod refused;
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt as _, TryStreamExt as _};
-use k8s_openapi::api::core::v1::Namespace;
+use http_body_util::BodyExt as _;
 use kube::Client;
-use kube::api::{Api, WatchEvent, WatchParams};
-use kube::core::PartialObjectMeta;
-use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{self, Event};
+use kube::client::Body;
+use kube::core::params::WatchParams;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::Instant;
 
-use super::access::{self, Access};
+use super::backoff::Backoff;
+use super::call::{self, Failure};
+use super::frames::{Frames, TooLong};
 use super::health::{Health, WatchState, is_optional};
 use super::needs::Needs;
 use super::observed::Observed;
+use super::pages::Pages;
 use super::start::{Start, Trouble};
 use super::stop::Stop;
 use super::transport::with_causes;
-use super::wire::Told;
 use crate::decode::Change;
+use crate::decode::wire::envelope::Frame;
+use crate::decode::wire::{Decoder, is_metadata_only};
 use crate::subject::Resource;
 
 /// What to do when the kinds of `revisor.dev` are not there.
 pub(crate) const INSTALL_CRDS: &str =
     "the CustomResourceDefinition is missing; install it with: revisor crd | kubectl apply -f -";
 
-/// Objects a page.
-const PAGE: u32 = 500;
-/// Annotation of the bookmark that ends a streamed list.
-const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
-/// How long the probe for streaming lists may take.
-const PROBE: Duration = Duration::from_secs(5);
+/// A watch that says nothing for so long is dead: the server ends it after 290 s at the latest.
+const DEAD: Duration = Duration::from_secs(295);
+/// So many frames in a row that cannot be read are believed: everything is listed instead.
+const GARBLED_BELIEVED: u32 = 2;
+/// So long the audit of everything waits for the first answer about a kind of somebody else.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
 /// A change, and when it came in; none for what stands in an initial list, which is no news.
 #[derive(Debug)]
@@ -43,14 +50,6 @@ pub(crate) struct Received {
     /// When the operator was told.
     pub(crate) at: Option<Instant>,
 }
-
-/// So many refusals in a row are believed of a kind that was read before: an API server that comes up refuses
-/// everybody and serves no CustomResourceDefinition until it has read its roles and its definitions.
-const REFUSALS_BELIEVED: u32 = 5;
-/// So long the audit of everything waits for the first answer about a kind of somebody else.
-const FIRST_ANSWER: Duration = Duration::from_secs(10);
-/// The pause after the first refusal. It doubles from one to the next.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How watches behave.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +87,26 @@ enum End {
     Pages(&'static str),
 }
 
+/// Why one list or one watch came to an end.
+enum Broken {
+    /// All comes to an end.
+    Off(End),
+    /// What comes next depends on the failure.
+    By(Failure),
+}
+
+impl From<End> for Broken {
+    fn from(end: End) -> Self {
+        Self::Off(end)
+    }
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self::By(failure)
+    }
+}
+
 /// How far the list of a kind has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -101,19 +120,29 @@ enum Phase {
     Synced,
 }
 
-/// Watches `K` whenever it is needed, until the operator ends.
-pub(crate) async fn watch<K: Told>(context: Context) {
-    let mut need = context.needs.of(K::RESOURCE);
+/// Watches a kind whenever it is needed, until the operator ends.
+pub(crate) async fn watch(context: Context, resource: Resource, decoder: Box<dyn Decoder>) {
+    let mut need = context.needs.of(resource);
     let mut stop = context.stop.clone();
-    let start = Start::new(context.manner.streaming);
-    let (resource, phase) = (K::RESOURCE, Phase::Idle);
-    let mut watch =
-        Watch { context, start, resource, phase, known: false, refusals: 0, shut: false, absent: false };
+    let mut watch = Watch {
+        start: Start::new(context.manner.streaming),
+        context,
+        decoder: decoder.into(),
+        resource,
+        phase: Phase::Idle,
+        version: String::new(),
+        backoff: Backoff::default(),
+        garbled: 0,
+        known: false,
+        refusals: 0,
+        shut: false,
+        absent: false,
+    };
     while stop.unless(need.begins()).await.is_some() {
         tokio::select! {
             biased;
             () = need.ends() => {}
-            () = watch.run::<K>() => return,
+            () = watch.run() => return,
         }
         if watch.give_up().await.is_err() {
             return;
@@ -123,9 +152,15 @@ pub(crate) async fn watch<K: Told>(context: Context) {
 
 struct Watch {
     context: Context,
+    decoder: Arc<dyn Decoder>,
     start: Start,
     resource: Resource,
     phase: Phase,
+    /// The resourceVersion of what was told last. To go on from once everything was told.
+    version: String,
+    backoff: Backoff,
+    /// So many frames in a row could not be read.
+    garbled: u32,
     /// Everything was told at least once since the kind is needed.
     known: bool,
     /// Refused so often since the last answer.
@@ -139,21 +174,22 @@ struct Watch {
 
 impl Watch {
     /// Watches until the operator ends.
-    async fn run<K: Told>(&mut self) {
-        let mut ask_first = is_optional(K::RESOURCE);
+    async fn run(&mut self) {
+        let resource = self.resource;
+        let mut ask_first = is_optional(resource);
         loop {
-            let ended = match ask_first {
-                true => self.ask_and_follow::<K>().await,
-                false => self.follow::<K>().await,
+            let Err(end) = match ask_first {
+                true => self.ask_and_follow().await,
+                false => self.follow().await,
             };
             ask_first = true;
-            let resumed = match ended {
-                Err(End::Pages(why)) => {
-                    tracing::warn!(resource = %K::RESOURCE, why, "streaming lists do not work here; listing in pages from now on");
+            let resumed = match end {
+                End::Pages(why) => {
+                    tracing::warn!(%resource, why, "streaming lists do not work here; listing in pages from now on");
                     Ok(())
                 }
-                Err(End::Shut(state)) => self.shut(state).await,
-                Ok(()) | Err(End::Stopped) => return,
+                End::Shut(state) => self.shut(state).await,
+                End::Stopped => return,
             };
             if resumed.is_err() {
                 return;
@@ -173,182 +209,202 @@ impl Watch {
         Ok(())
     }
 
-    /// Follows the watch unless the API server says that it is not permitted: asking keeps refusals out of
-    /// its audit log.
-    async fn ask_and_follow<K: Told>(&mut self) -> Result<(), End> {
-        if self.resource.may_be_absent() {
-            // Before permissions: nobody grants what nobody has installed.
-            let served = access::is_served(&self.context.client, self.resource);
-            if self.context.stop.unless(served).await.ok_or(End::Stopped)? == Some(false) {
-                return Err(End::Shut(WatchState::Missing));
-            }
-        }
-        let review = access::review(&self.context.client, self.resource);
-        match self.context.stop.unless(review).await {
-            None => Err(End::Stopped),
-            Some(Access::Denied(verbs)) => Err(End::Shut(WatchState::Forbidden(verbs))),
-            Some(Access::Granted | Access::Unknown) => self.follow::<K>().await,
-        }
-    }
-
-    /// Says once that the kind cannot be read, and waits before the next try. What was read before is kept until
-    /// the refusal has proved to last.
-    async fn shut(&mut self, state: WatchState) -> Result<(), End> {
-        let state = self.name_verbs(state).await?;
-        self.refusals = self.refusals.saturating_add(1);
-        // Of a kind that nobody had installed, too: an API server that comes up refuses it like any other.
-        let was_answered = self.known || self.absent && state != WatchState::Missing;
-        if was_answered && self.refusals < REFUSALS_BELIEVED {
-            self.context.health.set_state(self.resource, WatchState::Starting);
-        } else if state == WatchState::Missing && self.resource.may_be_absent() {
-            self.none_installed().await?;
-        } else {
-            self.context.health.set_state(self.resource, state);
-            if !std::mem::replace(&mut self.shut, true) {
-                self.say_shut(state).await?;
-            }
-        }
-        let manner = &self.context.manner;
-        let longest = if is_optional(self.resource) { manner.retry_optional } else { manner.retry_needed };
-        let pause = pause_after(self.refusals, longest);
-        self.context.stop.unless(tokio::time::sleep(pause)).await.ok_or(End::Stopped)
-    }
-
-    /// The server does not serve the kind, so there are no such objects: that is an answer like an empty list.
-    async fn none_installed(&mut self) -> Result<(), End> {
-        let resource = self.resource;
-        let was_absent = std::mem::replace(&mut self.absent, true);
-        if !was_absent {
-            tracing::info!(%resource, "the API server does not serve this kind, so there are no such objects");
-        }
-        // It may have been taken for one whose server is away, while nothing answered.
-        let was_shut = std::mem::take(&mut self.shut);
-        if was_shut {
-            self.send(Change::Access(resource, true), None).await?;
-        }
-        if was_shut || !was_absent {
-            self.send(Change::RelistStarted(resource), None).await?;
-            self.send(Change::RelistFinished(resource), None).await?;
-        }
-        self.context.health.set_state(resource, WatchState::Synced);
-        Ok(())
-    }
-
-    /// Whether the audit of everything still waits for the first answer about a kind of somebody else, which may be
-    /// served by somebody else's server. One that nobody had installed is known: an API server that is away says
-    /// nothing of it.
-    fn is_awaited(&self) -> bool {
-        self.resource.is_custom() && !self.known && !self.absent && !self.shut
-    }
-
-    /// That server is away: from now on only the rules that read the kind wait for it.
-    async fn unavailable(&mut self) -> Result<(), End> {
-        let (resource, cost) = (self.resource, access::cost(self.resource));
-        tracing::warn!(%resource, cost, "whoever serves this kind does not answer; it is tried again by itself");
-        self.shut = true;
-        self.send(Change::Access(resource, false), None).await
-    }
-
-    /// The kind can be read after all.
-    async fn open(&mut self) -> Result<(), End> {
-        if std::mem::take(&mut self.shut) {
-            tracing::info!(resource = %self.resource, "can be read now");
-            self.send(Change::Access(self.resource, true), None).await?;
-        }
-        Ok(())
-    }
-
-    /// A refused request names one verb; a review names all that is missing.
-    async fn name_verbs(&mut self, state: WatchState) -> Result<WatchState, End> {
-        if state != WatchState::Forbidden("") {
-            return Ok(state);
-        }
-        let review = access::review(&self.context.client, self.resource);
-        match self.context.stop.unless(review).await.ok_or(End::Stopped)? {
-            Access::Denied(verbs) => Ok(WatchState::Forbidden(verbs)),
-            Access::Granted | Access::Unknown => Ok(WatchState::Forbidden("list or watch")),
-        }
-    }
-
-    async fn say_shut(&mut self, state: WatchState) -> Result<(), End> {
-        let (resource, cost) = (self.resource, access::cost(self.resource));
-        match state {
-            WatchState::Forbidden(verbs) => {
-                tracing::warn!(%resource, verbs, cost, "no permission; grant it in the ClusterRole, it is asked for again by itself")
-            }
-            // Policies that are known are kept: the CustomResourceDefinition may be on its way back.
-            _ if resource == Resource::ImagePolicies => {
-                tracing::warn!(%resource, "{INSTALL_CRDS}; waiting for it");
-                return Ok(());
-            }
-            _ => tracing::warn!(%resource, cost, "the API server does not serve this kind"),
-        }
-        self.send(Change::Access(resource, false), None).await
-    }
-
     /// Follows one watch until something ends it that trying again at once does not mend.
-    async fn follow<K: Told>(&mut self) -> Result<(), End> {
+    async fn follow(&mut self) -> Result<Infallible, End> {
         self.phase = Phase::Idle;
-        let streaming = self.start.streaming();
         self.context.health.set_state(self.resource, WatchState::Starting);
-        let config = watcher::Config::default().page_size(PAGE);
-        let config = if streaming { config.streaming_lists() } else { config };
-        let api = Api::<K>::all(self.context.client.clone());
-        let mut events = std::pin::pin!(watcher::watcher(api, config).default_backoff());
         loop {
-            let limited = self.start.streaming() && self.phase != Phase::Synced;
-            let awaited = self.is_awaited();
-            let limit = match (awaited, limited) {
-                (true, _) => FIRST_ANSWER,
-                (false, true) => self.context.manner.streaming_limit,
-                (false, false) => Duration::MAX,
+            let goes_on = self.phase == Phase::Synced && !self.version.is_empty();
+            let ended = match (goes_on, self.start.streaming()) {
+                (true, _) => self.watch_on().await,
+                (false, true) => self.stream_list().await,
+                (false, false) => self.list().await,
             };
-            let next = tokio::time::timeout(limit, events.next());
-            match self.context.stop.unless(next).await {
-                None | Some(Ok(None)) => return Err(End::Stopped),
-                Some(Ok(Some(Ok(event)))) => self.take(event).await?,
-                Some(Ok(Some(Err(error)))) => self.trouble(&error)?,
-                Some(Err(_)) if awaited => self.unavailable().await?,
-                Some(Err(_)) => {
-                    self.start.silent();
-                    return Err(End::Pages("the list did not come to its end in time"));
-                }
+            match ended {
+                Ok(()) => {}
+                Err(Broken::By(failure)) => self.failed(&failure).await?,
+                Err(Broken::Off(end)) => return Err(end),
             }
         }
     }
 
-    async fn take<K: Told>(&mut self, event: Event<K>) -> Result<(), End> {
-        let now = Instant::now();
-        match event {
-            Event::Init => self.asked(),
-            Event::InitApply(object) => {
-                self.telling().await?;
-                self.told(object, None).await
-            }
-            Event::InitDone => {
-                self.telling().await?;
-                self.phase = Phase::Synced;
-                self.known = true;
-                self.start.succeeded();
-                self.open().await?;
-                self.send(Change::RelistFinished(self.resource), None).await?;
-                self.context.health.set_state(self.resource, WatchState::Synced);
-                Ok(())
-            }
-            Event::Apply(object) => self.told(object, Some(now)).await,
-            Event::Delete(object) => {
-                object.forget(&self.context.observed);
-                match object.gone() {
-                    Some(change) => self.send(change, Some(now)).await,
-                    None => Ok(()),
+    /// Tells everything, page by page.
+    async fn list(&mut self) -> Result<(), Broken> {
+        self.asked()?;
+        let (client, decoder) = (self.context.client.clone(), Arc::clone(&self.decoder));
+        let mut pages = Pages::new(self.resource, None, None);
+        loop {
+            match self.wait(pages.next(&client, &*decoder)).await? {
+                Ok(()) => {}
+                // The server keeps a list for minutes: to begin anew would cost it more than to go on.
+                Err(failure) if pages.has_more() && Trouble::of(&failure) == Trouble::Away => {
+                    self.failed(&failure).await?;
+                    continue;
                 }
+                Err(failure) => return Err(failure.into()),
+            }
+            self.telling().await?;
+            for change in pages.changes.drain(..) {
+                self.send(change, None).await?;
+            }
+            if pages.has_more() {
+                continue;
+            }
+            if pages.version.is_empty() {
+                let why = "a list without a resourceVersion: nothing can follow it";
+                return Err(Failure::Garbled(why.to_owned()).into());
+            }
+            self.version = pages.version;
+            return Ok(self.synced().await?);
+        }
+    }
+
+    /// Tells everything as the beginning of a watch, and goes on with what happens.
+    async fn stream_list(&mut self) -> Result<(), Broken> {
+        let body = self.open(&WatchParams::streaming_lists(), "0").await?;
+        self.asked()?;
+        self.read(body).await
+    }
+
+    /// Tells what happens since what was told last.
+    async fn watch_on(&mut self) -> Result<(), Broken> {
+        let version = self.version.clone();
+        let body = self.open(&WatchParams::default(), &version).await?;
+        self.read(body).await
+    }
+
+    async fn open(&mut self, params: &WatchParams, version: &str) -> Result<Body, Broken> {
+        // A server that ends every watch at once must not make a hot loop.
+        let delay = self.context.health.watch_delay(self.resource, Instant::now());
+        if !delay.is_zero() {
+            self.wait(tokio::time::sleep(delay)).await?;
+        }
+        let client = self.context.client.clone();
+        let request = call::watch(self.resource, is_metadata_only(self.resource), params, version);
+        Ok(self.wait(call::open(&client, request)).await??)
+    }
+
+    /// Reads a watch to its end. What stands in one chunk is handed on without a wait in between.
+    async fn read(&mut self, mut body: Body) -> Result<(), Broken> {
+        let mut stop = self.context.stop.clone();
+        let mut stopped = pin!(stop.wait());
+        let mut deadline = Instant::now() + self.limit().min(DEAD);
+        // One timer for the whole watch: it is set anew when it rings too early, not with every chunk.
+        let mut silence = pin!(tokio::time::sleep_until(deadline));
+        let mut frames = Frames::default();
+        loop {
+            let chunk = tokio::select! {
+                biased;
+                chunk = body.frame() => chunk,
+                () = &mut stopped => return Err(End::Stopped.into()),
+                () = &mut silence => {
+                    if Instant::now() >= deadline {
+                        if self.limit() >= DEAD {
+                            return Ok(self.cut("it says nothing any more"));
+                        }
+                        self.silent().await?;
+                        deadline = Instant::now() + self.limit().min(DEAD);
+                    }
+                    silence.as_mut().reset(deadline);
+                    continue;
+                }
+            };
+            let data = match chunk {
+                Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+                Some(Err(error)) => return Ok(self.cut(&with_causes(&error))),
+                None if frames.is_cut() => return Ok(self.cut("it ends within a frame")),
+                None => return Ok(()),
+            };
+            let (now, mut chunk) = (Instant::now(), data.as_ref());
+            while let Some(frame) = frames.next(&mut chunk).map_err(|error| self.unreadable(&error))? {
+                self.take(frame, now).await?;
+            }
+            deadline = now + self.limit().min(DEAD);
+            if deadline < silence.deadline() {
+                silence.as_mut().reset(deadline);
             }
         }
     }
 
-    async fn told<K: Told>(&mut self, object: K, at: Option<Instant>) -> Result<(), End> {
-        object.observe(&self.context.observed);
-        self.send(object.change(), at).await
+    /// The connection broke: the watch goes on where it was, at once.
+    fn cut(&mut self, why: &str) {
+        self.context.health.operational.watch_restarted(self.resource, Trouble::Away.reason());
+        tracing::debug!(resource = %self.resource, why, "the watch was cut");
+    }
+
+    /// A frame that cannot be read. It is asked for once more; after that, or when it is too long, everything is.
+    fn unreadable(&mut self, error: &(dyn Error + 'static)) -> Failure {
+        self.garbled = self.garbled.saturating_add(1);
+        if self.garbled >= GARBLED_BELIEVED || error.is::<TooLong>() {
+            self.version.clear();
+        }
+        Failure::Garbled(error.to_string())
+    }
+
+    async fn take(&mut self, frame: &[u8], now: Instant) -> Result<(), Broken> {
+        let told = self.decoder.frame(frame, &mut self.version);
+        let told = told.map_err(|error| self.unreadable(&error))?;
+        if let Frame::Error { code, message } = told {
+            return Err(Failure::Refused { code, message }.into());
+        }
+        self.backoff.reset();
+        self.garbled = 0;
+        match told {
+            Frame::Here(change) | Frame::Gone(Some(change)) => {
+                self.telling().await?;
+                let at = (self.phase == Phase::Synced).then_some(now);
+                self.send(change, at).await?;
+            }
+            Frame::Bookmark { ends_list: true } if self.phase != Phase::Synced => {
+                self.telling().await?;
+                self.synced().await?;
+            }
+            Frame::Gone(None) | Frame::Bookmark { .. } | Frame::Error { .. } | Frame::Other => {}
+        }
+        Ok(())
+    }
+
+    /// Everything has been told.
+    async fn synced(&mut self) -> Result<(), End> {
+        self.phase = Phase::Synced;
+        self.known = true;
+        self.garbled = 0;
+        self.start.succeeded();
+        self.open_up().await?;
+        self.send(Change::RelistFinished(self.resource), None).await?;
+        self.context.health.set_state(self.resource, WatchState::Synced);
+        Ok(())
+    }
+
+    /// How long nothing may be said at this point.
+    fn limit(&self) -> Duration {
+        match (self.is_awaited(), self.start.streaming() && self.phase != Phase::Synced) {
+            (true, _) => FIRST_ANSWER,
+            (false, true) => self.context.manner.streaming_limit,
+            (false, false) => Duration::MAX,
+        }
+    }
+
+    /// Waits for `answer` as long as may be at this point, and says on the way that it is late.
+    async fn wait<T>(&mut self, answer: impl Future<Output = T>) -> Result<T, End> {
+        let mut answer = pin!(answer);
+        loop {
+            let late = tokio::time::timeout(self.limit(), answer.as_mut());
+            match self.context.stop.unless(late).await {
+                None => return Err(End::Stopped),
+                Some(Ok(answer)) => return Ok(answer),
+                Some(Err(_)) => self.silent().await?,
+            }
+        }
+    }
+
+    /// Nothing was said for as long as may be.
+    async fn silent(&mut self) -> Result<(), End> {
+        if self.is_awaited() {
+            return self.unavailable().await;
+        }
+        self.start.silent();
+        Err(End::Pages("the list did not come to its end in time"))
     }
 
     /// A list begins. One that begins again before its end was broken off by the server.
@@ -358,6 +414,7 @@ impl Watch {
             self.context.health.set_state(self.resource, WatchState::Starting);
         }
         self.phase = Phase::Asked;
+        self.version.clear();
         if broken_off && self.start.streaming() && self.start.failed() {
             return Err(End::Pages("the server ends the stream before the list is complete"));
         }
@@ -372,24 +429,29 @@ impl Watch {
         self.phase = Phase::Telling;
         (self.refusals, self.absent) = (0, false);
         let resource = self.resource;
-        self.open().await?;
+        self.open_up().await?;
         self.send(Change::RelistStarted(resource), None).await
     }
 
-    fn trouble(&mut self, error: &watcher::Error) -> Result<(), End> {
-        let trouble = Trouble::of(error);
+    /// What follows from a failure, and the pause before the next try.
+    async fn failed(&mut self, failure: &Failure) -> Result<(), End> {
+        let trouble = Trouble::of(failure);
         self.context.health.operational.watch_restarted(self.resource, trouble.reason());
-        tracing::debug!(resource = %self.resource, %error, "the watch starts anew");
+        tracing::debug!(resource = %self.resource, error = %failure, "the watch starts anew");
         match trouble {
-            Trouble::Forbidden => Err(End::Shut(WatchState::Forbidden(""))),
-            Trouble::Missing => Err(End::Shut(WatchState::Missing)),
+            Trouble::Forbidden => return Err(End::Shut(WatchState::Forbidden(""))),
+            Trouble::Missing => return Err(End::Shut(WatchState::Missing)),
             Trouble::Refused
                 if self.phase != Phase::Synced && self.start.streaming() && self.start.failed() =>
             {
-                Err(End::Pages("the server refuses them"))
+                return Err(End::Pages("the server refuses them"));
             }
-            Trouble::Refused | Trouble::Expired | Trouble::Away => Ok(()),
+            // From where the watch was nothing more will be told.
+            Trouble::Refused | Trouble::Expired => self.version.clear(),
+            Trouble::Garbled | Trouble::Away => {}
         }
+        let pause = self.backoff.pause(Instant::now());
+        self.wait(tokio::time::sleep(pause)).await
     }
 
     /// Hands a change to the engine, and waits while its channel is full: that reaches the TCP connection.
@@ -403,65 +465,5 @@ impl Watch {
             Some(Ok(())) => Ok(()),
             Some(Err(_)) | None => Err(End::Stopped),
         }
-    }
-}
-
-/// How long to wait after so many refusals in a row.
-fn pause_after(refusals: u32, longest: Duration) -> Duration {
-    FIRST_PAUSE.saturating_mul(1 << refusals.saturating_sub(1).min(16)).min(longest)
-}
-
-/// Whether streaming lists really work, tried on namespaces: a watch that sends what is there and then says so.
-pub(crate) async fn probe_streaming(client: &Client) -> bool {
-    match tokio::time::timeout(PROBE, streams_to_its_end(client)).await {
-        Ok(Ok(true)) => true,
-        Ok(Ok(false)) => {
-            tracing::info!("the API server ends streaming lists early; listing in pages");
-            false
-        }
-        Ok(Err(error)) => {
-            tracing::info!(
-                error = with_causes(&error),
-                "the API server does not stream lists; listing in pages"
-            );
-            false
-        }
-        Err(_) => {
-            tracing::info!("the API server does not complete streaming lists in time; listing in pages");
-            false
-        }
-    }
-}
-
-async fn streams_to_its_end(client: &Client) -> Result<bool, kube::Error> {
-    let namespaces = Api::<PartialObjectMeta<Namespace>>::all(client.clone());
-    let seconds = u32::try_from(PROBE.as_secs()).unwrap_or(u32::MAX);
-    let parameters = WatchParams::streaming_lists().timeout(seconds);
-    let mut events = std::pin::pin!(namespaces.watch(&parameters, "0").await?);
-    while let Some(event) = events.try_next().await? {
-        match event {
-            WatchEvent::Bookmark(bookmark)
-                if bookmark.metadata.annotations.contains_key(INITIAL_EVENTS_END) =>
-            {
-                return Ok(true);
-            }
-            WatchEvent::Error(status) => return Err(kube::Error::Api(status)),
-            _ => {}
-        }
-    }
-    Ok(false)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refusal_is_looked_at_again_soon_and_then_more_and_more_seldom() {
-        let longest = Duration::from_secs(15);
-        let pauses: Vec<_> = (1..=6).map(|refusals| pause_after(refusals, longest).as_secs()).collect();
-        assert_eq!(pauses, [1, 2, 4, 8, 15, 15]);
-        assert_eq!(pause_after(u32::MAX, longest), longest);
-        assert_eq!(pause_after(1, Duration::from_millis(100)), Duration::from_millis(100));
     }
 }

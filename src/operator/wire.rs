@@ -1,49 +1,19 @@
-//! What the watches carry: the lean types of [`crate::decode::wire`], and policies.
+//! Policies as they come over the wire. Other kinds are read by [`crate::decode::wire`]: what a policy says is the
+//! business of a higher floor.
 
 use std::borrow::Cow;
-use std::fmt::Debug;
+use std::sync::Arc;
 
 use kube::core::{ClusterResourceScope, ObjectMeta};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::observed::Observed;
-use crate::decode::wire::{Lean, Wire};
+use crate::decode::wire::Kind;
 use crate::decode::{Change, PolicyRecord};
 use crate::policy::compile::take_spec;
 use crate::subject::Resource;
-
-/// An object of a watched kind.
-pub(crate) trait Told:
-    kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static
-{
-    /// Which kind it is.
-    const RESOURCE: Resource;
-    /// Keeps what writers need of it, before it becomes a change.
-    fn observe(&self, _: &Observed) {}
-    /// Forgets that, when it is gone.
-    fn forget(&self, _: &Observed) {}
-    /// It is there, or is as follows now.
-    fn change(self) -> Change;
-    /// It is gone; none when it cannot be named.
-    fn gone(self) -> Option<Change>;
-}
-
-impl<T: Lean + Send + 'static> Told for Wire<T>
-where
-    T::Scope: 'static,
-{
-    const RESOURCE: Resource = T::RESOURCE;
-
-    fn change(self) -> Change {
-        self.record.change()
-    }
-
-    fn gone(self) -> Option<Change> {
-        self.record.gone()
-    }
-}
 
 /// An ImagePolicy as it comes: nothing in it can fail to decode, its spec is judged rule by rule later.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +23,19 @@ pub(crate) struct Policy {
     spec: Value,
     /// `status`, untouched.
     pub(crate) status: Value,
+}
+
+/// What is read of the metadata, whatever else stands there.
+fn metadata_of(object: &Value) -> ObjectMeta {
+    let metadata = &object["metadata"];
+    let text = |key: &str| metadata[key].as_str().map(str::to_owned);
+    ObjectMeta {
+        name: text("name"),
+        uid: text("uid"),
+        resource_version: text("resourceVersion"),
+        generation: metadata["generation"].as_i64(),
+        ..ObjectMeta::default()
+    }
 }
 
 impl Policy {
@@ -70,23 +53,35 @@ impl Policy {
     pub(crate) fn resource_version(&self) -> &str {
         self.meta.resource_version.as_deref().unwrap_or_default()
     }
+
+    fn from_text(text: &str) -> Self {
+        let Ok(mut object) = serde_json::from_str::<Value>(text) else { return Self::too_deep(text) };
+        let meta = metadata_of(&object);
+        let spec = take_spec(&mut object);
+        let status = object.get_mut("status").map(Value::take).unwrap_or_default();
+        Self { meta, spec, status }
+    }
+
+    /// A policy that the parser makes no tree of. Its name is known, and that nothing it says can be read.
+    fn too_deep(text: &str) -> Self {
+        #[derive(Deserialize)]
+        struct Outline<'a> {
+            #[serde(borrow)]
+            metadata: &'a RawValue,
+        }
+        let metadata = serde_json::from_str::<Outline<'_>>(text).map(|outline| outline.metadata.get());
+        let metadata = metadata.ok().and_then(|metadata| serde_json::from_str::<Value>(metadata).ok());
+        Self {
+            meta: metadata_of(&serde_json::json!({ "metadata": metadata })),
+            spec: "a document that nests too deeply to be read".into(),
+            status: Value::Null,
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Policy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut object = Value::deserialize(deserializer)?;
-        let spec = take_spec(&mut object);
-        let mut take = |key: &str| object.get_mut(key).map(Value::take).unwrap_or_default();
-        let (metadata, status) = (take("metadata"), take("status"));
-        let text = |key: &str| metadata.get(key).and_then(Value::as_str).map(str::to_owned);
-        let meta = ObjectMeta {
-            name: text("name"),
-            uid: text("uid"),
-            resource_version: text("resourceVersion"),
-            generation: metadata.get("generation").and_then(Value::as_i64),
-            ..ObjectMeta::default()
-        };
-        Ok(Self { meta, spec, status })
+        Ok(Self::from_text(<&RawValue>::deserialize(deserializer)?.get()))
     }
 }
 
@@ -95,7 +90,7 @@ impl kube::Resource for Policy {
     type Scope = ClusterResourceScope;
 
     fn kind((): &()) -> Cow<'_, str> {
-        "ImagePolicy".into()
+        Resource::ImagePolicies.kind().into()
     }
 
     fn group((): &()) -> Cow<'_, str> {
@@ -103,7 +98,7 @@ impl kube::Resource for Policy {
     }
 
     fn version((): &()) -> Cow<'_, str> {
-        "v1alpha1".into()
+        Resource::ImagePolicies.version().into()
     }
 
     fn plural((): &()) -> Cow<'_, str> {
@@ -119,43 +114,53 @@ impl kube::Resource for Policy {
     }
 }
 
-impl Told for Policy {
-    const RESOURCE: Resource = Resource::ImagePolicies;
+/// The kind of policies. What writers need of one is kept before it becomes a change.
+pub(crate) struct Policies(pub(crate) Arc<Observed>);
 
-    fn observe(&self, observed: &Observed) {
-        observed.keep(self);
+impl Kind for Policies {
+    type Record = Policy;
+
+    fn read<'de, D: Deserializer<'de>>(&self, deserializer: D) -> Result<Policy, D::Error> {
+        Policy::deserialize(deserializer)
     }
 
-    fn forget(&self, observed: &Observed) {
-        observed.forget(self);
+    fn resource_version<'r>(&self, policy: &'r Policy) -> &'r str {
+        policy.resource_version()
     }
 
-    fn change(self) -> Change {
-        if self.name().is_empty() {
+    fn change(&self, policy: Policy) -> Change {
+        if policy.name().is_empty() {
             return Change::Unusable(Resource::ImagePolicies);
         }
+        self.0.keep(&policy);
         Change::Policy(PolicyRecord {
-            name: self.name().into(),
-            uid: self.uid().into(),
-            generation: self.meta.generation.unwrap_or_default(),
-            observed_generation: self
+            name: policy.name().into(),
+            uid: policy.uid().into(),
+            generation: policy.meta.generation.unwrap_or_default(),
+            observed_generation: policy
                 .status
                 .get("observedGeneration")
                 .and_then(Value::as_i64)
                 .unwrap_or_default(),
-            spec: self.spec,
+            spec: policy.spec,
             source: None,
         })
     }
 
-    fn gone(self) -> Option<Change> {
-        self.meta.name.map(|name| Change::PolicyGone(name.into()))
+    fn gone(&self, policy: Policy) -> Option<Change> {
+        self.0.forget(&policy);
+        (!policy.name().is_empty()).then(|| Change::PolicyGone(policy.name().into()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn change(text: &str) -> Change {
+        let kind = Policies(Arc::default());
+        kind.change(serde_json::from_str(text).unwrap())
+    }
 
     #[test]
     fn a_policy_keeps_its_spec_as_written_and_its_observed_generation() {
@@ -166,17 +171,43 @@ mod tests {
         )
         .unwrap();
         assert_eq!((policy.name(), policy.uid(), policy.resource_version()), ("baseline", "u", "9"));
-        let Change::Policy(record) = policy.change() else { panic!("a policy") };
+        let kind = Policies(Arc::default());
+        let Change::Policy(record) = kind.change(policy) else { panic!("a policy") };
         assert_eq!((record.generation, record.observed_generation), (4, 3));
         assert_eq!(record.spec, serde_json::json!({"rules": {"noSuchRule": {}}}));
+        let seen = kind.0.get("baseline").unwrap();
+        assert_eq!(
+            (&*seen.uid, &*seen.resource_version, &seen.status["observedGeneration"]),
+            ("u", "9", &3.into())
+        );
+    }
+
+    #[test]
+    fn a_policy_that_is_gone_is_not_compared_with_any_more() {
+        let kind = Policies(Arc::default());
+        let policy: Policy = serde_json::from_str(r#"{"metadata":{"name":"baseline"}}"#).unwrap();
+        kind.change(policy.clone());
+        assert!(matches!(kind.gone(policy), Some(Change::PolicyGone(name)) if &*name == "baseline"));
+        assert!(kind.0.get("baseline").is_none());
     }
 
     #[test]
     fn a_policy_of_any_shape_decodes_so_that_no_page_fails() {
         for text in [r#"{"metadata":7,"spec":null}"#, "[]", "null", r#"{"metadata":{"name":{}},"status":1}"#]
         {
-            let policy: Policy = serde_json::from_str(text).unwrap();
-            assert!(matches!(policy.change(), Change::Unusable(Resource::ImagePolicies)), "{text}");
+            assert!(matches!(change(text), Change::Unusable(Resource::ImagePolicies)), "{text}");
         }
+    }
+
+    #[test]
+    fn a_policy_that_nests_too_deeply_is_known_by_name_and_says_what_is_wrong() {
+        let deep = format!("{}{}", "[".repeat(1_000), "]".repeat(1_000));
+        let text = format!(
+            r#"{{"spec":{{"rules":{{"a":{deep}}}}},"metadata":{{"name":"baseline","uid":"u","resourceVersion":"9"}}}}"#
+        );
+        let Change::Policy(record) = change(&text) else { panic!("a policy") };
+        assert_eq!((&*record.name, &*record.uid), ("baseline", "u"));
+        let policy = crate::policy::compile::CompiledPolicy::compile(&record);
+        assert!(!policy.problems.is_empty() && policy.rules.is_empty(), "{:?}", policy.problems);
     }
 }

@@ -7,7 +7,6 @@ use std::fmt::Write as _;
 
 use revisor::decode::manifest::Reader;
 use revisor::decode::pod::PodRecord;
-use revisor::decode::wire::Wire;
 use revisor::decode::{Change, PolicyRecord};
 use revisor::policy::compile::CompiledPolicy;
 use revisor::reference::{Digest, Glob, ImageId, Pattern, Reference, host_oddity, split_port};
@@ -79,7 +78,7 @@ pub(crate) fn pattern(input: &[u8]) {
 pub(crate) fn pod(input: &[u8]) {
     let value = match serde_json::from_slice::<Value>(input) {
         Ok(value) => {
-            serde_json::from_slice::<Wire<PodRecord>>(input).unwrap();
+            serde_json::from_slice::<PodRecord>(input).unwrap();
             value
         }
         // The worked examples are YAML.

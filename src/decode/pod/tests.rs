@@ -4,7 +4,6 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::decode::wire::Wire;
 use crate::reference::PullPolicy;
 use crate::subject::facts::Facts;
 use crate::subject::pod::{Image, Slot};
@@ -210,7 +209,7 @@ fn reordered(value: &Value, seed: u64) -> String {
     }
 }
 
-fn any_json() -> impl Strategy<Value = Value> {
+pub(in crate::decode) fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -267,8 +266,8 @@ proptest! {
 
     #[test]
     fn no_json_is_ever_refused(value in any_json()) {
-        let wire: Wire<PodRecord> = serde_json::from_str(&value.to_string()).unwrap();
-        let read = shape(&wire.record);
+        let record: PodRecord = serde_json::from_str(&value.to_string()).unwrap();
+        let read = shape(&record);
         prop_assert!(read.malformed || read.uses.iter().any(|at| at.slot == Slot::Container) );
     }
 }
