@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod approve;
+pub mod clock;
 pub mod log;
 pub mod one_shot;
 pub mod pace;
@@ -50,6 +51,7 @@ use crate::auditor::snapshot::Snapshot;
 use crate::auditor::transitions::WantedOwner;
 use admin::Admin;
 use audits::AuditWriter;
+use clock::Clock;
 use effective::EffectiveWriter;
 use engine::{Engine, Notice, Outlets};
 use events::EventWriter;
@@ -113,6 +115,8 @@ pub struct Settings {
     pub suspicious_activity: bool,
     /// Who writes: the pod's name.
     pub instance: String,
+    /// What the time is.
+    pub clock: Clock,
 }
 
 impl Default for Settings {
@@ -132,6 +136,7 @@ impl Default for Settings {
             namespace_series: crate::report::metrics::NAMESPACE_SERIES_DEFAULT,
             suspicious_activity: true,
             instance: "revisor".to_owned(),
+            clock: Clock::default(),
         }
     }
 }
@@ -168,7 +173,8 @@ pub async fn run_on(
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    let health = Arc::new(Health::new(Arc::default(), Instant::now()));
+    let clock = settings.clock.clone();
+    let health = Arc::new(Health::new(Arc::default(), Instant::now(), clock.clone()));
     let clients = Clients::new(&config, &health).map_err(|error| Error::Client(Box::new(error)))?;
     let observed = Arc::new(Observed::default());
     let (changes, inbox) = mpsc::channel(CHANGES);
@@ -190,7 +196,7 @@ pub async fn run_on(
     if !settings.suspicious_activity {
         auditor.ignore_suspicious_activity();
     }
-    tasks.start(|stop| Engine::new(auditor, inbox, outlets, Arc::clone(&health)).run(stop));
+    tasks.start(|stop| Engine::new(auditor, inbox, outlets, Arc::clone(&health), clock).run(stop));
     let watches = (Arc::clone(&observed), Arc::clone(&health), needs);
     tasks.watches(clients.watches.clone(), &settings, changes.clone(), watches);
     tasks.writers(&clients, &settings, observed, &health, Inputs { newest, due, wanted, changes });

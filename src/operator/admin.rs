@@ -154,11 +154,12 @@ fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>
 mod tests {
     use super::super::health::WatchState;
     use super::*;
+    use crate::operator::clock::Clock;
     use crate::subject::Resource;
     use http_body_util::BodyExt as _;
 
     fn admin() -> Admin {
-        let health = Arc::new(Health::new(Arc::default(), tokio::time::Instant::now()));
+        let health = Arc::new(Health::new(Arc::default(), tokio::time::Instant::now(), Clock::default()));
         Admin { health, snapshots: watch::channel(None).1, namespace_series: 10 }
     }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::clock::Clock;
 use super::health::Health;
 use super::needs::Needs;
 use super::pace::Pacing;
@@ -63,6 +64,7 @@ pub(crate) struct Engine {
     changes: mpsc::Receiver<Received>,
     outlets: Outlets,
     health: Arc<Health>,
+    clock: Clock,
     pacing: Pacing,
     /// Something is applied that no Snapshot shows.
     dirty: bool,
@@ -82,12 +84,14 @@ impl Engine {
         changes: mpsc::Receiver<Received>,
         outlets: Outlets,
         health: Arc<Health>,
+        clock: Clock,
     ) -> Self {
         Self {
             auditor,
             changes,
             outlets,
             health,
+            clock,
             pacing: Pacing::new(SHORTEST_GAP, Instant::now()),
             dirty: false,
             complete: false,
@@ -102,7 +106,7 @@ impl Engine {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             let snapshot_due = self.dirty.then(|| self.pacing.due(Instant::now()));
-            let tick_due = sleep_until(self.auditor.next_deadline(), Timestamp::now());
+            let tick_due = sleep_until(self.auditor.next_deadline(), self.clock.now());
             tokio::select! {
                 biased;
                 () = stop.wait() => return,
@@ -121,7 +125,7 @@ impl Engine {
     }
 
     fn apply(&mut self, batch: &mut Vec<Received>) {
-        let now = Timestamp::now();
+        let now = self.clock.now();
         let mut turning_point = false;
         for Received { change, at } in batch.drain(..) {
             turning_point |= matches!(change, Change::RelistFinished(_) | Change::Access(..));
@@ -139,7 +143,7 @@ impl Engine {
     }
 
     fn tick(&mut self) {
-        let now = Timestamp::now();
+        let now = self.clock.now();
         if self.auditor.next_deadline().is_some_and(|deadline| deadline <= now) {
             self.auditor.tick(now);
             self.dirty = true;
@@ -149,7 +153,7 @@ impl Engine {
     /// Makes a Snapshot of what was applied, publishes it and hands on what it brought to light.
     fn publish(&mut self) {
         let begun = Instant::now();
-        let snapshot = self.auditor.snapshot(Timestamp::now());
+        let snapshot = self.auditor.snapshot(self.clock.now());
         // A policy that came into force may read less than it did before.
         self.outlets.needs.publish(self.auditor.needed());
         self.dirty = false;

@@ -5,9 +5,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::clock::Clock;
 use super::pace::{Rate, TokenBucket};
 use crate::report::operational::Operational;
 use crate::subject::Resource;
@@ -55,11 +55,12 @@ pub(crate) struct Health {
     status: Mutex<Status>,
     /// What is only counted.
     pub(crate) operational: Arc<Operational>,
+    clock: Clock,
 }
 
 impl Health {
     /// Nothing is known yet.
-    pub(crate) fn new(operational: Arc<Operational>, now: Instant) -> Self {
+    pub(crate) fn new(operational: Arc<Operational>, now: Instant, clock: Clock) -> Self {
         let state = |resource| match Resource::ALWAYS.contains(resource) {
             true => WatchState::Starting,
             false => WatchState::Unneeded,
@@ -71,7 +72,7 @@ impl Health {
             opening: TokenBucket::new(WATCH_RATE, now),
         };
         let status = Status { watches: std::array::from_fn(watch), first_audit: false };
-        Self { status: Mutex::new(status), operational }
+        Self { status: Mutex::new(status), operational, clock }
     }
 
     fn lock(&self) -> MutexGuard<'_, Status> {
@@ -102,7 +103,7 @@ impl Health {
 
     /// The API server said something about a kind: a page, an event, a bookmark. Logs when all watches are back.
     pub(crate) fn answered(&self, resource: Resource) {
-        self.operational.watch_heard(resource, Timestamp::now());
+        self.operational.watch_heard(resource, self.clock.now());
         let mut status = self.lock();
         let watch = &mut status.watches[resource as usize];
         let was = std::mem::take(&mut watch.away);
@@ -180,7 +181,7 @@ mod tests {
     use super::*;
 
     fn health() -> Health {
-        Health::new(Arc::default(), Instant::now())
+        Health::new(Arc::default(), Instant::now(), Clock::default())
     }
 
     #[tokio::test]

@@ -122,6 +122,11 @@ impl ApiServer {
         found.iter().map(|object| object.value()).collect()
     }
 
+    /// Whether a plural is served.
+    pub fn is_served(&self, plural: &str) -> bool {
+        self.shared.store().catalogue.named(plural).is_some()
+    }
+
     /// Serves one more resource from now on.
     pub fn serve(&self, added: ResourceType) {
         self.shared.store().serve(added);
