@@ -124,7 +124,8 @@ impl Engine {
         let now = Timestamp::now();
         let mut turning_point = false;
         for Received { change, at } in batch.drain(..) {
-            turning_point |= matches!(change, Change::RelistFinished(_) | Change::Access(..));
+            turning_point |=
+                matches!(change, Change::RelistFinished(_) | Change::Access(..) | Change::Record(_));
             self.waiting.extend(at);
             let is_about_policies = is_about_policies(&change);
             self.auditor.apply(change, now);
