@@ -12,7 +12,7 @@
 //! nothing that lies in no namespace. Reading them at every start would be 64 KiB a namespace, twenty times as much.
 //!
 //! **Its form.** One record for everything, in shards by the hash of the namespace's name, so that a change rewrites one of
-//! them: one shard at first, twice as many whenever one has outgrown [`SHARD_AIM`], at most [`SHARDS_MOST`]. Bytes, not
+//! them: one shard at first, twice as many whenever one with several namespaces has outgrown [`SHARD_AIM`], at most [`SHARDS_MOST`]. Bytes, not
 //! text: nobody reads hashes, the NamespaceAudits say the same for people, and a finding takes 20 to 30 bytes instead of a
 //! hundred. Texts and what was judged stand there once a shard. Each shard names its format, the operator's version and a
 //! checksum, and can be read without the others.
@@ -83,7 +83,9 @@ pub struct Sealed {
     pub bytes: Vec<u8>,
     /// What it says, in one number ([`Auditor::record_digest`]).
     pub digest: u64,
-    /// How many findings it holds.
+    /// How many namespaces it holds.
+    pub namespaces: u32,
+    /// How many findings.
     pub findings: u32,
     /// How many had to be left out.
     pub omitted: u32,
@@ -208,6 +210,11 @@ impl Auditor {
         self.record.as_ref().is_some_and(|record| record.awaited)
     }
 
+    /// Whether nothing but an earlier record is waited for.
+    pub fn waits_only_for_record(&self) -> bool {
+        self.awaits_record() && self.kinds.are_known()
+    }
+
     /// An earlier record was told, or that of another replica.
     pub(super) fn tell_record(&mut self, shards: Box<[Option<Box<[u8]>>]>) {
         if let Some(record) = &mut self.record {
@@ -267,7 +274,7 @@ impl Auditor {
             writer.text(&policy.uid);
             writer.word(spec_of(policy));
         }
-        let (mut findings, mut omitted) = (0, 0);
+        let (mut namespaces, mut findings, mut omitted) = (0, 0, 0);
         if shard == 0 {
             let skews: Vec<_> = self.skews.all().collect();
             writer.length(skews.len());
@@ -281,6 +288,7 @@ impl Auditor {
             false => {
                 entries::write(writer, place, &self.plan.policies);
                 findings += count(place);
+                namespaces += u32::from(!place.name.is_empty());
             }
         };
         if shard == 0 {
@@ -292,7 +300,7 @@ impl Auditor {
             let findings = vec![&*namespace.part.findings];
             add(&mut writer, &Place { name: &namespace.name, findings, marks: vec![&namespace.marks] });
         }
-        Sealed { bytes: seal(&writer.finish(omitted > 0)), digest, findings, omitted }
+        Sealed { bytes: seal(&writer.finish(omitted > 0)), digest, namespaces, findings, omitted }
     }
 
     /// The namespaces of a shard of which something is remembered, by name.
