@@ -24,6 +24,7 @@ mod owners;
 mod pages;
 mod probe;
 mod process;
+pub mod record;
 mod regarding;
 mod start;
 mod status;
@@ -49,6 +50,7 @@ use tokio::time::Instant;
 use crate::auditor::Auditor;
 use crate::auditor::snapshot::Snapshot;
 use crate::auditor::transitions::WantedOwner;
+use crate::report::operational::Operational;
 use admin::Admin;
 use audits::AuditWriter;
 use clock::Clock;
@@ -59,6 +61,7 @@ use health::Health;
 use needs::Needs;
 use observed::Observed;
 use pace::Rate;
+use record::{Ask, RecordSettings, RecordWriter, Store, Told};
 use status::StatusWriter;
 use stop::{Stop, Stopper};
 use transport::Clients;
@@ -68,6 +71,8 @@ use watch::{Manner, Received};
 const CHANGES: usize = 2048;
 /// Events that wait to be written.
 const NOTICES: usize = 1024;
+/// Questions about the record that wait for the engine.
+const ASKS: usize = 4;
 /// Owners that wait to be looked up.
 const OWNERS: usize = 256;
 
@@ -111,6 +116,8 @@ pub struct Settings {
     pub shutdown_deadline: Duration,
     /// How many series `revisor_namespace_findings` has at most.
     pub namespace_series: usize,
+    /// How the record of what was found is kept for the next start; none where it is not.
+    pub record: Option<RecordSettings>,
     /// Whether changes are told that are suspicious whatever the policies ask for.
     pub suspicious_activity: bool,
     /// Who writes: the pod's name.
@@ -134,6 +141,7 @@ impl Default for Settings {
             retry_optional: Duration::from_secs(300),
             shutdown_deadline: Duration::from_secs(10),
             namespace_series: crate::report::metrics::NAMESPACE_SERIES_DEFAULT,
+            record: None,
             suspicious_activity: true,
             instance: "revisor".to_owned(),
             clock: Clock::default(),
@@ -196,10 +204,18 @@ pub async fn run_on(
     if !settings.suspicious_activity {
         auditor.ignore_suspicious_activity();
     }
-    tasks.start(|stop| Engine::new(auditor, inbox, outlets, Arc::clone(&health), clock).run(stop));
+    let mut engine = Engine::new(auditor, inbox, outlets, Arc::clone(&health), clock);
+    let keeping =
+        settings.record.as_ref().map(|record| Keeping::new(record, &clients, settings.write_deadline));
+    let keeping = keeping.map(|(keeping, asked)| {
+        engine.keep_record(asked, Arc::clone(&keeping.told));
+        tasks.start(|stop| record::recall(Arc::clone(&keeping.store), changes.clone(), stop));
+        keeping
+    });
+    tasks.start(|stop| engine.run(stop));
     let watches = (Arc::clone(&observed), Arc::clone(&health), needs);
     tasks.watches(clients.watches.clone(), &settings, changes.clone(), watches);
-    tasks.writers(&clients, &settings, observed, &health, Inputs { newest, due, wanted, changes });
+    tasks.writers(&clients, &settings, observed, &health, Inputs { newest, due, wanted, changes, keeping });
 
     let ended = tasks.until(shutdown).await;
     stopper.stop();
@@ -213,6 +229,30 @@ struct Inputs {
     due: mpsc::Receiver<Notice>,
     wanted: mpsc::Receiver<WantedOwner>,
     changes: mpsc::Sender<Received>,
+    keeping: Option<Keeping>,
+}
+
+/// What the record is kept with.
+struct Keeping {
+    settings: RecordSettings,
+    store: Arc<Store>,
+    asks: mpsc::Sender<Ask>,
+    told: Arc<Told>,
+}
+
+impl Keeping {
+    /// All of it, and what the engine is asked by.
+    fn new(settings: &RecordSettings, clients: &Clients, deadline: Duration) -> (Self, mpsc::Receiver<Ask>) {
+        let (asks, asked) = mpsc::channel(ASKS);
+        let store = Arc::new(Store::new(clients.writes.clone(), &settings.namespace, deadline));
+        (Self { settings: settings.clone(), store, asks, told: Arc::default() }, asked)
+    }
+
+    /// What writes it, while this replica writes.
+    fn writer(&self, operational: Arc<Operational>) -> RecordWriter {
+        let (store, told) = (Arc::clone(&self.store), Arc::clone(&self.told));
+        RecordWriter::new(store, self.asks.clone(), told, operational, &self.settings)
+    }
 }
 
 /// All tasks. Each ends when told, and none by itself.
@@ -262,7 +302,7 @@ impl Tasks {
         settings: &Settings,
         observed: Arc<Observed>,
         health: &Health,
-        Inputs { newest, due, wanted, changes }: Inputs,
+        Inputs { newest, due, wanted, changes, keeping }: Inputs,
     ) {
         let client = || clients.writes.clone();
         let operational = || Arc::clone(&health.operational);
@@ -272,8 +312,14 @@ impl Tasks {
         let audits = AuditWriter::new(client(), operational(), settings.audits, deadline);
         let effective = EffectiveWriter::new(client(), operational(), settings.audits, deadline);
         self.start(|stop| effective.run(newest.clone(), stop));
-        self.start(|stop| audits.run(newest, stop));
-        let events = EventWriter::new(client(), operational(), settings.events, deadline, &settings.instance);
+        self.start(|stop| audits.run(newest.clone(), stop));
+        let told = keeping.as_ref().map(|keeping| Arc::clone(&keeping.told)).unwrap_or_default();
+        if let Some(keeping) = keeping {
+            let record = keeping.writer(operational());
+            self.start(|stop| record.run(changes.clone(), newest, stop));
+        }
+        let outcome = (operational(), told);
+        let events = EventWriter::new(client(), outcome, settings.events, deadline, &settings.instance);
         self.start(|stop| events.run(due, stop));
         self.start(|stop| owners::run(client(), settings.owner_lookups, deadline, wanted, changes, stop));
     }

@@ -10,6 +10,8 @@ mod kinds;
 mod needs;
 #[path = "operator/outages.rs"]
 mod outages;
+#[path = "operator/restarts.rs"]
+mod restarts;
 #[path = "operator/rights.rs"]
 mod rights;
 #[path = "operator/support.rs"]

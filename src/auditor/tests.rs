@@ -20,6 +20,7 @@ mod meanwhile;
 mod objects;
 mod owners;
 mod panics;
+mod record;
 mod requests;
 mod runtimes;
 mod stand_ins;

@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Exit, Failure, connect};
+use crate::operator::record::RecordSettings;
 use crate::operator::{self, Settings, log};
 
 /// Runs the operator: watches the cluster and keeps status, Events and metrics up to date, until it is stopped.
@@ -23,6 +24,10 @@ pub(super) struct Args {
     /// [default: 15s for what nothing works without, 5m for what some rules read].
     #[arg(long, value_name = "DURATION", env = "REVISOR_RECHECK_INTERVAL", value_parser = interval)]
     recheck_interval: Option<Duration>,
+    /// The namespace of the ConfigMaps in which the operator remembers, for its next start, what it has found and told
+    /// [default: that of the pod it runs in; outside of a cluster nothing is remembered].
+    #[arg(long, value_name = "NAMESPACE", env = "REVISOR_RECORD_NAMESPACE")]
+    record_namespace: Option<String>,
     /// Whether changes are told, as Events, log lines and a metric, that are worth a look whatever the policies ask
     /// for: an image changed in a live pod, a policy weakened, and so on (docs/suspicious-activity.md).
     #[arg(long, value_name = "SWITCH", env = "REVISOR_SUSPICIOUS_ACTIVITY", default_value = "on")]
@@ -53,7 +58,8 @@ enum LogFormat {
 
 /// Runs until a signal comes.
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
-    let Args { context, admin_address, recheck_interval, suspicious_activity, log_format, log_level } = args;
+    let Args { context, admin_address, recheck_interval, record_namespace, .. } = args;
+    let Args { suspicious_activity, log_format, log_level, .. } = args;
     log(log_format, &log_level)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format!("no runtime: {error}")))?;
@@ -63,6 +69,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
         let mut settings = Settings {
             listen: admin_address,
             suspicious_activity: suspicious_activity == Switch::On,
+            record: record_namespace.or_else(own_namespace).map(|name| RecordSettings::new(&name)),
             instance,
             ..Settings::default()
         };
@@ -80,6 +87,15 @@ pub(super) fn log_panic(place: &str) {
         "a rule failed by an error of its own, and what it was to judge is unknown/InternalError; this is a bug in Revisor, \
          please report it"
     );
+}
+
+/// Where the kubelet tells a pod its namespace.
+const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+
+/// The namespace of the pod that this runs in; none outside of a cluster.
+fn own_namespace() -> Option<String> {
+    let told = std::env::var("POD_NAMESPACE").ok().or_else(|| std::fs::read_to_string(NAMESPACE_FILE).ok());
+    told.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
 /// The one place that names the operator.

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::engine::Notice;
 use super::lookup::{Found, Lookup};
 use super::pace::{Rate, TokenBucket};
+use super::record::Told;
 use super::regarding::{Plan, Regarding};
 use super::stop::Stop;
 use super::write::{Complaints, Failure, MANAGER, within};
@@ -35,6 +36,8 @@ pub(crate) struct EventWriter {
     /// Which replica writes: the pod's name.
     instance: Box<str>,
     operational: Arc<Operational>,
+    /// The record of what was told is written after its Events.
+    told: Arc<Told>,
     complaints: Complaints,
 }
 
@@ -68,7 +71,7 @@ impl Due {
 impl EventWriter {
     pub(crate) fn new(
         client: Client,
-        operational: Arc<Operational>,
+        (operational, told): (Arc<Operational>, Arc<Told>),
         rate: Rate,
         deadline: Duration,
         instance: &str,
@@ -80,6 +83,7 @@ impl EventWriter {
             deadline,
             instance: instance.into(),
             operational,
+            told,
             complaints: Complaints::default(),
         }
     }
@@ -89,6 +93,7 @@ impl EventWriter {
         while let Some(Some(notice)) = stop.unless(notices.recv()).await {
             let result = self.write(Due::of(&notice), &mut stop).await;
             self.operational.event(result);
+            self.told.done();
         }
         notices.close();
         let mut dropped = 0_u64;

@@ -54,11 +54,15 @@ fn grant_all_tiers(cluster: &ControlPlane) {
     }
 }
 
-/// What the ClusterRoles grant, in the same words.
+/// What the ClusterRoles grant, and the Role in the operator's own namespace, in the same words.
 fn grants(cluster: &ControlPlane) -> BTreeSet<Use> {
     let roles = ROLES.map(|role| object(cluster, &["clusterrole", role]).expect("the shipped ClusterRole"));
-    let rules: Vec<Value> =
-        roles.iter().flat_map(|role| role["rules"].as_array().expect("rules").clone()).collect();
+    let own = object(cluster, &["role", "revisor-record", "-n", "revisor-system"]).expect("the shipped Role");
+    let rules: Vec<Value> = roles
+        .iter()
+        .chain([&own])
+        .flat_map(|role| role["rules"].as_array().expect("rules").clone())
+        .collect();
     let list = |value: &Value| -> Vec<String> {
         let items = value.as_array().map_or(&[][..], Vec::as_slice);
         items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
@@ -177,7 +181,7 @@ fn the_shipped_rights_suffice_and_are_all_that_is_used() {
     cluster.create_namespace("asks");
     cluster.apply(&delegating("asks", "asks", "{rules: [TrustedRegistry], approval: None}"));
     cluster.apply(&exemption("asks", "bare", "TrustedRegistry"));
-    let operator = Operator::start(&kubeconfig, &[]);
+    let operator = Operator::start(&kubeconfig, &["--record-namespace=revisor-system"]);
     await_audited(&cluster, "tiers");
     live_through(&cluster);
     let complaints = operator.log_lines("orbidden");
