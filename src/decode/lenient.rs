@@ -1,6 +1,6 @@
 //! Total visitors: reading JSON (or YAML) in one pass without ever refusing an object. A value of another
 //! type than expected is consumed and flagged, `null` reads as absent, what is not read is skipped; only
-//! broken syntax is an error. In kube one item that serde refuses would fail its whole page.
+//! broken syntax is an error. One item that serde refused would fail its whole page.
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -107,6 +107,46 @@ async fn forgotten_history_is_told_anew_and_what_vanished_meanwhile_is_gone() {
 }
 
 #[tokio::test]
+async fn a_watch_that_is_cut_within_a_frame_goes_on_where_it_was_and_misses_nothing() {
+    for settings in [settings(), in_pages()] {
+        let server = ApiServer::builder().start().await;
+        server.apply(POLICY);
+        tidy_namespace(&server, "team-a");
+        let operator = Running::ready(&server, settings).await;
+        violations(&server, 0).await;
+        server.reset_records();
+        let cut = server.fault(Fault::cut_watch().on("pods"));
+        deployment(&server, "team-a", "web", "evil.test/x:1");
+        deployment(&server, "team-a", "shop", "evil.test/y:1");
+        violations(&server, 2).await;
+        assert_eq!((cut.hits(), server.count("list", "pods"), server.count("watch", "pods")), (1, 0, 1));
+        let counted = r#"revisor_watch_restarts_total{resource="pods",reason="disconnected"}"#;
+        assert_eq!(operator.metric(counted).await, Some(1.0));
+        operator.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_watch_that_may_not_go_on_from_where_it_was_is_told_everything_anew() {
+    for (code, reason) in [(410, "expired"), (400, "failed")] {
+        let server = ApiServer::builder().without_watch_list().start().await;
+        server.apply(POLICY);
+        tidy_namespace(&server, "team-a");
+        let operator = Running::ready(&server, settings()).await;
+        violations(&server, 0).await;
+        server.reset_records();
+        let refused = server.fault(Fault::answer(code).on("pods").verb("watch"));
+        server.fault(Fault::cut_watch().on("pods"));
+        deployment(&server, "team-a", "web", "evil.test/x:1");
+        violations(&server, 1).await;
+        assert_eq!((refused.hits(), server.count("list", "pods")), (1, 1), "{code}");
+        let counted = format!(r#"revisor_watch_restarts_total{{resource="pods",reason="{reason}"}}"#);
+        assert_eq!(operator.metric(&counted).await, Some(1.0), "{code}");
+        operator.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_ends_every_watch_at_once_is_not_hammered() {
     let server = ApiServer::builder().start().await;
     let operator = Running::ready(&server, in_pages()).await;

@@ -1,3 +1,5 @@
+//! Pages and frames of every shape.
+
 use proptest::prelude::*;
 use serde_json::json;
 
