@@ -64,7 +64,17 @@ fn timeless(mut value: Value) -> Value {
             }
             fields.values_mut().for_each(|field| *field = timeless(field.take()));
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| *item = timeless(item.take())),
+        // Those that have an id, or a name, are told apart by it.
+        Value::Array(items) => {
+            let key = |item: &Value| {
+                ["id", "type", "rule", "name"].iter().find_map(|key| item[*key].as_str().map(str::to_owned))
+            };
+            let named: Option<serde_json::Map<_, _>> =
+                items.iter().map(|item| Some((key(item)?, timeless(item.clone())))).collect();
+            if let Some(named) = named.filter(|named| named.len() == items.len()) {
+                return named.into();
+            }
+        }
         _ => {}
     }
     value

@@ -173,8 +173,13 @@ fn scale_or_delete(server: &ApiServer, random: &mut Random) {
     }
 }
 
-/// Workloads without pods go: what was found in them would stay for a day, which no audit from scratch can know.
+/// Pods that have ended go, and workloads without pods: what was found in them would stay for a day, which no audit from
+/// scratch can know.
 pub(crate) fn sweep(server: &ApiServer) {
+    for pod in server.list("Pod", "").into_iter().filter(|pod| pod["status"]["phase"] == "Succeeded") {
+        let (namespace, name) = name_of(&pod);
+        server.delete("Pod", &namespace, &name);
+    }
     for deployment in server.list("Deployment", "") {
         let (namespace, name) = name_of(&deployment);
         if server.list("Pod", &namespace).iter().all(|pod| pod["metadata"]["labels"]["app"] != name.as_str())
