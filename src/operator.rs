@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod approve;
+pub mod lease;
 pub mod log;
 pub mod one_shot;
 pub mod pace;
@@ -10,14 +11,18 @@ pub mod pace;
 mod access;
 mod audits;
 mod effective;
+mod elector;
 mod engine;
 mod events;
 mod health;
+mod leadership;
 mod lookup;
 mod needs;
+mod notices;
 mod observed;
 mod owners;
 mod process;
+mod pulse;
 mod regarding;
 mod start;
 mod status;
@@ -42,14 +47,17 @@ use tokio::time::Instant;
 
 use crate::auditor::Auditor;
 use crate::auditor::snapshot::Snapshot;
-use crate::auditor::transitions::WantedOwner;
 use admin::Admin;
 use audits::AuditWriter;
 use effective::EffectiveWriter;
-use engine::{Engine, Notice, Outlets};
-use events::EventWriter;
+use elector::Elector;
+use engine::{Engine, Outlets};
+use events::{EventSettings, EventWriter};
 use health::Health;
+use leadership::{Leadership, Writer};
+use lease::LeaderElection;
 use needs::Needs;
+use notices::Notices;
 use observed::Observed;
 use pace::Rate;
 use status::StatusWriter;
@@ -59,8 +67,6 @@ use watch::{Manner, Received};
 
 /// Changes between the watches and the engine.
 const CHANGES: usize = 2048;
-/// Events that wait to be written.
-const NOTICES: usize = 1024;
 /// Owners that wait to be looked up.
 const OWNERS: usize = 256;
 
@@ -87,8 +93,12 @@ pub struct Settings {
     pub streaming_limit: Duration,
     /// The status of one policy is written at most this often.
     pub status_interval: Duration,
+    /// Writes of status, of all policies together.
+    pub statuses: Rate,
     /// Events.
     pub events: Rate,
+    /// Events about one namespace and what is in it; what is left out is summed up in one.
+    pub namespace_events: Rate,
     /// Writes of NamespaceAudits.
     pub audits: Rate,
     /// Look-ups of the owners of dormant findings.
@@ -108,6 +118,8 @@ pub struct Settings {
     pub suspicious_activity: bool,
     /// Who writes: the pod's name.
     pub instance: String,
+    /// How replicas agree on who writes; none for one that always does.
+    pub leader_election: Option<LeaderElection>,
 }
 
 impl Default for Settings {
@@ -117,7 +129,9 @@ impl Default for Settings {
             streaming_lists: StreamingLists::Auto,
             streaming_limit: Duration::from_secs(120),
             status_interval: Duration::from_secs(5),
+            statuses: Rate::new(5.0, 50),
             events: Rate::new(5.0, 50),
+            namespace_events: Rate::new(0.5, 25),
             audits: Rate::new(10.0, 50),
             owner_lookups: Rate::new(2.0, 10),
             write_deadline: Duration::from_secs(10),
@@ -127,7 +141,18 @@ impl Default for Settings {
             namespace_series: crate::report::metrics::NAMESPACE_SERIES_DEFAULT,
             suspicious_activity: true,
             instance: "revisor".to_owned(),
+            leader_election: None,
         }
+    }
+}
+
+impl Settings {
+    /// How long before its last sign of life a leader has certainly dealt with an Event: a full queue takes that
+    /// long to be written.
+    fn events_written_after(&self) -> Duration {
+        let queue = 1024.0 / self.events.per_second.max(1.0);
+        let lease = self.leader_election.as_ref().map_or(Duration::ZERO, |lease| lease.lease_duration);
+        Duration::from_secs_f64(queue) + lease
     }
 }
 
@@ -163,24 +188,41 @@ pub async fn run_on(
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    let health = Arc::new(Health::new(Arc::default(), Instant::now()));
-    let clients = Clients::new(&config, &health).map_err(|error| Error::Client(Box::new(error)))?;
+    let now = Instant::now();
+    let health = Health::new(Arc::default(), now).with_longest_pause(now, settings.retry_optional);
+    let health = Arc::new(health);
+    let no_client = |error| Error::Client(Box::new(error));
+    let clients = Clients::new(&config, &health).map_err(no_client)?;
     let observed = Arc::new(Observed::default());
     let (changes, inbox) = mpsc::channel(CHANGES);
     let (snapshots, newest) = latest::channel(None);
-    let (notices, due) = mpsc::channel(NOTICES);
     let (owners, wanted) = mpsc::channel(OWNERS);
     let (stopper, stop) = Stopper::new();
+    let (releaser, release) = Stopper::new();
     let mut tasks = Tasks { set: JoinSet::new(), stop };
+    let mut election = Tasks { set: JoinSet::new(), stop: release };
 
+    let leadership = match &settings.leader_election {
+        None => Leadership::endless(),
+        Some(lease) => {
+            let (terms, leadership) = Leadership::of_election();
+            let elector = Elector::new(&config, lease, &settings.instance, terms, Arc::clone(&health));
+            let elector = elector.map_err(no_client)?;
+            election.start(|stop| elector.run(stop));
+            leadership
+        }
+    };
+    let lease = settings.leader_election.as_ref().map(|lease| (lease.name.clone(), leadership.clone()));
     let admin = Admin {
         health: Arc::clone(&health),
         snapshots: newest.clone(),
         namespace_series: settings.namespace_series,
+        election: lease,
     };
     tasks.start(|stop| admin::serve(listener, admin, stop));
     let needs = Arc::new(Needs::default());
-    let outlets = Outlets { snapshots, notices, owners, needs: Arc::clone(&needs) };
+    let notices = Arc::new(Notices::new(settings.namespace_events));
+    let outlets = Outlets { snapshots, notices: Arc::clone(&notices), owners, needs: Arc::clone(&needs) };
     let mut auditor = Auditor::new().on_cores(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
     if !settings.suspicious_activity {
         auditor.ignore_suspicious_activity();
@@ -188,20 +230,36 @@ pub async fn run_on(
     tasks.start(|stop| Engine::new(auditor, inbox, outlets, Arc::clone(&health)).run(stop));
     let watches = (Arc::clone(&observed), Arc::clone(&health), needs);
     tasks.watches(clients.watches.clone(), &settings, changes.clone(), watches);
-    tasks.writers(&clients, &settings, observed, &health, Inputs { newest, due, wanted, changes });
+    let owners = (clients.writes.clone(), settings.owner_lookups, settings.write_deadline);
+    tasks.start(|stop| owners::run(owners.0, owners.1, owners.2, wanted, changes, stop));
+    let inputs = Inputs { newest, notices: Arc::clone(&notices), observed, leadership };
+    tasks.writers(&clients, &settings, &health, &inputs);
 
-    let ended = tasks.until(shutdown).await;
+    let ended = tasks.until(shutdown, &mut election).await;
     stopper.stop();
     tasks.finish(settings.shutdown_deadline).await;
+    say_what_waits(&notices, settings.leader_election.is_some());
+    // Only now: while writers finish what they have begun, no other replica should begin.
+    releaser.stop();
+    election.finish(settings.shutdown_deadline).await;
     ended
+}
+
+/// What of Events was not written before the end.
+fn say_what_waits(notices: &Notices, has_successor: bool) {
+    match notices.waiting() {
+        0 => {}
+        waiting if has_successor => tracing::info!(waiting, "Events are left to the next leader"),
+        dropped => tracing::warn!(dropped, "Events were not written before the end; the log has each"),
+    }
 }
 
 /// What writers read.
 struct Inputs {
     newest: latest::Receiver<Option<Arc<Snapshot>>>,
-    due: mpsc::Receiver<Notice>,
-    wanted: mpsc::Receiver<WantedOwner>,
-    changes: mpsc::Sender<Received>,
+    notices: Arc<Notices>,
+    observed: Arc<Observed>,
+    leadership: Leadership,
 }
 
 /// All tasks. Each ends when told, and none by itself.
@@ -244,35 +302,48 @@ impl Tasks {
         });
     }
 
-    /// Starts what writes. With leader election these will run only while the leadership lasts.
-    fn writers(
-        &mut self,
-        clients: &Clients,
-        settings: &Settings,
-        observed: Arc<Observed>,
-        health: &Health,
-        Inputs { newest, due, wanted, changes }: Inputs,
-    ) {
+    /// Starts what writes, which it does only while this replica leads.
+    fn writers(&mut self, clients: &Clients, settings: &Settings, health: &Health, inputs: &Inputs) {
         let client = || clients.writes.clone();
         let operational = || Arc::clone(&health.operational);
+        let Inputs { newest, notices, observed, leadership } = inputs;
         let deadline = settings.write_deadline;
-        let status = StatusWriter::new(client(), observed, operational(), settings.status_interval, deadline);
-        self.start(|stop| status.run(newest.clone(), stop));
-        let audits = AuditWriter::new(client(), operational(), settings.audits, deadline);
-        let effective = EffectiveWriter::new(client(), operational(), settings.audits, deadline);
-        self.start(|stop| effective.run(newest.clone(), stop));
-        self.start(|stop| audits.run(newest, stop));
-        let events = EventWriter::new(client(), operational(), settings.events, deadline, &settings.instance);
-        self.start(|stop| events.run(due, stop));
-        self.start(|stop| owners::run(client(), settings.owner_lookups, deadline, wanted, changes, stop));
+        let times = (settings.status_interval, deadline);
+        let observed = Arc::clone(observed);
+        let status =
+            StatusWriter::new(client(), observed, operational(), newest.clone(), settings.statuses, times);
+        self.writer(status, leadership);
+        let effective =
+            EffectiveWriter::new(client(), operational(), newest.clone(), settings.audits, deadline);
+        self.writer(effective, leadership);
+        let sources = (newest.clone(), leadership.clone());
+        self.writer(
+            AuditWriter::new(client(), operational(), sources, settings.audits, deadline),
+            leadership,
+        );
+        let events = EventSettings {
+            rate: settings.events,
+            deadline,
+            written_after: settings.events_written_after(),
+            instance: (*settings.instance).into(),
+        };
+        let (notices, newest) = (Arc::clone(notices), newest.clone());
+        let events = EventWriter::new(client(), operational(), notices, newest, leadership.clone(), events);
+        self.writer(events, leadership);
+    }
+
+    fn writer(&mut self, writer: impl Writer, leadership: &Leadership) {
+        self.start(|stop| leadership::run(writer, leadership.clone(), stop));
     }
 
     /// Waits for the end: asked for, or because a task has ended that should not.
-    async fn until(&mut self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        tokio::select! {
-            () = shutdown => Ok(()),
-            ended = self.set.join_next() => Err(Error::Ended(ended.and_then(Result::err))),
-        }
+    async fn until(&mut self, shutdown: impl Future<Output = ()>, election: &mut Self) -> Result<(), Error> {
+        let ended = tokio::select! {
+            () = shutdown => return Ok(()),
+            ended = self.set.join_next() => ended,
+            ended = election.set.join_next(), if !election.set.is_empty() => ended,
+        };
+        Err(Error::Ended(ended.and_then(Result::err)))
     }
 
     /// Lets every task finish what it has begun.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::health::Health;
 use super::needs::Needs;
+use super::notices::{Kept, Notice, Notices};
 use super::pace::Pacing;
 use super::stop::Stop;
 use super::watch::Received;
@@ -20,7 +21,7 @@ use crate::auditor::transitions::{FirstAudit, Transition, WantedOwner};
 use crate::decode::Change;
 use crate::report::activity::ActivityRecord;
 use crate::report::log::TransitionRecord;
-use crate::report::operational::EventResult;
+use crate::report::operational::{EventResult, Operational};
 use crate::subject::Resource;
 
 /// How many changes are applied before a Snapshot may be made.
@@ -34,23 +35,12 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// A deadline that is over already still lets others run.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
 
-/// What the writers of Events are told.
-#[derive(Clone, Debug)]
-pub(crate) enum Notice {
-    /// A finding opened, resolved or became exempt.
-    Transition(Transition),
-    /// A policy was audited for the first time.
-    FirstAudit(FirstAudit),
-    /// Something suspicious was seen.
-    Activity(Activity),
-}
-
 /// Where the engine's results go.
 pub(crate) struct Outlets {
     /// The newest Snapshot; none before the first.
     pub(crate) snapshots: watch::Sender<Option<Arc<Snapshot>>>,
-    /// Transitions and first audits.
-    pub(crate) notices: mpsc::Sender<Notice>,
+    /// Transitions, first audits and suspicious activity.
+    pub(crate) notices: Arc<Notices>,
     /// Owners to look for.
     pub(crate) owners: mpsc::Sender<WantedOwner>,
     /// Kinds to watch.
@@ -101,6 +91,7 @@ impl Engine {
     pub(crate) async fn run(mut self, mut stop: Stop) {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
+            self.health.pulse.engine();
             let snapshot_due = self.dirty.then(|| self.pacing.due(Instant::now()));
             let tick_due = sleep_until(self.auditor.next_deadline(), Timestamp::now());
             tokio::select! {
@@ -188,17 +179,12 @@ impl Engine {
 
     fn hand_on(&mut self) {
         for transition in self.auditor.drain_transitions() {
-            log_transition(&transition);
-            self.health.operational.transition(transition.kind);
             self.notify(Notice::Transition(transition));
         }
         for first_audit in self.auditor.drain_first_audits() {
-            log_first_audit(&first_audit);
             self.notify(Notice::FirstAudit(first_audit));
         }
         for activity in self.auditor.drain_suspicious_activity() {
-            log_activity(&activity);
-            self.health.operational.activity(activity.signal);
             self.notify(Notice::Activity(activity));
         }
         self.say_dropped();
@@ -208,8 +194,13 @@ impl Engine {
         }
     }
 
+    /// Only the leader logs and counts: another replica sees the same, and says it if it has to take over.
     fn notify(&mut self, notice: Notice) {
-        if self.outlets.notices.try_send(notice).is_err() {
+        let leads = self.outlets.notices.is_leading();
+        if leads {
+            tell(&self.health.operational, &notice);
+        }
+        if self.outlets.notices.push(notice) == Kept::LeftOut && leads {
             self.health.operational.event(EventResult::Dropped);
             self.dropped += 1;
         }
@@ -222,7 +213,10 @@ impl Engine {
         {
             self.dropped_said = Some(now);
             let dropped = std::mem::take(&mut self.dropped);
-            tracing::warn!(dropped, "too many Events at once; the log has every transition and activity");
+            tracing::warn!(
+                dropped,
+                "too many Events at once; one Event a namespace says how many, and the log has each"
+            );
         }
     }
 }
@@ -247,6 +241,21 @@ pub(crate) async fn at(instant: Option<Instant>) {
     match instant {
         Some(instant) => tokio::time::sleep_until(instant).await,
         None => std::future::pending().await,
+    }
+}
+
+/// Logs and counts what happened.
+pub(crate) fn tell(operational: &Operational, notice: &Notice) {
+    match notice {
+        Notice::Transition(transition) => {
+            log_transition(transition);
+            operational.transition(transition.kind);
+        }
+        Notice::FirstAudit(first_audit) => log_first_audit(first_audit),
+        Notice::Activity(activity) => {
+            log_activity(activity);
+            operational.activity(activity.signal);
+        }
     }
 }
 

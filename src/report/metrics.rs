@@ -40,11 +40,23 @@ pub struct Process {
     pub start_time_seconds: f64,
 }
 
+/// One replica's part in a leader election.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Election {
+    /// The Lease's name.
+    pub lease: String,
+    /// Whether this replica leads.
+    pub leads: bool,
+}
+
 /// All that one scrape shows.
 #[derive(Debug)]
 pub struct Scrape {
-    /// What was found; none before the first Snapshot, and in a replica that does not lead.
+    /// What was found; none before the first Snapshot.
     pub snapshot: Option<Arc<Snapshot>>,
+    /// The leader election; none where there is none. What was found is shown by the leader alone, so that sums
+    /// over replicas are right.
+    pub election: Option<Election>,
     /// What the operator does.
     pub operational: Arc<Operational>,
     /// The process; none where `/proc` cannot be read.
@@ -56,8 +68,8 @@ pub struct Scrape {
 impl Scrape {
     /// The body of the answer.
     pub fn render(self, format: Format) -> Result<String, fmt::Error> {
-        let series =
-            self.snapshot.as_deref().map(|snapshot| NamespaceSeries::choose(snapshot, self.namespace_series));
+        let shown = self.snapshot.as_deref().filter(|_| self.election.as_ref().is_none_or(|it| it.leads));
+        let series = shown.map(|snapshot| NamespaceSeries::choose(snapshot, self.namespace_series));
         let mut body = String::with_capacity(16 * 1_024);
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Families { scrape: self, series }));
@@ -82,6 +94,12 @@ impl Collector for Families {
         let mut family =
             gauges(encoder, "revisor_snapshot_complete", "Whether every watched kind has been told once.")?;
         ConstGauge::new(u32::from(complete)).encode(family.encode_family::<[(&str, &str); 0]>(&[])?)?;
+        if let Some(Election { lease, leads }) = &self.scrape.election {
+            // The name that Kubernetes' own components have for it.
+            let help = "Whether this replica leads (1) or not (0).";
+            let mut family = gauges(encoder, "leader_election_master_status", help)?;
+            sample(&mut family, &[("name", &**lease)], u32::from(*leads))?;
+        }
         if let Some((snapshot, series)) = self.scrape.snapshot.as_ref().zip(self.series.as_ref()) {
             cluster(encoder, snapshot)?;
             policies(encoder, snapshot)?;
@@ -234,6 +252,7 @@ mod tests {
     fn scrape(snapshot: Option<Snapshot>) -> Scrape {
         Scrape {
             snapshot: snapshot.map(Arc::new),
+            election: None,
             operational: Arc::new(Operational::new()),
             process: None,
             namespace_series: NAMESPACE_SERIES_DEFAULT,
@@ -425,6 +444,27 @@ revisor_transitions_total{kind="opened"} 0
 revisor_transitions_total{kind="resolved"} 1
 revisor_transitions_total{kind="exempted"} 0"#
         );
+    }
+
+    #[test]
+    fn a_replica_that_does_not_lead_shows_that_it_is_warm_and_leaves_what_was_found_to_the_leader() {
+        let of = |leads| {
+            let election = Some(Election { lease: "revisor".to_owned(), leads });
+            Scrape { election, ..scrape(Some(world().snapshot())) }.render(Format::Text).unwrap()
+        };
+        let (leader, standby) = (of(true), of(false));
+        assert_eq!(samples(&leader, "leader_election_master_status"), [r#"{name="revisor"} 1"#]);
+        assert_eq!(samples(&standby, "leader_election_master_status"), [r#"{name="revisor"} 0"#]);
+        for body in [&leader, &standby] {
+            assert_eq!(samples(body, "revisor_snapshot_complete "), ["1"]);
+        }
+        for family in
+            ["revisor_findings{", "revisor_namespace_findings{", "revisor_subjects{", "revisor_policy_info{"]
+        {
+            assert!(!samples(&leader, family).is_empty() && samples(&standby, family).is_empty(), "{family}");
+        }
+        assert!(!samples(&standby, "revisor_events_total").is_empty());
+        assert!(samples(&rendered(Some(world().snapshot()), Format::Text), "leader_election").is_empty());
     }
 
     #[test]
