@@ -99,6 +99,8 @@ pub struct Settings {
     pub events: Rate,
     /// Events about one namespace and what is in it; what is left out is summed up in one.
     pub namespace_events: Rate,
+    /// Events that were left out are summed up after this long.
+    pub left_out_period: Duration,
     /// Writes of NamespaceAudits.
     pub audits: Rate,
     /// Look-ups of the owners of dormant findings.
@@ -132,6 +134,7 @@ impl Default for Settings {
             statuses: Rate::new(5.0, 50),
             events: Rate::new(5.0, 50),
             namespace_events: Rate::new(0.5, 25),
+            left_out_period: Duration::from_secs(300),
             audits: Rate::new(10.0, 50),
             owner_lookups: Rate::new(2.0, 10),
             write_deadline: Duration::from_secs(10),
@@ -150,9 +153,9 @@ impl Settings {
     /// How long before its last sign of life a leader has certainly dealt with an Event: a full queue takes that
     /// long to be written.
     fn events_written_after(&self) -> Duration {
-        let queue = 1024.0 / self.events.per_second.max(1.0);
-        let lease = self.leader_election.as_ref().map_or(Duration::ZERO, |lease| lease.lease_duration);
-        Duration::from_secs_f64(queue) + lease
+        let waiting = u32::try_from(notices::WAITING).unwrap_or(u32::MAX);
+        let queue = Duration::from_secs_f64(f64::from(waiting) / self.events.per_second.max(1.0));
+        queue + self.leader_election.as_ref().map_or(Duration::ZERO, |lease| lease.lease_duration)
     }
 }
 
@@ -221,7 +224,7 @@ pub async fn run_on(
     };
     tasks.start(|stop| admin::serve(listener, admin, stop));
     let needs = Arc::new(Needs::default());
-    let notices = Arc::new(Notices::new(settings.namespace_events));
+    let notices = Arc::new(Notices::new(settings.namespace_events, settings.left_out_period));
     let outlets = Outlets { snapshots, notices: Arc::clone(&notices), owners, needs: Arc::clone(&needs) };
     let mut auditor = Auditor::new().on_cores(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
     if !settings.suspicious_activity {
@@ -325,6 +328,7 @@ impl Tasks {
             rate: settings.events,
             deadline,
             written_after: settings.events_written_after(),
+            left_out_period: settings.left_out_period,
             instance: (*settings.instance).into(),
         };
         let (notices, newest) = (Arc::clone(notices), newest.clone());

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::engine;
 use super::leadership::{Leadership, Writer};
 use super::lookup::{Found, Lookup};
-use super::notices::{Due, Notice, Notices, PERIOD};
+use super::notices::{Due, Notice, Notices};
 use super::pace::{Rate, TokenBucket};
 use super::regarding::{Plan, Regarding};
 use super::stop::Stop;
@@ -39,6 +39,8 @@ pub(crate) struct EventWriter {
     leadership: Leadership,
     /// What happened so long before another replica was seen to lead has been written by it.
     written_after: Duration,
+    /// What is left out is summed up after this long.
+    left_out_period: Duration,
     bucket: TokenBucket,
     deadline: Duration,
     /// Which replica writes: the pod's name.
@@ -52,6 +54,7 @@ pub(crate) struct EventSettings {
     pub(crate) rate: Rate,
     pub(crate) deadline: Duration,
     pub(crate) written_after: Duration,
+    pub(crate) left_out_period: Duration,
     pub(crate) instance: Box<str>,
 }
 
@@ -122,7 +125,7 @@ impl EventWriter {
         leadership: Leadership,
         settings: EventSettings,
     ) -> Self {
-        let EventSettings { rate, deadline, written_after, instance } = settings;
+        let EventSettings { rate, deadline, written_after, left_out_period, instance } = settings;
         Self {
             lookup: Lookup::new(client.clone(), deadline),
             client,
@@ -130,6 +133,7 @@ impl EventWriter {
             snapshots,
             leadership,
             written_after,
+            left_out_period,
             bucket: TokenBucket::new(rate, Instant::now()),
             deadline,
             instance,
@@ -145,7 +149,7 @@ impl EventWriter {
         let part = snapshot.as_ref().and_then(|snapshot| snapshot.namespace(name));
         let uid = part.map(|part| Arc::clone(&part.uid)).unwrap_or_default();
         Draft {
-            text: left_out_event(left_out, PERIOD.as_secs().div_ceil(60)),
+            text: left_out_event(left_out, self.left_out_period.as_secs().div_ceil(60).max(1)),
             plan: Plan::about(&About::Namespace { name: name.into(), uid }),
             at: Timestamp::now(),
         }

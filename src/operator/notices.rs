@@ -21,11 +21,9 @@ use crate::report::event::{EventText, first_audit_event, transition_event};
 use crate::report::left_out::LeftOut;
 
 /// Events that wait, at most.
-const WAITING: usize = 1024;
+pub(crate) const WAITING: usize = 1024;
 /// Namespaces whose budgets, and whose left-out Events, are told apart at once.
 const NAMESPACES: usize = 1024;
-/// What is left out is summed up after this long.
-pub(crate) const PERIOD: Duration = Duration::from_secs(300);
 
 /// What the writer of Events is told.
 #[derive(Clone, Debug)]
@@ -97,15 +95,17 @@ struct Sum {
 struct Queue {
     leading: bool,
     budgets: Buckets,
+    /// What is left out is summed up after this long.
+    period: Duration,
     waiting: VecDeque<Waiting>,
     given: u64,
     sums: BTreeMap<Box<str>, Sum>,
 }
 
 impl Queue {
-    fn new(namespace_rate: Rate, now: Instant) -> Self {
+    fn new(namespace_rate: Rate, period: Duration, now: Instant) -> Self {
         let budgets = Buckets::new(namespace_rate, NAMESPACES, now);
-        Self { leading: false, budgets, waiting: VecDeque::new(), given: 0, sums: BTreeMap::new() }
+        Self { leading: false, budgets, period, waiting: VecDeque::new(), given: 0, sums: BTreeMap::new() }
     }
 
     fn push(&mut self, notice: Notice, now: Instant) -> Kept {
@@ -146,7 +146,7 @@ impl Queue {
     /// What is to be written now, or when to look again.
     fn next(&self, now: Instant) -> Result<Due, Option<Instant>> {
         let oldest = self.sums.values().min_by_key(|sum| sum.since);
-        let due = oldest.map(|sum| sum.since + PERIOD);
+        let due = oldest.map(|sum| sum.since + self.period);
         match (oldest, self.waiting.front()) {
             (Some(sum), _) if due.is_some_and(|due| due <= now) => Ok(Due::LeftOut(sum.left_out.clone())),
             (_, Some(waiting)) => Ok(Due::Notice(waiting.clone())),
@@ -172,7 +172,7 @@ impl Queue {
         while self.waiting.front().is_some_and(|front| front.at <= until) {
             self.waiting.pop_front();
         }
-        self.sums.retain(|_, sum| sum.since + PERIOD > until);
+        self.sums.retain(|_, sum| sum.since + self.period > until);
     }
 }
 
@@ -185,8 +185,8 @@ pub(crate) struct Notices {
 
 impl Notices {
     /// Empty, of a replica that does not lead.
-    pub(crate) fn new(namespace_rate: Rate) -> Self {
-        Self { queue: Mutex::new(Queue::new(namespace_rate, Instant::now())), news: Notify::new() }
+    pub(crate) fn new(namespace_rate: Rate, period: Duration) -> Self {
+        Self { queue: Mutex::new(Queue::new(namespace_rate, period, Instant::now())), news: Notify::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -246,6 +246,7 @@ mod tests {
     use crate::auditor::suspicion::{About, Signal};
 
     const SECOND: Duration = Duration::from_secs(1);
+    const PERIOD: Duration = Duration::from_secs(300);
 
     fn notice(namespace: &str, message: &str) -> Notice {
         let about = About::Namespace { name: namespace.into(), uid: "uid".into() };
@@ -255,7 +256,7 @@ mod tests {
 
     fn queue(leading: bool) -> (Queue, Instant) {
         let now = Instant::now();
-        (Queue { leading, ..Queue::new(Rate::new(0.1, 3), now) }, now)
+        (Queue { leading, ..Queue::new(Rate::new(0.1, 3), PERIOD, now) }, now)
     }
 
     fn messages(queue: &Queue) -> Vec<&str> {

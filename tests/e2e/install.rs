@@ -180,8 +180,7 @@ fn the_shipped_rights_suffice_and_are_all_that_is_used() {
     cluster.create_namespace("asks");
     cluster.apply(&delegating("asks", "asks", "{rules: [TrustedRegistry], approval: None}"));
     cluster.apply(&exemption("asks", "bare", "TrustedRegistry"));
-    let operator =
-        Operator::start(&kubeconfig, &["--leader-elect", "--lease-namespace=revisor-system"]);
+    let operator = Operator::start(&kubeconfig, &["--leader-elect", "--lease-namespace=revisor-system"]);
     await_audited(&cluster, "tiers");
     live_through(&cluster);
     let complaints = operator.log_lines("orbidden");

@@ -276,8 +276,12 @@ async fn a_hundred_failovers_lose_no_event_and_double_none() {
 async fn a_namespace_that_makes_too_many_events_gets_some_and_disturbs_no_other_one() {
     let server = cluster().await;
     tidy_namespace(&server, "team-b");
-    let operator =
-        Running::ready(&server, Settings { namespace_events: Rate::new(0.001, 5), ..settings() }).await;
+    let budget = Settings {
+        namespace_events: Rate::new(0.001, 5),
+        left_out_period: Duration::from_secs(2),
+        ..settings()
+    };
+    let operator = Running::ready(&server, budget).await;
     violations(&server, 0).await;
     for number in 0..12 {
         deployment(&server, "team-a", &format!("web-{number}"), "evil.test/x:1");
@@ -285,8 +289,18 @@ async fn a_namespace_that_makes_too_many_events_gets_some_and_disturbs_no_other_
     violations(&server, 12).await;
     deployment(&server, "team-b", "web", "evil.test/x:1");
     eventually("the Event of the other namespace", async || server.list("Event", "team-b").len() == 1).await;
-    assert_eq!(server.list("Event", "team-a").len(), 5);
+    let of = |reason: &str| {
+        let events = server.list("Event", "team-a");
+        events.into_iter().filter(|event| event["reason"] == reason).collect::<Vec<_>>()
+    };
+    assert_eq!(of("TrustedRegistry").len(), 5);
     let dropped = r#"revisor_events_total{result="dropped"}"#;
     assert_eq!(operator.metric(dropped).await, Some(7.0), "what is left out is counted");
+    eventually("one Event for the rest", async || of("EventsLeftOut").len() == 1).await;
+    let summary = &of("EventsLeftOut")[0];
+    let namespace = server.get("Namespace", "", "team-a").expect("the namespace");
+    assert_eq!(summary["involvedObject"]["uid"], namespace["metadata"]["uid"]);
+    assert!(summary["message"].as_str().is_some_and(|note| note.starts_with("7 more Events")), "{summary}");
+    assert_eq!(of("TrustedRegistry").len(), 5);
     operator.stop().await;
 }
