@@ -13,6 +13,7 @@ mod groups;
 mod intern;
 mod inventory;
 mod jobs;
+mod judgement;
 mod kinds;
 mod labels;
 mod marks;
@@ -21,6 +22,7 @@ mod namespaces;
 mod objects;
 mod pairs;
 mod plan;
+pub mod record;
 mod references;
 mod renewal;
 pub mod requests;
@@ -45,17 +47,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::decode::{Change, UnsupportedObject};
-use crate::policy::compile::CompiledPolicy;
 use crate::subject::Resource;
-use edits::{Edit, Replanned};
 use inventory::{Applied, Inventory};
 use kinds::Kinds;
 use marks::Marks;
 use namespaces::Namespaces;
 use objects::ClusterObjects;
 use plan::{Plan, Told};
-use renewal::Renewal;
-use rollup::Rolling;
+use record::Record;
 use skew::Skews;
 use snapshot::Snapshot;
 use surroundings::Plain;
@@ -102,6 +101,8 @@ pub struct Auditor {
     block_sums: totals::BlockSums,
     plain: Plain,
     suspicion: Suspicion,
+    /// What is kept for the record, where there is one.
+    record: Option<Box<Record>>,
     snapshot: Arc<Snapshot>,
 }
 
@@ -159,6 +160,7 @@ impl Auditor {
             block_sums: totals::BlockSums::default(),
             plain: Plain::default(),
             suspicion: Suspicion::default(),
+            record: None,
             snapshot: Arc::new(Snapshot::empty()),
         }
     }
@@ -177,7 +179,7 @@ impl Auditor {
         match self.feed {
             Feed::Input(_) => true,
             Feed::Live if self.was_complete => self.plan.judges_by().all(|kind| self.kinds.is_judged(kind)),
-            Feed::Live => self.kinds.are_known(),
+            Feed::Live => self.kinds.are_known() && !self.awaits_record(),
         }
     }
 
@@ -265,6 +267,7 @@ impl Auditor {
             Change::OwnerGone(namespace, kind, name) => {
                 self.namespaces.owner_gone(&namespace, workload::workload_hash(&kind, &name));
             }
+            Change::Record(shards) => self.tell_record(shards),
         }
     }
 
@@ -395,97 +398,5 @@ impl Auditor {
             .into_iter()
             .flatten()
             .min()
-    }
-
-    /// Judges what changed and returns what is found now; the same one when nothing changed, and while a kind
-    /// that is needed is not known yet (an empty one at first): partial counts would only alarm.
-    pub fn snapshot(&mut self, now: Timestamp) -> Arc<Snapshot> {
-        if !self.changed || !self.is_complete() {
-            return self.snapshot.clone();
-        }
-        self.follow_runtimes();
-        let kinds = &self.kinds;
-        let before = self.plan.renumber(|kind| self.feed != Feed::Live || kinds.is_known(kind));
-        let replanned = before.map(|before| self.replan(&before, now));
-        if replanned.is_some() {
-            self.drop_unneeded(now);
-        }
-        self.judge_under(replanned, now)
-    }
-
-    /// Judges what changed under the plan as it is, which is new where it was `replanned`.
-    fn judge_under(&mut self, replanned: Option<Replanned>, now: Timestamp) -> Arc<Snapshot> {
-        self.changed = false;
-        let renumbered = replanned.as_ref().map(|replanned| &*replanned.numbers);
-        let edits = replanned.as_ref().map_or(&[][..], |replanned| &replanned.edits);
-        if self.objects.refresh() && self.plan.asks.beyond {
-            self.namespaces.mark_all();
-        }
-        let first = !std::mem::replace(&mut self.was_complete, true);
-        let quiet = renumbered.is_some() || first || self.feed != Feed::Live;
-        let references = self.judge_references((quiet, first), renumbered, now);
-        self.roll_up(quiet, (renumbered, edits), now);
-        let cluster = self.judge_cluster(quiet, renumbered, now);
-        self.snapshot = Arc::new(self.assemble(references, cluster, now));
-        self.tell_first_audits(now);
-        self.inventory.sweep();
-        self.snapshot.clone()
-    }
-
-    /// Judges by the new plan.
-    fn replan(&mut self, before: &[Arc<CompiledPolicy>], now: Timestamp) -> Replanned {
-        self.objects.judge_again();
-        if let Some(edits) = edits::edits(before, &self.plan.policies) {
-            // No tick may have told yet of one that ended before the edit.
-            self.end_exemptions(now);
-            edits.iter().for_each(|edit| self.edit(edit, now));
-            self.next_expiry = self.plan.next_expiry(now);
-            let numbers = (0..before.len()).map(|policy| u16::try_from(policy).ok()).collect();
-            return Replanned { numbers, edits };
-        }
-        let Self { inventory, namespaces, plan, cores, .. } = self;
-        let same = |policy: &Arc<_>| before.iter().position(|other| Arc::ptr_eq(other, policy));
-        let unchanged: Vec<Option<usize>> = plan.policies.iter().map(same).collect();
-        inventory.pairs.replan(&plan.policies, &unchanged, *cores);
-        inventory.replan(namespaces, &plan.policies, plan.asks.pods, &plan.graces, now);
-        inventory.references.mark_all();
-        namespaces.mark_all();
-        self.next_expiry = plan.next_expiry(now);
-        let number = |policy: &Arc<CompiledPolicy>| {
-            let at = plan
-                .policies
-                .iter()
-                .position(|other| other.name == policy.name && other.uid == policy.uid)?;
-            u16::try_from(at).ok()
-        };
-        Replanned { numbers: before.iter().map(number).collect(), edits: Vec::new() }
-    }
-
-    fn roll_up(
-        &mut self,
-        quiet: bool,
-        (renumbered, edits): (Option<&[Option<u16>]>, &[Edit]),
-        now: Timestamp,
-    ) {
-        self.plain.renew(self.objects.facts(), now);
-        let rolling = Rolling {
-            inventory: &self.inventory,
-            plan: &self.plan,
-            templates: &self.templates,
-            denied: &self.kinds.denied,
-            now,
-            renumbered,
-            edits,
-            cluster: self.objects.facts(),
-            plain: &self.plain,
-        };
-        let renewal = Renewal { rolling, quiet, is_live: self.feed == Feed::Live, cores: self.cores };
-        let renewed = renewal.renew(self.namespaces.take_dirty());
-        self.transitions.extend(renewed.transitions);
-        self.wanted.extend(renewed.wanted);
-        for (id, deadline) in renewed.deadlines {
-            self.namespaces.set_deadline(id, deadline);
-            self.namespaces.forget_if_over(id);
-        }
     }
 }

@@ -60,6 +60,9 @@ pub enum Change {
     Unsupported(UnsupportedObject),
     /// The owner of dormant findings was looked for and is not there any more: namespace, kind, name.
     OwnerGone(Box<str>, Box<str>, Box<str>),
+    /// The record that an earlier run or another replica has left, shard by shard; none for a shard that is lost, and
+    /// no shard at all where there is no record.
+    Record(Box<[Option<Box<[u8]>>]>),
 }
 
 /// A Job, as far as attribution needs it (a pod names only its Job, never its CronJob).

@@ -23,6 +23,7 @@ mod observed;
 mod owners;
 mod process;
 mod pulse;
+pub mod record;
 mod regarding;
 mod start;
 mod status;
@@ -47,6 +48,7 @@ use tokio::time::Instant;
 
 use crate::auditor::Auditor;
 use crate::auditor::snapshot::Snapshot;
+use crate::report::operational::Operational;
 use admin::Admin;
 use audits::AuditWriter;
 use effective::EffectiveWriter;
@@ -60,6 +62,7 @@ use needs::Needs;
 use notices::Notices;
 use observed::Observed;
 use pace::Rate;
+use record::{Ask, RecordSettings, RecordWriter, Store};
 use status::StatusWriter;
 use stop::{Stop, Stopper};
 use transport::Clients;
@@ -67,6 +70,8 @@ use watch::{Manner, Received};
 
 /// Changes between the watches and the engine.
 const CHANGES: usize = 2048;
+/// Questions about the record that wait for the engine.
+const ASKS: usize = 4;
 /// Owners that wait to be looked up.
 const OWNERS: usize = 256;
 
@@ -116,6 +121,8 @@ pub struct Settings {
     pub shutdown_deadline: Duration,
     /// How many series `revisor_namespace_findings` has at most.
     pub namespace_series: usize,
+    /// How the record of what was found is kept for the next start; none where it is not.
+    pub record: Option<RecordSettings>,
     /// Whether changes are told that are suspicious whatever the policies ask for.
     pub suspicious_activity: bool,
     /// Who writes: the pod's name.
@@ -142,6 +149,7 @@ impl Default for Settings {
             retry_optional: Duration::from_secs(300),
             shutdown_deadline: Duration::from_secs(10),
             namespace_series: crate::report::metrics::NAMESPACE_SERIES_DEFAULT,
+            record: None,
             suspicious_activity: true,
             instance: "revisor".to_owned(),
             leader_election: None,
@@ -230,13 +238,27 @@ pub async fn run_on(
     if !settings.suspicious_activity {
         auditor.ignore_suspicious_activity();
     }
-    tasks.start(|stop| Engine::new(auditor, inbox, outlets, Arc::clone(&health)).run(stop));
+    let mut engine = Engine::new(auditor, inbox, outlets, Arc::clone(&health));
+    let keeping =
+        settings.record.as_ref().map(|record| Keeping::new(record, &clients, settings.write_deadline));
+    let keeping = keeping.map(|(keeping, asked)| {
+        engine.keep_record(asked);
+        tasks.start(|stop| record::recall(Arc::clone(&keeping.store), changes.clone(), stop));
+        keeping
+    });
+    tasks.start(|stop| engine.run(stop));
     let watches = (Arc::clone(&observed), Arc::clone(&health), needs);
     tasks.watches(clients.watches.clone(), &settings, changes.clone(), watches);
+    let record = keeping.map(|keeping| {
+        keeping.writer(Arc::clone(&health.operational), Arc::clone(&notices), newest.clone(), changes.clone())
+    });
     let owners = (clients.writes.clone(), settings.owner_lookups, settings.write_deadline);
     tasks.start(|stop| owners::run(owners.0, owners.1, owners.2, wanted, changes, stop));
     let inputs = Inputs { newest, notices: Arc::clone(&notices), observed, leadership };
     tasks.writers(&clients, &settings, &health, &inputs);
+    if let Some(record) = record {
+        tasks.writer(record, &inputs.leadership);
+    }
 
     let ended = tasks.until(shutdown, &mut election).await;
     stopper.stop();
@@ -263,6 +285,34 @@ struct Inputs {
     notices: Arc<Notices>,
     observed: Arc<Observed>,
     leadership: Leadership,
+}
+
+/// What the record is kept with.
+struct Keeping {
+    settings: RecordSettings,
+    store: Arc<Store>,
+    asks: mpsc::Sender<Ask>,
+}
+
+impl Keeping {
+    /// All of it, and what the engine is asked by.
+    fn new(settings: &RecordSettings, clients: &Clients, deadline: Duration) -> (Self, mpsc::Receiver<Ask>) {
+        let (asks, asked) = mpsc::channel(ASKS);
+        let store = Arc::new(Store::new(clients.writes.clone(), &settings.namespace, deadline));
+        (Self { settings: settings.clone(), store, asks }, asked)
+    }
+
+    /// What writes it, while this replica writes.
+    fn writer(
+        self,
+        operational: Arc<Operational>,
+        notices: Arc<Notices>,
+        newest: latest::Receiver<Option<Arc<Snapshot>>>,
+        changes: mpsc::Sender<Received>,
+    ) -> RecordWriter {
+        let Self { settings, store, asks } = self;
+        RecordWriter::new(store, (asks, changes), notices, newest, operational, &settings)
+    }
 }
 
 /// All tasks. Each ends when told, and none by itself.

@@ -31,6 +31,8 @@ pub mod reason {
     pub const NAMESPACE_UNKNOWN: Reason = "NamespaceUnknown";
     /// A rule that reads what runs, judged on a template or a pod that has not started.
     pub const NOT_RUNNING: Reason = "NotRunning";
+    /// Of a finding that is known from the record of an earlier run only, and cannot be judged again.
+    pub const RECORDED: Reason = "Recorded";
 }
 
 /// The verdict of one rule on one subject.

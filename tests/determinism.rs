@@ -1,5 +1,6 @@
 //! The engine's promise: whatever happened, in whatever order, what is found is what an audit from scratch of
-//! the final state finds; and what was told adds up to what is open.
+//! the final state finds; what was told adds up to what is open; and an engine that begins anew from the record of the
+//! one before knows what that knew, and tells nothing.
 
 #![expect(clippy::unwrap_used, reason = "fixtures are right")]
 
@@ -50,6 +51,8 @@ enum Step {
     /// Somebody approves what stands there now.
     Approve(u8),
     Relist(u8),
+    /// The engine ends, and another one begins from its record in two to the power of so many shards.
+    Restart(u8),
     Wait(u16),
     Look,
 }
@@ -66,6 +69,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0..6u8).prop_map(Step::Approve),
         4 => (0..OTHERS, variant()).prop_map(|(index, variant)| Step::Other(index, variant)),
         1 => (0..Resource::ALL.len() as u8).prop_map(Step::Relist),
+        1 => (0..7u8).prop_map(Step::Restart),
         2 => (1..2000u16).prop_map(Step::Wait),
         4 => Just(Step::Look),
     ];
@@ -187,7 +191,7 @@ impl State {
                 changes.push(Change::RelistFinished(kind));
                 changes
             }
-            Step::Wait(_) | Step::Look => vec![],
+            Step::Wait(_) | Step::Look | Step::Restart(_) => vec![],
         }
     }
 }
@@ -231,8 +235,41 @@ fn facts(snapshot: &Snapshot) -> Vec<String> {
     facts
 }
 
+/// What is known of findings, with their history. (How long ago a pod's spec has changed nobody knows after a restart,
+/// and one rule asks for that.)
+fn remembered(snapshot: &Snapshot) -> Vec<String> {
+    let known = snapshot.findings().filter(|finding| finding.rule.as_str() != "RunningDigestMatches");
+    let show = |finding: &Finding| {
+        let policy = &snapshot.policies[usize::from(finding.policy)].policy;
+        format!(
+            "{} {} {} {} {} {} {:?} {}",
+            finding.id,
+            policy.name,
+            finding.rule,
+            finding.state.as_str(),
+            finding.reason,
+            finding.since,
+            finding.dormant_since,
+            snapshot.explain(finding),
+        )
+    };
+    known.map(show).collect()
+}
+
 fn from_scratch(state: &State, now: Timestamp) -> Auditor {
+    begun(Auditor::new(), state, now)
+}
+
+/// An engine that knows the record of another one.
+fn from_record(before: &Auditor, shards: u8, state: &State, now: Timestamp) -> Auditor {
     let mut auditor = Auditor::new();
+    auditor.keep_record();
+    let record = (0..shards).map(|shard| Some(before.record_shard(shard, shards).bytes.into()));
+    auditor.apply(Change::Record(record.collect()), now);
+    begun(auditor, state, now)
+}
+
+fn begun(mut auditor: Auditor, state: &State, now: Timestamp) -> Auditor {
     // What is needed is known only once the policies are.
     let kinds = Resource::ALL.into_iter().rev().filter(|kind| *kind != Resource::ImagePolicies);
     for kind in [Resource::ImagePolicies].into_iter().chain(kinds) {
@@ -276,7 +313,10 @@ proptest! {
     #[test]
     fn any_history_ends_where_an_audit_from_scratch_begins(steps in steps()) {
         let (mut state, mut now) = (State::default(), Timestamp::from_second(START).unwrap());
-        let mut auditor = from_scratch(&state, now);
+        let mut auditor = Auditor::new();
+        auditor.keep_record();
+        auditor.apply(Change::Record(Box::default()), now);
+        let mut auditor = begun(auditor, &state, now);
         let mut watches = Watches::default();
         let mut told: BTreeMap<FindingId, TransitionKind> = BTreeMap::new();
         let last = [Step::Wait(3600), Step::Look, Step::Wait(20), Step::Look];
@@ -296,7 +336,7 @@ proptest! {
                 now += SignedDuration::from_secs((*seconds).into());
                 auditor.tick(now);
             }
-            if matches!(step, Step::Look) {
+            if matches!(step, Step::Look | Step::Restart(_)) {
                 let before = auditor.policies().to_vec();
                 auditor.snapshot(now);
                 watches.end(&auditor);
@@ -313,6 +353,27 @@ proptest! {
                     told.clear();
                 }
                 watches.begin(&mut auditor, &mut state, now);
+            }
+            if let Step::Restart(power) = step {
+                // What a policy newly reads was just told.
+                let before = auditor.snapshot(now);
+                watches.begin(&mut auditor, &mut state, now);
+                let (known, shards) = (remembered(&auditor.snapshot(now)), 1 << power);
+                if before.policies.len() != auditor.policies().len() {
+                    told.clear();
+                }
+                for transition in auditor.drain_transitions() {
+                    told.insert(transition.id, transition.kind);
+                }
+                let mut restarted = from_record(&auditor, shards, &state, now);
+                prop_assert_eq!(&remembered(&restarted.snapshot(now)), &known);
+                for transition in restarted.drain_transitions() {
+                    prop_assert_eq!(transition.rule.as_str(), "RunningDigestMatches", "{:?}", transition);
+                }
+                auditor = restarted;
+                watches.running = auditor.needed().iter().copied().collect();
+                watches.running.retain(|kind| !Resource::ALWAYS.contains(kind));
+                told.clear();
             }
         }
         let snapshot = auditor.snapshot(now);

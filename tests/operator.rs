@@ -12,6 +12,8 @@ mod leadership;
 mod needs;
 #[path = "operator/outages.rs"]
 mod outages;
+#[path = "operator/restarts.rs"]
+mod restarts;
 #[path = "operator/rights.rs"]
 mod rights;
 #[path = "operator/support.rs"]

@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 use jiff::Timestamp;
 
 use super::audit::Judgement;
-use super::findings::{Finding, FindingId, State, Subject, name_id};
-use super::marks::Telling;
+use super::findings::{Finding, FindingId, State, Subject, name_id, whole_second};
+use super::marks::{Quiet, Telling};
 use super::requests::exemption;
 use super::rollup::Rolling;
 use super::{Auditor, Feed};
@@ -60,7 +60,7 @@ impl Rolling<'_> {
                     reason,
                     subject: Subject::Cluster(cluster.clone()),
                     pods: 0,
-                    since: self.now,
+                    since: whole_second(self.now),
                     dormant_since: None,
                     asked: None,
                 };
@@ -77,7 +77,7 @@ impl Auditor {
     /// The findings on the cluster; the same ones while nothing has changed that decides about them.
     pub(super) fn judge_cluster(
         &mut self,
-        quiet: bool,
+        quiet: Quiet<'_>,
         renumbered: Option<&[Option<u16>]>,
         now: Timestamp,
     ) -> Arc<[Finding]> {

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::findings::{Finding, State, Subject, WorkloadUse, judge};
+use super::findings::{Finding, State, Subject, WorkloadUse, judge, whole_second};
 use super::namespaces::Namespace;
 use super::rollup::{Rolled, Rolling};
 use super::transitions::WantedOwner;
@@ -78,7 +78,7 @@ impl Rolling<'_> {
         }
         // A pod that came and went since then showed it again.
         let before = old.dormant_since.as_deref().copied().filter(|_| shown.is_none());
-        let since = before.unwrap_or(self.now);
+        let since = before.unwrap_or_else(|| whole_second(self.now));
         let compiled = &self.plan.policies[usize::from(policy)];
         let rule = compiled.rule(old.rule)?;
         let labels = namespace.labels();

@@ -167,6 +167,12 @@ impl ReferenceSpread {
     }
 }
 
+/// Since-times are whole seconds: neither the API nor the record keeps anything finer, and a time must be the same after
+/// a restart.
+pub(super) fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
 /// What a finding is about, with the facts that were judged.
 #[derive(Clone, Debug)]
 pub enum Subject {

@@ -124,7 +124,7 @@ fn told_by(change: &Change) -> Option<Resource> {
         Change::Job(_) | Change::JobGone(_) => Some(Resource::Jobs),
         Change::Policy(_) | Change::PolicyGone(_) => Some(Resource::ImagePolicies),
         Change::RelistStarted(kind) | Change::RelistFinished(kind) | Change::Unusable(kind) => Some(*kind),
-        Change::Access(..) | Change::Unsupported(_) | Change::OwnerGone(..) => None,
+        Change::Access(..) | Change::Unsupported(_) | Change::OwnerGone(..) | Change::Record(_) => None,
     }
 }
 

@@ -68,6 +68,10 @@ pub(super) struct Namespace {
     pub(super) rolled_at: Option<Timestamp>,
     /// When it must be rolled up again at the latest.
     pub(super) deadline: Option<Timestamp>,
+    /// By policy whether it says the same as in a record that was just taken in: what happened since is told.
+    pub(super) same: Option<Arc<[bool]>>,
+    /// What the record says of it, in one number.
+    pub(super) digest: u64,
 }
 
 impl Namespace {
@@ -92,6 +96,8 @@ impl Namespace {
             meanwhile: None,
             rolled_at: None,
             deadline: None,
+            same: None,
+            digest: 0,
         }
     }
 
@@ -179,7 +185,8 @@ impl Namespaces {
         self.by_name.get(name).map(|id| self.get(*id))
     }
 
-    fn named(&mut self, name: &str) -> u32 {
+    /// The index of the namespace of this name, which is known from now on.
+    pub(super) fn named(&mut self, name: &str) -> u32 {
         if let Some(id) = self.by_name.get(name) {
             return *id;
         }

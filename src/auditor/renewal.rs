@@ -9,8 +9,9 @@ use std::thread;
 use jiff::Timestamp;
 
 use super::alike;
-use super::marks::Telling;
+use super::marks::{Quiet, Telling};
 use super::namespaces::{Dirty, Namespace};
+use super::record::{self, Digests};
 use super::rollup::{Rolling, Space, counts};
 use super::snapshot::NamespaceSnapshot;
 use super::transitions::{Transition, WantedOwner};
@@ -23,10 +24,13 @@ const MANY_PODS: usize = 2_000;
 /// What namespaces are renewed by.
 pub(super) struct Renewal<'a> {
     pub(super) rolling: Rolling<'a>,
-    /// No transition is told: a first audit, or a change of the plan.
+    /// No transition is told: a first audit, or a change of the plan. A namespace that was just recalled from a record
+    /// says by itself what is told.
     pub(super) quiet: bool,
     /// Of a given set of objects nothing changes, so nothing is kept of what was told.
     pub(super) is_live: bool,
+    /// The policies' uids, where a record is kept.
+    pub(super) uids: Option<&'a [u64]>,
     /// How many threads may be at work, this one included.
     pub(super) cores: NonZeroUsize,
 }
@@ -39,6 +43,8 @@ pub(super) struct Renewed {
     /// When a namespace, by its index, must be rolled up again at the latest, where that is another time than it was or
     /// the namespace is to be forgotten.
     pub(super) deadlines: Vec<(u32, Option<Timestamp>)>,
+    /// How the record differs.
+    pub(super) digests: Digests,
 }
 
 impl Renewal<'_> {
@@ -58,6 +64,7 @@ impl Renewal<'_> {
                 renewed.transitions.extend(other.transitions);
                 renewed.wanted.extend(other.wanted);
                 renewed.deadlines.extend(other.deadlines);
+                renewed.digests.add(&other.digests);
             }
             renewed
         })
@@ -89,8 +96,10 @@ impl Renewal<'_> {
         let mut rolled = edited.unwrap_or_else(|| rolling.roll(namespace, space));
         let before = namespace.part.clone();
         let transitions = &mut renewed.transitions;
+        let recalled = namespace.same.take();
+        let quiet = recalled.as_deref().map_or_else(|| Quiet::from(*quiet), Quiet::Unless);
         let closing = is_live.then(|| {
-            let mut telling = Telling { now, quiet: *quiet, policies, transitions };
+            let mut telling = Telling { now, quiet, policies, transitions };
             namespace.marks.update(&before.findings, &mut rolled.findings, &mut telling)
         });
         let same = rolling.renumbered.is_none() && alike::shown_alike(policies, &before, &rolled.findings);
@@ -111,6 +120,9 @@ impl Renewal<'_> {
             parts: rolled.parts,
             revision,
         });
+        if let Some(uids) = self.uids {
+            renewed.digests.renew(namespace, record::digest(namespace, uids));
+        }
         namespace.rolled_at = Some(now);
         namespace.meanwhile = None;
         renewed.wanted.extend(rolled.wanted);

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::edits::Edit;
 use super::findings::{
-    Finding, FindingId, Judged, State, Subject, Workload, WorkloadUse, judge, judged_at, use_id,
+    Finding, FindingId, Judged, State, Subject, Workload, WorkloadUse, judge, judged_at, use_id, whole_second,
 };
 use super::groups::Group;
 use super::inventory::Inventory;
@@ -421,7 +421,7 @@ impl<'a> Rolling<'a> {
             reason: reason.unwrap_or_default(),
             subject,
             pods,
-            since: self.now,
+            since: whole_second(self.now),
             dormant_since: None,
             asked: None,
         };

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::findings::{Finding, ReferenceSpread, State, Subject, name_id};
+use super::findings::{Finding, ReferenceSpread, State, Subject, name_id, whole_second};
 use super::inventory::Inventory;
-use super::marks::Telling;
+use super::marks::{Quiet, Telling};
 use super::namespaces::Namespaces;
 use super::references::Running;
 use super::requests::exemption;
@@ -49,6 +49,16 @@ impl Skews {
             }
             _ => drop(self.since.remove(name)),
         }
+    }
+
+    /// What an earlier run, or another replica, knew.
+    pub(super) fn recall(&mut self, name: Arc<str>, since: Option<Timestamp>) {
+        self.since.insert(name, since);
+    }
+
+    /// Every reference with several contents, by name.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Arc<str>, Option<Timestamp>)> {
+        self.since.iter().map(|(name, since)| (name, *since))
     }
 
     fn lasted(&self, name: &str, now: Timestamp) -> Lasted {
@@ -145,7 +155,7 @@ impl Spreading<'_> {
                 reason,
                 subject: Subject::Reference(spread.clone()),
                 pods: spread.namespaces.iter().map(|(_, pods)| pods).sum(),
-                since: self.now,
+                since: whole_second(self.now),
                 dormant_since: None,
                 asked: None,
             };
@@ -163,7 +173,7 @@ impl Auditor {
     /// The findings on references: those that changed are judged again, the others are kept.
     pub(super) fn judge_references(
         &mut self,
-        (quiet, first): (bool, bool),
+        (quiet, unwatched): (Quiet<'_>, bool),
         renumbered: Option<&[Option<u16>]>,
         now: Timestamp,
     ) -> Arc<[Finding]> {
@@ -190,7 +200,7 @@ impl Auditor {
         let rules = rules.filter(|rule| matches!(rule.check, Check::Reference(_)));
         let graces: Vec<Duration> = rules.flat_map(|rule| rule.graces.iter().copied()).collect();
         // What was there at first, or stands in files, has no known beginning.
-        let since = (self.feed == Feed::Live && !first).then_some(now);
+        let since = (self.feed == Feed::Live && !unwatched).then_some(now);
         for name in &dirty {
             self.skews.note(name, self.inventory.references.get(name), since);
             self.skews.wait(name, &graces, now);

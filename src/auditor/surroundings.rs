@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::findings::{Finding, State, Subject, name_id};
+use super::findings::{Finding, State, Subject, name_id, whole_second};
 use super::namespaces::Namespace;
 use super::rollup::Rolling;
 use crate::policy::compile::CompiledPolicy;
@@ -146,7 +146,7 @@ impl<'a> Rolling<'a> {
                 reason,
                 subject: Subject::Namespace(facts.clone()),
                 pods: 0,
-                since: self.now,
+                since: whole_second(self.now),
                 dormant_since: None,
                 asked: None,
             };

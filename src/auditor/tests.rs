@@ -19,6 +19,7 @@ mod kinds;
 mod meanwhile;
 mod objects;
 mod owners;
+mod record;
 mod requests;
 mod runtimes;
 mod stand_ins;

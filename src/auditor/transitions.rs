@@ -39,6 +39,9 @@ pub struct Transition {
     pub kind: TransitionKind,
     /// The finding.
     pub id: FindingId,
+    /// The number of this transition of the finding. With id and kind it names the transition, in every replica, after
+    /// every retry and after a restart.
+    pub sequence: u32,
     /// The rule.
     pub rule: RuleId,
     /// The highest severity any of the policies gives it.
@@ -53,7 +56,7 @@ pub struct Transition {
     pub message: String,
     /// Since when the finding was open.
     pub since: Timestamp,
-    /// When it happened. With id and kind it names the transition, in every replica and after every retry.
+    /// When it happened.
     pub at: Timestamp,
 }
 

@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Exit, Failure, connect};
 use crate::operator::lease::LeaderElection;
+use crate::operator::record::RecordSettings;
 use crate::operator::{self, Settings, log};
 
 /// Runs the operator: watches the cluster and keeps status, Events and metrics up to date, until it is stopped.
@@ -24,6 +25,10 @@ pub(super) struct Args {
     /// [default: 15s for what nothing works without, 5m for what some rules read].
     #[arg(long, value_name = "DURATION", env = "REVISOR_RECHECK_INTERVAL", value_parser = interval)]
     recheck_interval: Option<Duration>,
+    /// The namespace of the ConfigMaps in which the operator remembers, for its next start, what it has found and told
+    /// [default: that of the pod it runs in; outside of a cluster nothing is remembered].
+    #[arg(long, value_name = "NAMESPACE", env = "REVISOR_RECORD_NAMESPACE")]
+    record_namespace: Option<String>,
     /// Whether changes are told, as Events, log lines and a metric, that are worth a look whatever the policies ask
     /// for: an image changed in a live pod, a policy weakened, and so on (docs/suspicious-activity.md).
     #[arg(long, value_name = "SWITCH", env = "REVISOR_SUSPICIOUS_ACTIVITY", default_value = "on")]
@@ -76,6 +81,11 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
         let mut settings = Settings {
             listen: args.admin_address,
             suspicious_activity: args.suspicious_activity == Switch::On,
+            record: args
+                .record_namespace
+                .clone()
+                .or_else(own_namespace)
+                .map(|name| RecordSettings::new(&name)),
             instance,
             leader_election: args.leader_election(&config, in_cluster),
             ..Settings::default()
@@ -93,6 +103,15 @@ impl Args {
         let namespace = self.lease_namespace.as_deref().unwrap_or(&config.default_namespace);
         self.leader_elect.unwrap_or(in_cluster).then(|| LeaderElection::new(namespace, &self.lease_name))
     }
+}
+
+/// Where the kubelet tells a pod its namespace.
+const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+
+/// The namespace of the pod that this runs in; none outside of a cluster.
+fn own_namespace() -> Option<String> {
+    let told = std::env::var("POD_NAMESPACE").ok().or_else(|| std::fs::read_to_string(NAMESPACE_FILE).ok());
+    told.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
 /// The one place that names the operator.

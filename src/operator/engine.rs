@@ -12,6 +12,7 @@ use super::health::Health;
 use super::needs::Needs;
 use super::notices::{Kept, Notice, Notices};
 use super::pace::Pacing;
+use super::record::Ask;
 use super::stop::Stop;
 use super::watch::Received;
 use crate::auditor::Auditor;
@@ -32,6 +33,8 @@ const SHORTEST_GAP: Duration = Duration::from_millis(5);
 const GAP_BEFORE_COMPLETE: Duration = Duration::from_secs(1);
 /// The wall clock is looked at again after this long, so that a clock that is set does not delay a deadline more.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// So long an earlier record is waited for when everything else is known.
+const RECORD_PATIENCE: Duration = Duration::from_secs(30);
 /// A deadline that is over already still lets others run.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
 
@@ -60,6 +63,13 @@ pub(crate) struct Engine {
     complete: bool,
     /// When the changes came in that no Snapshot shows yet.
     waiting: Vec<Instant>,
+    /// Who asks for the record; none where none is kept.
+    record: Option<mpsc::Receiver<Ask>>,
+    /// How many records were taken in, and how many of them a Snapshot was judged by.
+    records: u64,
+    records_judged: u64,
+    /// Until when an earlier record is waited for.
+    record_due: Option<Instant>,
     /// Events left out since that was last said, and when that was.
     dropped: u64,
     dropped_said: Option<Instant>,
@@ -82,9 +92,19 @@ impl Engine {
             dirty: false,
             complete: false,
             waiting: Vec::new(),
+            record: None,
+            records: 0,
+            records_judged: 0,
+            record_due: None,
             dropped: 0,
             dropped_said: None,
         }
+    }
+
+    /// Keeps a record, which others ask for. To be called before it runs.
+    pub(crate) fn keep_record(&mut self, asks: mpsc::Receiver<Ask>) {
+        self.auditor.keep_record();
+        self.record = Some(asks);
     }
 
     /// Runs until told to stop.
@@ -104,6 +124,8 @@ impl Engine {
                     }
                     self.apply(&mut batch);
                 }
+                ask = next_ask(&mut self.record) => self.answer(ask),
+                () = at(self.record_due) => self.go_on_without_record(),
                 () = tokio::time::sleep(tick_due) => self.tick(),
             }
             // One task of one thread must not starve the others while its channel is never empty.
@@ -115,7 +137,9 @@ impl Engine {
         let now = Timestamp::now();
         let mut turning_point = false;
         for Received { change, at } in batch.drain(..) {
-            turning_point |= matches!(change, Change::RelistFinished(_) | Change::Access(..));
+            self.records += u64::from(matches!(change, Change::Record(_)));
+            turning_point |=
+                matches!(change, Change::RelistFinished(_) | Change::Access(..) | Change::Record(_));
             self.waiting.extend(at);
             let is_about_policies = is_about_policies(&change);
             self.auditor.apply(change, now);
@@ -124,6 +148,11 @@ impl Engine {
             }
         }
         self.dirty = true;
+        let is_awaited = self.auditor.waits_only_for_record();
+        self.record_due = self.record_due.filter(|_| is_awaited);
+        if is_awaited && self.record_due.is_none() {
+            self.record_due = Some(Instant::now() + RECORD_PATIENCE);
+        }
         if !self.complete && !turning_point {
             self.pacing.hold(Instant::now(), GAP_BEFORE_COMPLETE);
         }
@@ -137,6 +166,33 @@ impl Engine {
         }
     }
 
+    /// The record does not come: what was found before is not known. If it comes later it is judged by all the same.
+    fn go_on_without_record(&mut self) {
+        tracing::warn!(
+            "the record of earlier findings does not come; everything is audited as if for the first time"
+        );
+        self.record_due = None;
+        self.auditor.apply(Change::Record(Box::default()), Timestamp::now());
+        self.dirty = true;
+    }
+
+    /// Answers whoever keeps the record. What is not answered is asked again.
+    fn answer(&mut self, ask: Option<Ask>) {
+        // An answer that nobody waits for any more is dropped.
+        match ask {
+            None => self.record = None,
+            Some(Ask::Digests { told, of, reply }) => {
+                if self.complete && self.records_judged >= told {
+                    let digests = (0..of).map(|shard| self.auditor.record_digest(shard, of));
+                    let _ = reply.send(digests.collect());
+                }
+            }
+            Some(Ask::Shard { shard, of, reply }) => {
+                let _ = reply.send((self.auditor.record_shard(shard, of), self.outlets.notices.so_far()));
+            }
+        }
+    }
+
     /// Makes a Snapshot of what was applied, publishes it and hands on what it brought to light.
     fn publish(&mut self) {
         let begun = Instant::now();
@@ -144,6 +200,9 @@ impl Engine {
         // A policy that came into force may read less than it did before.
         self.outlets.needs.publish(self.auditor.needed());
         self.dirty = false;
+        if self.auditor.is_complete() {
+            self.records_judged = self.records;
+        }
         if snapshot.complete && !self.complete {
             self.complete = true;
             self.health.first_audit_done();
@@ -227,6 +286,14 @@ fn is_about_policies(change: &Change) -> bool {
         change,
         Change::Policy(_) | Change::PolicyGone(_) | Change::RelistFinished(Resource::ImagePolicies)
     )
+}
+
+/// The next question about the record; never where none is kept.
+async fn next_ask(record: &mut Option<mpsc::Receiver<Ask>>) -> Option<Ask> {
+    match record {
+        Some(asks) => asks.recv().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// How long to sleep until the auditor's `deadline`, by the wall clock.

@@ -167,6 +167,11 @@ impl Queue {
         }
     }
 
+    /// Whether nothing waits of the first `many` that came.
+    fn is_done(&self, many: u64) -> bool {
+        self.waiting.front().is_none_or(|front| front.number > many)
+    }
+
     /// Another replica has dealt with all that happened up to `until`.
     fn written_elsewhere(&mut self, until: Instant) {
         while self.waiting.front().is_some_and(|front| front.at <= until) {
@@ -181,12 +186,17 @@ impl Queue {
 pub(crate) struct Notices {
     queue: Mutex<Queue>,
     news: Notify,
+    progress: Notify,
 }
 
 impl Notices {
     /// Empty, of a replica that does not lead.
     pub(crate) fn new(namespace_rate: Rate, period: Duration) -> Self {
-        Self { queue: Mutex::new(Queue::new(namespace_rate, period, Instant::now())), news: Notify::new() }
+        Self {
+            queue: Mutex::new(Queue::new(namespace_rate, period, Instant::now())),
+            news: Notify::new(),
+            progress: Notify::new(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -227,11 +237,26 @@ impl Notices {
     /// That was written, or given up.
     pub(crate) fn done(&self, due: &Due) {
         self.lock().done(due);
+        self.progress.notify_one();
+    }
+
+    /// How many came so far.
+    pub(crate) fn so_far(&self) -> u64 {
+        self.lock().given
+    }
+
+    /// Returns when nothing waits of the first `many` that came: what is recorded is recorded after its Event. For
+    /// one listener.
+    pub(crate) async fn until_done(&self, many: u64) {
+        while !self.lock().is_done(many) {
+            self.progress.notified().await;
+        }
     }
 
     /// Another replica has dealt with all that happened up to `until`.
     pub(crate) fn written_elsewhere(&self, until: Instant) {
         self.lock().written_elsewhere(until);
+        self.progress.notify_one();
     }
 
     /// How many wait.
@@ -282,6 +307,20 @@ mod tests {
         queue.done(&first);
         queue.done(&first);
         assert_eq!(messages(&queue), ["2"], "done twice is done once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_record_waits_until_the_events_before_it_are_done() {
+        let notices = Notices::new(Rate::new(1.0, 9), PERIOD);
+        notices.push(notice("a", "1"));
+        notices.push(notice("a", "2"));
+        let many = notices.so_far();
+        notices.push(notice("a", "3"));
+        for _ in 0..2 {
+            assert!(tokio::time::timeout(SECOND, notices.until_done(many)).await.is_err());
+            notices.done(&notices.next().await);
+        }
+        notices.until_done(many).await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@
 
 use crate::auditor::findings::Subject;
 use crate::auditor::transitions::{FirstAudit, Transition, TransitionKind};
-use crate::subject::canonical::{bytes_hash, combine, text_hash};
+use crate::subject::canonical::{combine, text_hash};
 
 use super::escape::{NAME_LIMIT, cut, visible_within};
 use super::words::{Counted, first_step, list};
@@ -45,7 +45,7 @@ pub fn transition_event(transition: &Transition) -> EventText {
     };
     // Uids, since a policy that is deleted and made anew tells its own story.
     let mut sequence: Vec<u64> = transition.policies.iter().map(|(_, uid)| text_hash(uid)).collect();
-    sequence.push(bytes_hash(&transition.at.as_nanosecond().to_le_bytes()));
+    sequence.push(transition.sequence.into());
     let reason = rule.as_str();
     let name = format!("{}.{id}.{}.{:016x}", reason.to_ascii_lowercase(), kind.as_str(), combine(&sequence));
     EventText { name, type_, reason, action, note: note(transition) }
@@ -207,10 +207,11 @@ mod tests {
         let same = name(|_| {});
         assert!(same.starts_with("trustedregistry.5f2c9a4100000001.opened."), "{same}");
         assert_eq!(same, name(|it| it.message = "told otherwise".into()));
+        assert_eq!(same, name(|it| it.at = at(61)), "another replica saw it a little later");
         let others = [
             name(|it| it.kind = TransitionKind::Resolved),
             name(|it| it.id.0 += 1),
-            name(|it| it.at = at(61)),
+            name(|it| it.sequence += 1),
             name(|it| it.policies[1].1 = "made anew".into()),
         ];
         for (index, other) in others.iter().enumerate() {

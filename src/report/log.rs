@@ -46,7 +46,7 @@ pub struct TransitionRecord {
 
 impl From<&Transition> for TransitionRecord {
     fn from(transition: &Transition) -> Self {
-        let Transition { kind, id, rule, severity, policies, subject, reason, message, since, at } =
+        let Transition { kind, id, rule, severity, policies, subject, reason, message, since, at, .. } =
             transition;
         let text = |text: &str, limit| visible_within(text, limit).into_owned();
         let image_use = subject.image_use();

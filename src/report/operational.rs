@@ -166,7 +166,7 @@ impl Operational {
         self.events[result as usize].fetch_add(1, Relaxed);
     }
 
-    /// The status of a policy, or a NamespaceAudit, was due.
+    /// The status of a policy, a NamespaceAudit, or a part of the record was due.
     pub fn status_write(&self, result: WriteResult) {
         self.status_writes[result as usize].fetch_add(1, Relaxed);
     }
@@ -209,7 +209,7 @@ impl Operational {
         counters(
             encoder,
             "revisor_status_writes",
-            "Writes of policy status and NamespaceAudits, by what became of them.",
+            "Writes of policy status, NamespaceAudits and the record, by what became of them.",
             "result",
             writes,
         )?;

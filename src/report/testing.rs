@@ -119,6 +119,7 @@ pub(super) fn transition(kind: TransitionKind) -> Transition {
     Transition {
         kind,
         id: FindingId(0x5f2c_9a41_0000_0001),
+        sequence: 7,
         rule: trusted(),
         severity: Severity::Critical,
         policies: vec![("baseline".into(), "uid-1".into()), ("strict".into(), "uid-2".into())],

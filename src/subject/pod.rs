@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::canonical::{Reader, combine, text_hash};
+use super::canonical::{Reader, combine, put_bytes, put_text, text_hash};
 use super::facts::{Fact, Facts};
 use crate::reference::{PullPolicy, Reference, ReferenceError};
 
@@ -201,6 +201,38 @@ impl PodShape {
             malformed: flags & Self::MALFORMED != 0,
             unsupported: false,
             hash: super::canonical::bytes_hash(canonical) ^ u64::from(flags),
+        }
+    }
+}
+
+impl PodShape {
+    /// The flags that [`Self::read`] was given.
+    pub fn flags(&self) -> u8 {
+        let bits = [
+            (self.is_static, Self::STATIC),
+            (self.malformed, Self::MALFORMED),
+            (self.is_template, Self::TEMPLATE),
+            (self.is_as_written, Self::AS_WRITTEN),
+            (self.is_stand_in, Self::STAND_IN),
+        ];
+        bits.into_iter().filter(|(is_set, _)| *is_set).fold(0, |flags, (_, bit)| flags | bit)
+    }
+
+    /// Writes the canonical form that it was read from: [`Self::read`] makes the same shape of it.
+    pub fn write(&self, bytes: &mut Vec<u8>) {
+        for image_use in &self.uses {
+            let policy = image_use.pull_policy.map_or(0, |policy| policy as u8);
+            let class = policy | if image_use.facts.is_some() { Self::FACTS } else { 0 };
+            bytes.extend_from_slice(&[image_use.slot as u8, class]);
+            put_text(bytes, &image_use.name);
+            put_text(bytes, image_use.image.written());
+            if let Some(facts) = &image_use.facts {
+                put_bytes(bytes, facts.as_bytes());
+            }
+        }
+        if let Some(facts) = &self.facts {
+            bytes.extend_from_slice(&[Self::OWN_FACTS, 0]);
+            put_bytes(bytes, facts.as_bytes());
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::canonical::{Reader, bytes_hash};
+use super::canonical::{Reader, bytes_hash, put_text};
 use super::pod::{ImageUse, PodShape, Slot};
 use super::runtime::Runtimes;
 use crate::reference::Reference;
@@ -165,6 +165,16 @@ impl RunningState {
         Self { phase, containers: containers.into(), hash: bytes_hash(canonical) }
     }
 
+    /// Writes the canonical form that it was read from.
+    pub fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.push(self.phase as u8);
+        for container in &self.containers {
+            bytes.extend_from_slice(&[container.slot as u8, container.waiting as u8]);
+            put_text(bytes, &container.name);
+            put_text(bytes, &container.image_id);
+        }
+    }
+
     /// The state of the container that `image_use` names.
     pub fn of(&self, image_use: &ImageUse) -> Option<&ContainerState> {
         self.containers.iter().find(|state| state.slot == image_use.slot && state.name == image_use.name)
@@ -183,6 +193,11 @@ impl Lasted {
     /// It has lasted this many seconds.
     pub const fn seconds(seconds: u32) -> Self {
         Self(seconds)
+    }
+
+    /// The seconds; `u32::MAX` for ever. [`Self::seconds`] makes the same of them.
+    pub const fn as_seconds(self) -> u32 {
+        self.0
     }
 
     /// Whether it has lasted at least `grace`.

@@ -54,12 +54,14 @@ fn grant_all_tiers(cluster: &ControlPlane) {
     }
 }
 
-/// What the ClusterRoles grant, in the same words.
+/// What the ClusterRoles grant, and the Roles in the operator's own namespace, in the same words.
 fn grants(cluster: &ControlPlane) -> BTreeSet<Use> {
     let mut roles =
         ROLES.map(|role| object(cluster, &["clusterrole", role]).expect("the shipped ClusterRole")).to_vec();
-    let role = ["role", "revisor-leader-election", "-n", "revisor-system"];
-    roles.push(object(cluster, &role).expect("the shipped Role"));
+    for own in ["revisor-leader-election", "revisor-record"] {
+        let role = ["role", own, "-n", "revisor-system"];
+        roles.push(object(cluster, &role).expect("the shipped Role"));
+    }
     let rules: Vec<Value> =
         roles.iter().flat_map(|role| role["rules"].as_array().expect("rules").clone()).collect();
     let list = |value: &Value| -> Vec<String> {
@@ -180,7 +182,8 @@ fn the_shipped_rights_suffice_and_are_all_that_is_used() {
     cluster.create_namespace("asks");
     cluster.apply(&delegating("asks", "asks", "{rules: [TrustedRegistry], approval: None}"));
     cluster.apply(&exemption("asks", "bare", "TrustedRegistry"));
-    let operator = Operator::start(&kubeconfig, &["--leader-elect", "--lease-namespace=revisor-system"]);
+    let own = ["--leader-elect", "--lease-namespace=revisor-system", "--record-namespace=revisor-system"];
+    let operator = Operator::start(&kubeconfig, &own);
     await_audited(&cluster, "tiers");
     live_through(&cluster);
     let complaints = operator.log_lines("orbidden");

@@ -10,7 +10,7 @@ use serde_json::json;
 use testkit::apiserver::{ApiServer, Denial, Fault};
 
 use crate::support::{
-    POLICY, Running, deployment, eventually, in_pages, settings, tidy_namespace, violations,
+    POLICY, Running, deployment, eventually, in_pages, remembering, settings, tidy_namespace, violations,
 };
 
 /// Settings of one of several replicas, with a lease that does not make a test wait.
@@ -216,14 +216,23 @@ fn hand_over(server: &ApiServer, identity: &str) {
 
 #[tokio::test]
 async fn a_hundred_failovers_lose_no_event_and_double_none() {
+    fail_over(100, replica).await;
+}
+
+#[tokio::test]
+async fn failovers_with_a_record_lose_no_event_and_double_none() {
+    fail_over(20, |name| Settings { record: remembering().record, ..replica(name) }).await;
+}
+
+/// Lets two replicas take turns while things happen.
+async fn fail_over(rounds: usize, replica: impl Fn(&str) -> Settings) {
     let server = cluster().await;
+    tidy_namespace(&server, "revisor-system");
     let first = Running::ready(&server, replica("first")).await;
     until_leading(&first).await;
     let identity = holder(&server);
     let second = Running::ready(&server, replica("second")).await;
     // The second one's name is known once it has led.
-    let mut lease = server.get("Lease", "default", "revisor").expect("the Lease");
-    lease["spec"]["holderIdentity"] = json!("");
     while holder(&server) == identity || holder(&server).is_empty() {
         hand_over(&server, "");
         tokio::time::sleep(Duration::from_millis(60)).await;
@@ -231,7 +240,7 @@ async fn a_hundred_failovers_lose_no_event_and_double_none() {
     let identities = [identity, holder(&server)];
     let replicas = [&first, &second];
     let lists = server.requests();
-    for round in 0..100 {
+    for round in 0..rounds {
         let next = usize::from(holder(&server) == identities[0]);
         // Just before, in the middle of, or just after the change.
         let name = format!("web-{round}");
@@ -253,10 +262,10 @@ async fn a_hundred_failovers_lose_no_event_and_double_none() {
         until_leading(replicas[next]).await;
         eventually("one leader", async || !leads(replicas[1 - next]).await).await;
     }
-    violations(&server, 100).await;
-    eventually("an Event a workload", async || events_by_workload(&server).len() == 100).await;
+    violations(&server, rounds as u64).await;
+    eventually("an Event a workload", async || events_by_workload(&server).len() == rounds).await;
     let audit = || server.get("NamespaceAudit", "team-a", "revisor").unwrap_or_default();
-    eventually("the audit", async || audit()["summary"]["violations"] == 100).await;
+    eventually("the audit", async || audit()["summary"]["violations"] == rounds).await;
     for replica in replicas {
         assert_eq!(replica.get("/readyz").await.0, 200);
     }
@@ -265,7 +274,7 @@ async fn a_hundred_failovers_lose_no_event_and_double_none() {
             assert_eq!(server.count(verb, kind), lists.count(verb, kind), "{verb} {kind}");
         }
     }
-    assert!(transitions(&server) >= 100);
+    assert!(transitions(&server) >= rounds as u64);
     second.stop().await;
     first.stop().await;
     let doubled: Vec<_> = events_by_workload(&server).into_iter().filter(|(_, count)| *count != 1).collect();

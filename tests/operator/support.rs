@@ -7,6 +7,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use revisor::operator::pace::Rate;
+use revisor::operator::record::RecordSettings;
 use revisor::operator::{Error, Settings, StreamingLists, run_on};
 use serde_json::{Value, json};
 use testkit::apiserver::ApiServer;
@@ -50,6 +51,16 @@ pub(crate) fn settings() -> Settings {
 /// Settings without the probe, lists in pages.
 pub(crate) fn in_pages() -> Settings {
     Settings { streaming_lists: StreamingLists::Off, ..settings() }
+}
+
+/// Settings of an operator that remembers in the namespace `revisor-system`.
+pub(crate) fn remembering() -> Settings {
+    let record = RecordSettings {
+        writes: Rate::new(1000.0, 1000),
+        gather: Duration::from_millis(20),
+        ..RecordSettings::new("revisor-system")
+    };
+    Settings { record: Some(record), ..in_pages() }
 }
 
 /// A running operator.
