@@ -110,9 +110,15 @@ mod tests {
         let name = |activity: Activity| activity_event(&activity).name;
         let one = name(activity("a"));
         assert_eq!(one, name(activity("a")));
+        let later = |seconds| {
+            name(Activity { at: at(0) + jiff::SignedDuration::from_secs(seconds), ..activity("a") })
+        };
+        let minute = at(0).as_second().rem_euclid(60);
+        assert_eq!(one, later(59 - minute), "another replica saw it a little later");
+        assert_eq!(one, later(-minute));
         let others = [
             name(activity("b")),
-            name(Activity { at: at(1), ..activity("a") }),
+            later(60 - minute),
             name(Activity { signal: Signal::PodSecurityDowngraded, ..activity("a") }),
             name(Activity { about: About::Namespace { name: "b".into(), uid: "".into() }, ..activity("a") }),
         ];
