@@ -78,13 +78,16 @@ async fn an_unchanged_cluster_sees_no_write_and_keeps_its_times() {
     assert_eq!(written(&server), Vec::<String>::new());
     assert_eq!(since(&server), before);
     // The next word about it has the time of the first run, too.
-    with_image(&server, "evil.test/y:2").await;
-    eventually("the other image", async || {
-        let audit = server.get("NamespaceAudit", "team-a", "revisor").expect("an audit");
-        audit["findings"][0]["image"] == "evil.test/y:2"
-    })
-    .await;
-    assert_eq!(since(&server), before);
+    deployment(&server, "team-a", "shop", "evil.test/x:1");
+    let audit = || server.get("NamespaceAudit", "team-a", "revisor").expect("an audit");
+    eventually("both findings", async || audit()["summary"]["violations"] == 2).await;
+    let of = |subject: &str| {
+        let audit = audit();
+        let all = audit["findings"].as_array().cloned().unwrap_or_default();
+        all.iter().find(|finding| finding["subject"] == subject).map(|finding| finding["since"].clone())
+    };
+    assert_eq!(of("Deployment/web"), Some(before.clone()));
+    assert_ne!(of("Deployment/shop"), Some(before));
     operator.stop().await;
 }
 

@@ -310,3 +310,23 @@ fn a_namespace_finding_and_a_reference_are_known_again() {
     mended.pass(15);
     assert_eq!(mended.told(), ["DigestSkew resolved"]);
 }
+
+#[test]
+fn a_finding_takes_a_few_bytes_and_a_namespace_of_a_hundred_a_few_thousand() {
+    let policies = [clean(baseline())];
+    let deployments = |of: u8| -> Vec<Value> {
+        let pod = |index: u8| {
+            let text = web(index, "nginx").to_string().replace("web-6f7", &format!("web{index}-6f7"));
+            let pod = serde_json::from_str(&text.replace("\"rs\"", &format!("\"rs-{index}\""))).unwrap();
+            let image = |number: u8| format!("registry.example.com/team-a/service-{index}-{number}");
+            let containers =
+                (0..10).map(|number| json!({"name": format!("c{number}"), "image": image(number)}));
+            with(pod, "/spec/containers", containers.collect())
+        };
+        (0..of).map(pod).collect()
+    };
+    let size = |of: u8| first(&policies, &deployments(of)).auditor.record_shard(0, 1);
+    let (one, ten) = (size(1), size(10));
+    assert_eq!((one.findings, ten.findings), (10, 100));
+    assert!(ten.bytes.len() < 16 * 1_024, "{} bytes", ten.bytes.len());
+}
