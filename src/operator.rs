@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod approve;
 pub mod clock;
+pub mod lease;
 pub mod log;
 pub mod one_shot;
 pub mod pace;
@@ -13,17 +14,21 @@ mod audits;
 mod backoff;
 mod call;
 mod effective;
+mod elector;
 mod engine;
 mod events;
 mod frames;
 mod health;
+mod leadership;
 mod lookup;
 mod needs;
+mod notices;
 mod observed;
 mod owners;
 mod pages;
 mod probe;
 mod process;
+mod pulse;
 pub mod record;
 mod regarding;
 mod start;
@@ -49,19 +54,22 @@ use tokio::time::Instant;
 
 use crate::auditor::Auditor;
 use crate::auditor::snapshot::Snapshot;
-use crate::auditor::transitions::WantedOwner;
 use crate::report::operational::Operational;
 use admin::Admin;
 use audits::AuditWriter;
 use clock::Clock;
 use effective::EffectiveWriter;
-use engine::{Engine, Notice, Outlets};
-use events::EventWriter;
+use elector::Elector;
+use engine::{Engine, Outlets};
+use events::{EventSettings, EventWriter};
 use health::Health;
+use leadership::{Leadership, Writer};
+use lease::LeaderElection;
 use needs::Needs;
+use notices::Notices;
 use observed::Observed;
 use pace::Rate;
-use record::{Ask, RecordSettings, RecordWriter, Store, Told};
+use record::{Ask, RecordSettings, RecordWriter, Store};
 use status::StatusWriter;
 use stop::{Stop, Stopper};
 use transport::Clients;
@@ -69,8 +77,6 @@ use watch::{Manner, Received};
 
 /// Changes between the watches and the engine.
 const CHANGES: usize = 2048;
-/// Events that wait to be written.
-const NOTICES: usize = 1024;
 /// Questions about the record that wait for the engine.
 const ASKS: usize = 4;
 /// Owners that wait to be looked up.
@@ -99,8 +105,14 @@ pub struct Settings {
     pub streaming_limit: Duration,
     /// The status of one policy is written at most this often.
     pub status_interval: Duration,
+    /// Writes of status, of all policies together.
+    pub statuses: Rate,
     /// Events.
     pub events: Rate,
+    /// Events about one namespace and what is in it; what is left out is summed up in one.
+    pub namespace_events: Rate,
+    /// Events that were left out are summed up after this long.
+    pub left_out_period: Duration,
     /// Writes of NamespaceAudits.
     pub audits: Rate,
     /// Look-ups of the owners of dormant findings.
@@ -124,6 +136,8 @@ pub struct Settings {
     pub instance: String,
     /// What the time is.
     pub clock: Clock,
+    /// How replicas agree on who writes; none for one that always does.
+    pub leader_election: Option<LeaderElection>,
 }
 
 impl Default for Settings {
@@ -133,7 +147,10 @@ impl Default for Settings {
             streaming_lists: StreamingLists::Auto,
             streaming_limit: Duration::from_secs(120),
             status_interval: Duration::from_secs(5),
+            statuses: Rate::new(5.0, 50),
             events: Rate::new(5.0, 50),
+            namespace_events: Rate::new(0.5, 25),
+            left_out_period: Duration::from_secs(300),
             audits: Rate::new(10.0, 50),
             owner_lookups: Rate::new(2.0, 10),
             write_deadline: Duration::from_secs(10),
@@ -145,7 +162,18 @@ impl Default for Settings {
             suspicious_activity: true,
             instance: "revisor".to_owned(),
             clock: Clock::default(),
+            leader_election: None,
         }
+    }
+}
+
+impl Settings {
+    /// How long before its last sign of life a leader has certainly dealt with an Event: a full queue takes that
+    /// long to be written.
+    fn events_written_after(&self) -> Duration {
+        let waiting = u32::try_from(notices::WAITING).unwrap_or(u32::MAX);
+        let queue = Duration::from_secs_f64(f64::from(waiting) / self.events.per_second.max(1.0));
+        queue + self.leader_election.as_ref().map_or(Duration::ZERO, |lease| lease.lease_duration)
     }
 }
 
@@ -181,25 +209,42 @@ pub async fn run_on(
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    let clock = settings.clock.clone();
-    let health = Arc::new(Health::new(Arc::default(), Instant::now(), clock.clone()));
-    let clients = Clients::new(&config, &health).map_err(|error| Error::Client(Box::new(error)))?;
+    let (clock, now) = (settings.clock.clone(), Instant::now());
+    let health =
+        Health::new(Arc::default(), now, clock.clone()).with_longest_pause(now, settings.retry_optional);
+    let health = Arc::new(health);
+    let no_client = |error| Error::Client(Box::new(error));
+    let clients = Clients::new(&config, &health).map_err(no_client)?;
     let observed = Arc::new(Observed::default());
     let (changes, inbox) = mpsc::channel(CHANGES);
     let (snapshots, newest) = latest::channel(None);
-    let (notices, due) = mpsc::channel(NOTICES);
     let (owners, wanted) = mpsc::channel(OWNERS);
     let (stopper, stop) = Stopper::new();
+    let (releaser, release) = Stopper::new();
     let mut tasks = Tasks { set: JoinSet::new(), stop };
+    let mut election = Tasks { set: JoinSet::new(), stop: release };
 
+    let leadership = match &settings.leader_election {
+        None => Leadership::endless(),
+        Some(lease) => {
+            let (terms, leadership) = Leadership::of_election();
+            let elector = Elector::new(&config, lease, &settings.instance, terms, Arc::clone(&health));
+            let elector = elector.map_err(no_client)?;
+            election.start(|stop| elector.run(stop));
+            leadership
+        }
+    };
+    let lease = settings.leader_election.as_ref().map(|lease| (lease.name.clone(), leadership.clone()));
     let admin = Admin {
         health: Arc::clone(&health),
         snapshots: newest.clone(),
         namespace_series: settings.namespace_series,
+        election: lease,
     };
     tasks.start(|stop| admin::serve(listener, admin, stop));
     let needs = Arc::new(Needs::default());
-    let outlets = Outlets { snapshots, notices, owners, needs: Arc::clone(&needs) };
+    let notices = Arc::new(Notices::new(settings.namespace_events, settings.left_out_period));
+    let outlets = Outlets { snapshots, notices: Arc::clone(&notices), owners, needs: Arc::clone(&needs) };
     let mut auditor = Auditor::new().on_cores(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
     if !settings.suspicious_activity {
         auditor.ignore_suspicious_activity();
@@ -208,28 +253,49 @@ pub async fn run_on(
     let keeping =
         settings.record.as_ref().map(|record| Keeping::new(record, &clients, settings.write_deadline));
     let keeping = keeping.map(|(keeping, asked)| {
-        engine.keep_record(asked, Arc::clone(&keeping.told));
+        engine.keep_record(asked);
         tasks.start(|stop| record::recall(Arc::clone(&keeping.store), changes.clone(), stop));
         keeping
     });
     tasks.start(|stop| engine.run(stop));
     let watches = (Arc::clone(&observed), Arc::clone(&health), needs);
     tasks.watches(clients.watches.clone(), &settings, changes.clone(), watches);
-    tasks.writers(&clients, &settings, observed, &health, Inputs { newest, due, wanted, changes, keeping });
+    let record = keeping.map(|keeping| {
+        keeping.writer(Arc::clone(&health.operational), Arc::clone(&notices), newest.clone(), changes.clone())
+    });
+    let owners = (clients.writes.clone(), settings.owner_lookups, settings.write_deadline);
+    tasks.start(|stop| owners::run(owners.0, owners.1, owners.2, wanted, changes, stop));
+    let inputs = Inputs { newest, notices: Arc::clone(&notices), observed, leadership };
+    tasks.writers(&clients, &settings, &health, &inputs);
+    if let Some(record) = record {
+        tasks.writer(record, &inputs.leadership);
+    }
 
-    let ended = tasks.until(shutdown).await;
+    let ended = tasks.until(shutdown, &mut election).await;
     stopper.stop();
     tasks.finish(settings.shutdown_deadline).await;
+    say_what_waits(&notices, settings.leader_election.is_some());
+    // Only now: while writers finish what they have begun, no other replica should begin.
+    releaser.stop();
+    election.finish(settings.shutdown_deadline).await;
     ended
+}
+
+/// What of Events was not written before the end.
+fn say_what_waits(notices: &Notices, has_successor: bool) {
+    match notices.waiting() {
+        0 => {}
+        waiting if has_successor => tracing::info!(waiting, "Events are left to the next leader"),
+        dropped => tracing::warn!(dropped, "Events were not written before the end; the log has each"),
+    }
 }
 
 /// What writers read.
 struct Inputs {
     newest: latest::Receiver<Option<Arc<Snapshot>>>,
-    due: mpsc::Receiver<Notice>,
-    wanted: mpsc::Receiver<WantedOwner>,
-    changes: mpsc::Sender<Received>,
-    keeping: Option<Keeping>,
+    notices: Arc<Notices>,
+    observed: Arc<Observed>,
+    leadership: Leadership,
 }
 
 /// What the record is kept with.
@@ -237,7 +303,6 @@ struct Keeping {
     settings: RecordSettings,
     store: Arc<Store>,
     asks: mpsc::Sender<Ask>,
-    told: Arc<Told>,
 }
 
 impl Keeping {
@@ -245,13 +310,19 @@ impl Keeping {
     fn new(settings: &RecordSettings, clients: &Clients, deadline: Duration) -> (Self, mpsc::Receiver<Ask>) {
         let (asks, asked) = mpsc::channel(ASKS);
         let store = Arc::new(Store::new(clients.writes.clone(), &settings.namespace, deadline));
-        (Self { settings: settings.clone(), store, asks, told: Arc::default() }, asked)
+        (Self { settings: settings.clone(), store, asks }, asked)
     }
 
     /// What writes it, while this replica writes.
-    fn writer(&self, operational: Arc<Operational>) -> RecordWriter {
-        let (store, told) = (Arc::clone(&self.store), Arc::clone(&self.told));
-        RecordWriter::new(store, self.asks.clone(), told, operational, &self.settings)
+    fn writer(
+        self,
+        operational: Arc<Operational>,
+        notices: Arc<Notices>,
+        newest: latest::Receiver<Option<Arc<Snapshot>>>,
+        changes: mpsc::Sender<Received>,
+    ) -> RecordWriter {
+        let Self { settings, store, asks } = self;
+        RecordWriter::new(store, (asks, changes), notices, newest, operational, &settings)
     }
 }
 
@@ -295,41 +366,49 @@ impl Tasks {
         });
     }
 
-    /// Starts what writes. With leader election these will run only while the leadership lasts.
-    fn writers(
-        &mut self,
-        clients: &Clients,
-        settings: &Settings,
-        observed: Arc<Observed>,
-        health: &Health,
-        Inputs { newest, due, wanted, changes, keeping }: Inputs,
-    ) {
+    /// Starts what writes, which it does only while this replica leads.
+    fn writers(&mut self, clients: &Clients, settings: &Settings, health: &Health, inputs: &Inputs) {
         let client = || clients.writes.clone();
         let operational = || Arc::clone(&health.operational);
+        let Inputs { newest, notices, observed, leadership } = inputs;
         let deadline = settings.write_deadline;
-        let status = StatusWriter::new(client(), observed, operational(), settings.status_interval, deadline);
-        self.start(|stop| status.run(newest.clone(), stop));
-        let audits = AuditWriter::new(client(), operational(), settings.audits, deadline);
-        let effective = EffectiveWriter::new(client(), operational(), settings.audits, deadline);
-        self.start(|stop| effective.run(newest.clone(), stop));
-        self.start(|stop| audits.run(newest.clone(), stop));
-        let told = keeping.as_ref().map(|keeping| Arc::clone(&keeping.told)).unwrap_or_default();
-        if let Some(keeping) = keeping {
-            let record = keeping.writer(operational());
-            self.start(|stop| record.run(changes.clone(), newest, stop));
-        }
-        let outcome = (operational(), told);
-        let events = EventWriter::new(client(), outcome, settings.events, deadline, &settings.instance);
-        self.start(|stop| events.run(due, stop));
-        self.start(|stop| owners::run(client(), settings.owner_lookups, deadline, wanted, changes, stop));
+        let times = (settings.status_interval, deadline);
+        let observed = Arc::clone(observed);
+        let status =
+            StatusWriter::new(client(), observed, operational(), newest.clone(), settings.statuses, times);
+        self.writer(status, leadership);
+        let effective =
+            EffectiveWriter::new(client(), operational(), newest.clone(), settings.audits, deadline);
+        self.writer(effective, leadership);
+        let sources = (newest.clone(), leadership.clone());
+        self.writer(
+            AuditWriter::new(client(), operational(), sources, settings.audits, deadline),
+            leadership,
+        );
+        let events = EventSettings {
+            rate: settings.events,
+            deadline,
+            written_after: settings.events_written_after(),
+            left_out_period: settings.left_out_period,
+            instance: (*settings.instance).into(),
+        };
+        let (notices, newest) = (Arc::clone(notices), newest.clone());
+        let events = EventWriter::new(client(), operational(), notices, newest, leadership.clone(), events);
+        self.writer(events, leadership);
+    }
+
+    fn writer(&mut self, writer: impl Writer, leadership: &Leadership) {
+        self.start(|stop| leadership::run(writer, leadership.clone(), stop));
     }
 
     /// Waits for the end: asked for, or because a task has ended that should not.
-    async fn until(&mut self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        tokio::select! {
-            () = shutdown => Ok(()),
-            ended = self.set.join_next() => Err(Error::Ended(ended.and_then(Result::err))),
-        }
+    async fn until(&mut self, shutdown: impl Future<Output = ()>, election: &mut Self) -> Result<(), Error> {
+        let ended = tokio::select! {
+            () = shutdown => return Ok(()),
+            ended = self.set.join_next() => ended,
+            ended = election.set.join_next(), if !election.set.is_empty() => ended,
+        };
+        Err(Error::Ended(ended.and_then(Result::err)))
     }
 
     /// Lets every task finish what it has begun.

@@ -19,6 +19,7 @@ pub mod gather;
 pub mod html;
 pub mod json;
 pub mod junit;
+pub mod left_out;
 pub mod located;
 pub mod log;
 pub mod markdown;

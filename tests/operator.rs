@@ -6,6 +6,8 @@ mod exemptions;
 mod findings;
 #[path = "operator/kinds.rs"]
 mod kinds;
+#[path = "operator/leadership.rs"]
+mod leadership;
 #[path = "operator/needs.rs"]
 mod needs;
 #[path = "operator/outages.rs"]

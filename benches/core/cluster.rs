@@ -286,6 +286,7 @@ fn scrape(snapshot: Arc<Snapshot>, rounds: usize, figures: &mut Figures) -> Resu
     let (mut times, mut lines, mut bytes) = (Vec::new(), 0, 0);
     for _ in 0..rounds {
         let scrape = Scrape {
+            election: None,
             snapshot: Some(snapshot.clone()),
             operational: Arc::default(),
             process: None,

@@ -10,9 +10,14 @@ use super::Failure;
 
 /// The configuration of `context`; without one that of the current context, else that of the pod we run in.
 pub(super) async fn config(context: Option<&str>) -> Result<Config, Failure> {
+    Ok(find(context).await?.0)
+}
+
+/// The same, and whether it is that of the pod we run in.
+pub(super) async fn find(context: Option<&str>) -> Result<(Config, bool), Failure> {
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
     let error = match (Config::from_kubeconfig(&options).await, context) {
-        (Ok(config), _) => return Ok(config),
+        (Ok(config), _) => return Ok((config, false)),
         (Err(KubeconfigError::LoadContext(_)), Some(context)) => {
             return Err(Failure::new(format!("{} has no context {context}", kubeconfig()))
                 .help("`kubectl config get-contexts` lists them."));
@@ -20,7 +25,7 @@ pub(super) async fn config(context: Option<&str>) -> Result<Config, Failure> {
         (Err(error), Some(_)) => return Err(Failure::new(format!("{}: {}", kubeconfig(), sentence(&error)))),
         (Err(error), None) => sentence(&error),
     };
-    Config::incluster().map_err(|in_cluster| {
+    Config::incluster().map(|config| (config, true)).map_err(|in_cluster| {
         let in_cluster = match env::var_os("KUBERNETES_SERVICE_HOST") {
             None => "not inside of a cluster, KUBERNETES_SERVICE_HOST is not set".to_owned(),
             Some(_) => sentence(&in_cluster),

@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Exit, Failure, connect};
+use crate::operator::lease::LeaderElection;
 use crate::operator::record::RecordSettings;
 use crate::operator::{self, Settings, log};
 
@@ -32,6 +33,19 @@ pub(super) struct Args {
     /// for: an image changed in a live pod, a policy weakened, and so on (docs/suspicious-activity.md).
     #[arg(long, value_name = "SWITCH", env = "REVISOR_SUSPICIOUS_ACTIVITY", default_value = "on")]
     suspicious_activity: Switch,
+    /// Whether replicas agree by a Lease on which of them writes; the others watch and judge, ready to take over
+    /// [default: true in a cluster, false by a kubeconfig].
+    #[arg(
+        long, value_name = "BOOL", env = "REVISOR_LEADER_ELECT",
+        num_args = 0..=1, require_equals = true, default_missing_value = "true"
+    )]
+    leader_elect: Option<bool>,
+    /// Name of that Lease.
+    #[arg(long, value_name = "NAME", env = "REVISOR_LEASE_NAME", default_value = "revisor")]
+    lease_name: String,
+    /// Namespace of that Lease [default: that of the pod, or of the kubeconfig's context].
+    #[arg(long, value_name = "NAMESPACE", env = "REVISOR_LEASE_NAMESPACE")]
+    lease_namespace: Option<String>,
     /// How log lines are written.
     #[arg(long, value_name = "FORMAT", env = "REVISOR_LOG_FORMAT", default_value = "json")]
     log_format: LogFormat,
@@ -58,22 +72,25 @@ enum LogFormat {
 
 /// Runs until a signal comes.
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
-    let Args { context, admin_address, recheck_interval, record_namespace, .. } = args;
-    let Args { suspicious_activity, log_format, log_level, .. } = args;
-    log(log_format, &log_level)?;
+    log(args.log_format, &args.log_level)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(format!("no runtime: {error}")))?;
     runtime.block_on(async {
-        let config = connect::config(context.as_deref()).await?;
+        let (config, in_cluster) = connect::find(args.context.as_deref()).await?;
         let instance = std::env::var("POD_NAME").unwrap_or_else(|_| "revisor".to_owned());
         let mut settings = Settings {
-            listen: admin_address,
-            suspicious_activity: suspicious_activity == Switch::On,
-            record: record_namespace.or_else(own_namespace).map(|name| RecordSettings::new(&name)),
+            listen: args.admin_address,
+            suspicious_activity: args.suspicious_activity == Switch::On,
+            record: args
+                .record_namespace
+                .clone()
+                .or_else(own_namespace)
+                .map(|name| RecordSettings::new(&name)),
             instance,
+            leader_election: args.leader_election(&config, in_cluster),
             ..Settings::default()
         };
-        if let Some(interval) = recheck_interval {
+        if let Some(interval) = args.recheck_interval {
             (settings.retry_needed, settings.retry_optional) = (interval, interval);
         }
         operate(config, settings).await
@@ -87,6 +104,14 @@ pub(super) fn log_panic(place: &str) {
         "a rule failed by an error of its own, and what it was to judge is unknown/InternalError; this is a bug in Revisor, \
          please report it"
     );
+}
+
+impl Args {
+    /// By a kubeconfig one person runs one operator, most often without the right to write Leases.
+    fn leader_election(&self, config: &kube::Config, in_cluster: bool) -> Option<LeaderElection> {
+        let namespace = self.lease_namespace.as_deref().unwrap_or(&config.default_namespace);
+        self.leader_elect.unwrap_or(in_cluster).then(|| LeaderElection::new(namespace, &self.lease_name))
+    }
 }
 
 /// Where the kubelet tells a pod its namespace.

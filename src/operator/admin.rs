@@ -13,12 +13,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
 use super::health::Health;
+use super::leadership::Leadership;
 use super::process;
 use super::stop::Stop;
 use crate::auditor::snapshot::Snapshot;
-use crate::report::metrics::{Format, Scrape};
+use crate::report::metrics::{Election, Format, Scrape};
 use crate::rules::guard;
 
 /// Connections at once; more wait to be accepted.
@@ -52,6 +54,8 @@ pub(crate) struct Admin {
     pub(crate) health: Arc<Health>,
     pub(crate) snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     pub(crate) namespace_series: usize,
+    /// The Lease's name, and whether this replica leads; none without an election.
+    pub(crate) election: Option<(String, Leadership)>,
 }
 
 /// Serves until told to stop.
@@ -106,7 +110,7 @@ impl Admin {
             return refused;
         }
         match path {
-            "/livez" => plain(StatusCode::OK, "ok\n"),
+            "/livez" => liveness(&self.health.pulse.stuck(Instant::now())),
             "/readyz" => readiness(&self.health.not_ready()),
             _ => self.metrics(headers),
         }
@@ -118,6 +122,10 @@ impl Admin {
         self.health.operational.rule_panics(guard::caught());
         let scrape = Scrape {
             snapshot: self.snapshots.borrow().clone(),
+            election: self
+                .election
+                .as_ref()
+                .map(|(lease, leadership)| Election { lease: lease.clone(), leads: leadership.is_held() }),
             operational: Arc::clone(&self.health.operational),
             process: process::read(),
             namespace_series: self.namespace_series,
@@ -130,6 +138,15 @@ impl Admin {
             }
         }
     }
+}
+
+/// Only the operator's own progress counts: a restart mends no API server.
+fn liveness(stuck: &[String]) -> Response<Full<Bytes>> {
+    if stuck.is_empty() {
+        return plain(StatusCode::OK, "ok\n");
+    }
+    tracing::error!(tasks = stuck.join("; "), "the operator makes no progress; the kubelet will restart it");
+    plain(StatusCode::INTERNAL_SERVER_ERROR, format!("not alive:\n{}\n", stuck.join("\n")))
 }
 
 fn readiness(missing: &[String]) -> Response<Full<Bytes>> {
@@ -160,7 +177,7 @@ mod tests {
 
     fn admin() -> Admin {
         let health = Arc::new(Health::new(Arc::default(), tokio::time::Instant::now(), Clock::default()));
-        Admin { health, snapshots: watch::channel(None).1, namespace_series: 10 }
+        Admin { health, snapshots: watch::channel(None).1, namespace_series: 10, election: None }
     }
 
     async fn get(
@@ -179,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn liveness_needs_nothing_and_readiness_says_what_is_missing() {
+    async fn liveness_needs_no_api_server_and_readiness_says_what_is_missing() {
         let admin = admin();
         assert_eq!(get(&admin, Method::GET, "/livez", None).await.0, 200);
         let (status, _, body) = get(&admin, Method::GET, "/readyz", None).await;
@@ -190,6 +207,19 @@ mod tests {
         }
         admin.health.first_audit_done();
         assert_eq!(get(&admin, Method::GET, "/readyz", None).await.0, 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_that_is_stuck_is_told_to_the_kubelet_with_the_reason() {
+        let admin = admin();
+        admin.health.pulse.engine();
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(get(&admin, Method::GET, "/livez", None).await.0, 200);
+        tokio::time::advance(Duration::from_secs(600)).await;
+        let (status, _, body) = get(&admin, Method::GET, "/livez", None).await;
+        assert_eq!((status, &*body), (500, "not alive:\nthe engine: no progress for 660 s\n"));
+        admin.health.pulse.engine();
+        assert_eq!(get(&admin, Method::GET, "/livez", None).await.0, 200);
     }
 
     #[tokio::test]

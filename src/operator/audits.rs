@@ -1,7 +1,7 @@
 //! Writes one NamespaceAudit into each namespace that has findings, and removes it when the namespace is clean.
 //! Compares before it writes: first the Snapshot's parts, then the content with what stands in the cluster.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::leadership::{Leadership, Writer};
 use super::pace::{Rate, TokenBucket};
 use super::stop::Stop;
 use super::write::{Complaints, Failure, MANAGER, within};
@@ -32,16 +33,27 @@ const GAP: Duration = Duration::from_secs(1);
 /// How long to wait when nothing can be written at all.
 const AFTER_REFUSAL: Duration = Duration::from_secs(60);
 
-/// The writer.
+/// What changed so long before another replica was seen to lead has been written by it: the budget of half an hour
+/// is enough for every namespace of a large cluster.
+const WRITTEN_AFTER: Duration = Duration::from_secs(1800);
+
+/// The writer. While another replica leads it follows: it takes what that one writes for written, so that it needs
+/// no list when it takes over, and writes again only what changed not long before.
 pub(crate) struct AuditWriter {
     client: Client,
     operational: Arc<Operational>,
+    snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    leadership: Leadership,
+    /// What stood in the cluster at the start was read.
+    has_read: bool,
+    /// The Snapshot that was compared last.
+    last: Option<Arc<Snapshot>>,
     bucket: TokenBucket,
     deadline: Duration,
     /// What stands in the cluster, by namespace.
     written: HashMap<Box<str>, Written>,
-    /// Namespaces to look at.
-    dirty: BTreeSet<Box<str>>,
+    /// Namespaces to look at, and since when.
+    dirty: BTreeMap<Box<str>, Instant>,
     complaints: Complaints,
 }
 
@@ -64,59 +76,126 @@ enum Step {
     Delete,
 }
 
+impl Writer for AuditWriter {
+    async fn lead(&mut self, mut stop: Stop) {
+        if self.begin(&mut stop).await.is_none() {
+            return;
+        }
+        loop {
+            if let Some(newest) = self.compare()
+                && self.work(&newest, &mut stop).await.is_none()
+            {
+                return;
+            }
+            if self.news(&mut stop).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn follow(&mut self, mut stop: Stop) {
+        if self.begin(&mut stop).await.is_none() {
+            return;
+        }
+        loop {
+            let newest = self.compare();
+            let until = self.leadership.seen_elsewhere().and_then(|seen| seen.checked_sub(WRITTEN_AFTER));
+            if let (Some(newest), Some(until)) = (newest, until) {
+                self.take_for_written(&newest, until);
+            }
+            if self.news(&mut stop).await.is_none() {
+                return;
+            }
+        }
+    }
+}
+
 impl AuditWriter {
-    pub(crate) fn new(client: Client, operational: Arc<Operational>, rate: Rate, deadline: Duration) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        operational: Arc<Operational>,
+        (snapshots, leadership): (watch::Receiver<Option<Arc<Snapshot>>>, Leadership),
+        rate: Rate,
+        deadline: Duration,
+    ) -> Self {
         Self {
             client,
             operational,
+            snapshots,
+            leadership,
+            has_read: false,
+            last: None,
             bucket: TokenBucket::new(rate, Instant::now()),
             deadline,
             written: HashMap::new(),
-            dirty: BTreeSet::new(),
+            dirty: BTreeMap::new(),
             complaints: Complaints::default(),
         }
     }
 
-    /// Runs until told to stop; a write that has begun is finished.
-    pub(crate) async fn run(mut self, mut snapshots: watch::Receiver<Option<Arc<Snapshot>>>, mut stop: Stop) {
+    /// Waits for the first audit and reads what was written before this start, once. None when told to stop.
+    async fn begin(&mut self, stop: &mut Stop) -> Option<()> {
         let complete =
             |snapshot: &Option<Arc<Snapshot>>| snapshot.as_ref().is_some_and(|snapshot| snapshot.complete);
-        match stop.unless(snapshots.wait_for(complete)).await {
-            Some(Ok(_)) => {}
-            Some(Err(_)) | None => return,
-        }
-        while let Err(failure) = self.read_existing().await {
-            let wait = self.complain("list", &failure);
-            if stop.unless(tokio::time::sleep(wait)).await.is_none() {
-                return;
+        stop.unless(self.snapshots.wait_for(complete)).await?.ok()?;
+        while !self.has_read {
+            match self.read_existing().await {
+                Ok(()) => self.has_read = true,
+                Err(failure) => {
+                    let wait = self.complain("list", &failure);
+                    stop.unless(tokio::time::sleep(wait)).await?;
+                }
             }
         }
-        let mut last: Option<Arc<Snapshot>> = None;
-        loop {
-            let newest = snapshots.borrow_and_update().clone();
-            if let Some(newest) = newest {
-                self.dirty.extend(changed(last.as_deref(), &newest));
-                if last.is_none() {
-                    self.dirty.extend(self.written.keys().cloned());
-                }
-                if self.work(&newest, &snapshots, &mut stop).await.is_none() {
-                    return;
-                }
-                last = Some(newest);
+        Some(())
+    }
+
+    /// Marks what the newest Snapshot changed.
+    fn compare(&mut self) -> Option<Arc<Snapshot>> {
+        let newest = self.snapshots.borrow_and_update().clone()?;
+        let mut changed = changed(self.last.as_deref(), &newest);
+        if self.last.is_none() {
+            changed.extend(self.written.keys().cloned());
+        }
+        let now = Instant::now();
+        self.dirty.extend(changed.into_iter().map(|namespace| (namespace, now)));
+        self.last = Some(Arc::clone(&newest));
+        Some(newest)
+    }
+
+    /// Waits for a newer Snapshot, or for a moment if there is something left to do. None when told to stop.
+    async fn news(&mut self, stop: &mut Stop) -> Option<()> {
+        let nothing_left = self.dirty.is_empty();
+        let snapshots = &mut self.snapshots;
+        let news = async { (snapshots.changed().await, tokio::time::sleep(GAP).await).0 };
+        let retry =
+            async { if nothing_left { std::future::pending().await } else { tokio::time::sleep(GAP).await } };
+        let next = async {
+            tokio::select! { news = news => news.is_ok(), () = retry => true }
+        };
+        stop.unless(next).await.filter(|goes_on| *goes_on).map(drop)
+    }
+
+    /// Another replica has written what changed up to `until`.
+    fn take_for_written(&mut self, snapshot: &Snapshot, until: Instant) {
+        let mut written = Vec::new();
+        self.dirty.retain(|namespace, since| {
+            let is_written = *since <= until;
+            if is_written {
+                written.push(namespace.clone());
             }
-            let news = async { (snapshots.changed().await, tokio::time::sleep(GAP).await).0 };
-            let retry = async {
-                if self.dirty.is_empty() {
-                    std::future::pending().await
-                } else {
-                    tokio::time::sleep(GAP).await
+            !is_written
+        });
+        for namespace in written {
+            match self.step(snapshot, &namespace) {
+                Step::Nothing => {}
+                Step::Forget | Step::Delete => {
+                    self.written.remove(&namespace);
                 }
-            };
-            let next = async {
-                tokio::select! { news = news => news.is_ok(), () = retry => true }
-            };
-            if stop.unless(next).await != Some(true) {
-                return;
+                Step::Write(_, hash) => {
+                    let uid = snapshot.namespace(&namespace).map(|part| part.uid.clone());
+                    self.written.insert(namespace, Written { namespace_uid: uid, content: Some(hash) });
+                }
             }
         }
     }
@@ -146,18 +225,17 @@ impl AuditWriter {
     }
 
     /// Looks at dirty namespaces until there are none, or until a newer Snapshot is there and the pace allows to
-    /// compare it; none when the operator ends.
-    async fn work(
-        &mut self,
-        snapshot: &Snapshot,
-        snapshots: &watch::Receiver<Option<Arc<Snapshot>>>,
-        stop: &mut Stop,
-    ) -> Option<()> {
+    /// compare it; none when the operator ends. A namespace stays dirty until it is dealt with.
+    async fn work(&mut self, snapshot: &Snapshot, stop: &mut Stop) -> Option<()> {
         let begun = Instant::now();
-        while let Some(namespace) = self.dirty.pop_first() {
+        while let Some(namespace) = self.dirty.first_key_value().map(|(namespace, _)| namespace.clone()) {
             let wait = match self.step(snapshot, &namespace) {
-                Step::Nothing => Duration::ZERO,
+                Step::Nothing => {
+                    self.dirty.remove(&namespace);
+                    Duration::ZERO
+                }
                 Step::Forget => {
+                    self.dirty.remove(&namespace);
                     self.written.remove(&namespace);
                     Duration::ZERO
                 }
@@ -168,7 +246,7 @@ impl AuditWriter {
             };
             tokio::task::yield_now().await;
             stop.unless(tokio::time::sleep(wait)).await?;
-            if begun.elapsed() >= GAP && snapshots.has_changed().unwrap_or(true) {
+            if begun.elapsed() >= GAP && self.snapshots.has_changed().unwrap_or(true) {
                 break;
             }
         }
@@ -222,6 +300,7 @@ impl AuditWriter {
         done: Result<(), Failure>,
         written: Option<Written>,
     ) -> Duration {
+        let since = self.dirty.remove(&namespace).unwrap_or_else(Instant::now);
         let failure = match done {
             Ok(()) => {
                 self.operational.status_write(WriteResult::Written);
@@ -248,7 +327,7 @@ impl AuditWriter {
             }
             return Duration::ZERO;
         }
-        self.dirty.insert(namespace);
+        self.dirty.insert(namespace, since);
         self.complain("write", &failure)
     }
 
@@ -345,100 +424,5 @@ fn with_references(snapshot: &Snapshot) -> impl Iterator<Item = Box<str>> + '_ {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::policy::namespace_audit::NamespaceSummary;
-    use crate::policy::status::ConditionStatus;
-
-    fn part(name: &str, revision: u64) -> Arc<NamespaceSnapshot> {
-        Arc::new(NamespaceSnapshot {
-            name: name.into(),
-            uid: "uid".into(),
-            terminating: false,
-            exists: true,
-            findings: Arc::default(),
-            counts: Arc::default(),
-            requests: Arc::default(),
-            pods: 0,
-            live_pods: 0,
-            parts: crate::auditor::snapshot::Parts::default(),
-            revision,
-        })
-    }
-
-    fn snapshot(parts: Vec<Arc<NamespaceSnapshot>>) -> Snapshot {
-        Snapshot {
-            observed_at: Timestamp::UNIX_EPOCH,
-            complete: true,
-            policies: Arc::new([]),
-            namespaces: parts.into(),
-            references: Arc::new([]),
-            cluster: Arc::new([]),
-            seen: crate::auditor::snapshot::Seen::default(),
-        }
-    }
-
-    fn content(violations: u32) -> NamespaceAuditContent {
-        NamespaceAuditContent {
-            compliant: ConditionStatus::False,
-            summary: NamespaceSummary { violations, ..NamespaceSummary::default() },
-            findings: Vec::new(),
-            omitted: violations,
-        }
-    }
-
-    fn names(changed: &BTreeSet<Box<str>>) -> Vec<&str> {
-        changed.iter().map(|name| &**name).collect()
-    }
-
-    #[test]
-    fn only_namespaces_with_another_revision_are_looked_at() {
-        let old = snapshot(vec![part("a", 1), part("b", 1), part("c", 1), part("e", 1)]);
-        let new = snapshot(vec![part("a", 1), part("b", 2), part("d", 1), part("e", 1)]);
-        assert_eq!(names(&changed(Some(&old), &new)), ["b", "c", "d"]);
-        assert_eq!(names(&changed(None, &new)), ["a", "b", "d", "e"]);
-        assert!(changed(Some(&new), &new).is_empty());
-    }
-
-    #[test]
-    fn what_stands_there_already_is_not_written_again() {
-        let part = part("a", 1);
-        let hash = Some(content_hash(&content(1)));
-        let there = |uid: Option<&str>, content| Written { namespace_uid: uid.map(Into::into), content };
-        let decide = |content, written: Option<Written>| decide(&part, content, written.as_ref());
-        let timeless = Some(timeless_hash(content(1)));
-        assert_eq!(decide(Some(content(1)), Some(there(None, timeless))), Step::Nothing);
-        assert_eq!(decide(Some(content(1)), Some(there(Some("uid"), hash))), Step::Nothing);
-        assert!(matches!(decide(Some(content(2)), Some(there(None, hash))), Step::Write(..)));
-        assert!(
-            matches!(decide(Some(content(1)), Some(there(Some("older"), hash))), Step::Write(..)),
-            "a new namespace"
-        );
-        assert!(
-            matches!(decide(Some(content(1)), Some(there(None, None))), Step::Write(..)),
-            "one that cannot be read"
-        );
-        assert!(matches!(decide(Some(content(1)), None), Step::Write(..)));
-    }
-
-    #[test]
-    fn a_clean_namespace_has_its_audit_removed_once() {
-        let part = part("a", 1);
-        let written = Written { namespace_uid: None, content: None };
-        assert_eq!(decide(&part, None, Some(&written)), Step::Delete);
-        assert_eq!(decide(&part, None, None), Step::Nothing);
-    }
-
-    #[test]
-    fn the_object_has_its_content_at_the_root_and_says_who_wrote_it() {
-        let object = object("team-a", &content(1));
-        assert_eq!(object["kind"], "NamespaceAudit");
-        assert_eq!(object["metadata"]["labels"]["app.kubernetes.io/managed-by"], "revisor");
-        assert_eq!(object["summary"]["violations"], 1);
-        let mut bare = object;
-        for key in ["apiVersion", "kind", "metadata"] {
-            bare.as_object_mut().unwrap().remove(key);
-        }
-        assert_eq!(serde_json::from_value::<NamespaceAuditContent>(bare).unwrap(), content(1));
-    }
-}
+#[path = "audits/tests.rs"]
+mod tests;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::leadership::Writer;
 use super::pace::{Rate, TokenBucket};
 use super::stop::Stop;
 use super::write::{Complaints, Failure, MANAGER, within};
@@ -42,6 +43,7 @@ struct Said {
 pub(crate) struct EffectiveWriter {
     client: Client,
     operational: Arc<Operational>,
+    snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     bucket: TokenBucket,
     deadline: Duration,
     /// What was said of each Exemption last, by namespace and name: where a server drops fields, what stands there
@@ -50,27 +52,16 @@ pub(crate) struct EffectiveWriter {
     complaints: Complaints,
 }
 
-impl EffectiveWriter {
-    pub(crate) fn new(client: Client, operational: Arc<Operational>, rate: Rate, deadline: Duration) -> Self {
-        Self {
-            client,
-            operational,
-            bucket: TokenBucket::new(rate, Instant::now()),
-            deadline,
-            said: HashMap::new(),
-            complaints: Complaints::default(),
-        }
-    }
-
-    /// Runs until told to stop; a write that has begun is finished.
-    pub(crate) async fn run(mut self, mut snapshots: watch::Receiver<Option<Arc<Snapshot>>>, mut stop: Stop) {
+impl Writer for EffectiveWriter {
+    async fn lead(&mut self, mut stop: Stop) {
         loop {
-            let newest = snapshots.borrow_and_update().clone();
+            let newest = self.snapshots.borrow_and_update().clone();
             let mut again = None;
             if let Some(newest) = newest.filter(|newest| newest.complete) {
                 let Some(pause) = self.look_at(&newest, &mut stop).await else { return };
                 again = pause.map(|pause| Instant::now() + pause);
             }
+            let snapshots = &mut self.snapshots;
             let news = async {
                 tokio::select! {
                     changed = snapshots.changed() => {
@@ -83,6 +74,26 @@ impl EffectiveWriter {
             if stop.unless(news).await != Some(true) {
                 return;
             }
+        }
+    }
+}
+
+impl EffectiveWriter {
+    pub(crate) fn new(
+        client: Client,
+        operational: Arc<Operational>,
+        snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+        rate: Rate,
+        deadline: Duration,
+    ) -> Self {
+        Self {
+            client,
+            operational,
+            snapshots,
+            bucket: TokenBucket::new(rate, Instant::now()),
+            deadline,
+            said: HashMap::new(),
+            complaints: Complaints::default(),
         }
     }
 

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use super::clock::Clock;
 use super::health::Health;
 use super::needs::Needs;
+use super::notices::{Kept, Notice, Notices};
 use super::pace::Pacing;
-use super::record::{Ask, Told};
+use super::record::Ask;
 use super::stop::Stop;
 use super::watch::Received;
 use crate::auditor::Auditor;
@@ -22,7 +23,7 @@ use crate::auditor::transitions::{FirstAudit, Transition, WantedOwner};
 use crate::decode::Change;
 use crate::report::activity::ActivityRecord;
 use crate::report::log::TransitionRecord;
-use crate::report::operational::EventResult;
+use crate::report::operational::{EventResult, Operational};
 use crate::subject::Resource;
 
 /// How many changes are applied before a Snapshot may be made.
@@ -38,23 +39,12 @@ const RECORD_PATIENCE: Duration = Duration::from_secs(30);
 /// A deadline that is over already still lets others run.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
 
-/// What the writers of Events are told.
-#[derive(Clone, Debug)]
-pub(crate) enum Notice {
-    /// A finding opened, resolved or became exempt.
-    Transition(Transition),
-    /// A policy was audited for the first time.
-    FirstAudit(FirstAudit),
-    /// Something suspicious was seen.
-    Activity(Activity),
-}
-
 /// Where the engine's results go.
 pub(crate) struct Outlets {
     /// The newest Snapshot; none before the first.
     pub(crate) snapshots: watch::Sender<Option<Arc<Snapshot>>>,
-    /// Transitions and first audits.
-    pub(crate) notices: mpsc::Sender<Notice>,
+    /// Transitions, first audits and suspicious activity.
+    pub(crate) notices: Arc<Notices>,
     /// Owners to look for.
     pub(crate) owners: mpsc::Sender<WantedOwner>,
     /// Kinds to watch.
@@ -77,8 +67,6 @@ pub(crate) struct Engine {
     waiting: Vec<Instant>,
     /// Who asks for the record; none where none is kept.
     record: Option<mpsc::Receiver<Ask>>,
-    /// Notices that were handed on, for it.
-    told: Arc<Told>,
     /// How many records were taken in, and how many of them a Snapshot was judged by.
     records: u64,
     records_judged: u64,
@@ -109,7 +97,6 @@ impl Engine {
             complete: false,
             waiting: Vec::new(),
             record: None,
-            told: Arc::default(),
             records: 0,
             records_judged: 0,
             record_due: None,
@@ -119,15 +106,16 @@ impl Engine {
     }
 
     /// Keeps a record, which others ask for. To be called before it runs.
-    pub(crate) fn keep_record(&mut self, asks: mpsc::Receiver<Ask>, told: Arc<Told>) {
+    pub(crate) fn keep_record(&mut self, asks: mpsc::Receiver<Ask>) {
         self.auditor.keep_record();
-        (self.record, self.told) = (Some(asks), told);
+        self.record = Some(asks);
     }
 
     /// Runs until told to stop.
     pub(crate) async fn run(mut self, mut stop: Stop) {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
+            self.health.pulse.engine();
             let snapshot_due = self.dirty.then(|| self.pacing.due(Instant::now()));
             let tick_due = sleep_until(self.auditor.next_deadline(), self.clock.now());
             tokio::select! {
@@ -188,7 +176,7 @@ impl Engine {
             "the record of earlier findings does not come; everything is audited as if for the first time"
         );
         self.record_due = None;
-        self.auditor.apply(Change::Record(Box::default()), Timestamp::now());
+        self.auditor.apply(Change::Record(Box::default()), self.clock.now());
         self.dirty = true;
     }
 
@@ -204,7 +192,7 @@ impl Engine {
                 }
             }
             Some(Ask::Shard { shard, of, reply }) => {
-                let _ = reply.send((self.auditor.record_shard(shard, of), self.told.so_far()));
+                let _ = reply.send((self.auditor.record_shard(shard, of), self.outlets.notices.so_far()));
             }
         }
     }
@@ -254,17 +242,12 @@ impl Engine {
 
     fn hand_on(&mut self) {
         for transition in self.auditor.drain_transitions() {
-            log_transition(&transition);
-            self.health.operational.transition(transition.kind);
             self.notify(Notice::Transition(transition));
         }
         for first_audit in self.auditor.drain_first_audits() {
-            log_first_audit(&first_audit);
             self.notify(Notice::FirstAudit(first_audit));
         }
         for activity in self.auditor.drain_suspicious_activity() {
-            log_activity(&activity);
-            self.health.operational.activity(activity.signal);
             self.notify(Notice::Activity(activity));
         }
         self.say_dropped();
@@ -274,13 +257,15 @@ impl Engine {
         }
     }
 
+    /// Only the leader logs and counts: another replica sees the same, and says it if it has to take over.
     fn notify(&mut self, notice: Notice) {
-        match self.outlets.notices.try_send(notice) {
-            Ok(()) => self.told.handed_on(),
-            Err(_) => {
-                self.health.operational.event(EventResult::Dropped);
-                self.dropped += 1;
-            }
+        let leads = self.outlets.notices.is_leading();
+        if leads {
+            tell(&self.health.operational, &notice);
+        }
+        if self.outlets.notices.push(notice) == Kept::LeftOut && leads {
+            self.health.operational.event(EventResult::Dropped);
+            self.dropped += 1;
         }
     }
 
@@ -291,7 +276,10 @@ impl Engine {
         {
             self.dropped_said = Some(now);
             let dropped = std::mem::take(&mut self.dropped);
-            tracing::warn!(dropped, "too many Events at once; the log has every transition and activity");
+            tracing::warn!(
+                dropped,
+                "too many Events at once; one Event a namespace says how many, and the log has each"
+            );
         }
     }
 }
@@ -324,6 +312,21 @@ pub(crate) async fn at(instant: Option<Instant>) {
     match instant {
         Some(instant) => tokio::time::sleep_until(instant).await,
         None => std::future::pending().await,
+    }
+}
+
+/// Logs and counts what happened.
+pub(crate) fn tell(operational: &Operational, notice: &Notice) {
+    match notice {
+        Notice::Transition(transition) => {
+            log_transition(transition);
+            operational.transition(transition.kind);
+        }
+        Notice::FirstAudit(first_audit) => log_first_audit(first_audit),
+        Notice::Activity(activity) => {
+            log_activity(activity);
+            operational.activity(activity.signal);
+        }
     }
 }
 

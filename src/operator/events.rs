@@ -10,18 +10,21 @@ use kube::Client;
 use kube::api::{Api, PostParams};
 use kube::core::{ApiResource, DynamicObject};
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::engine::Notice;
+use super::engine;
+use super::leadership::{Leadership, Writer};
 use super::lookup::{Found, Lookup};
+use super::notices::{Due, Notice, Notices};
 use super::pace::{Rate, TokenBucket};
-use super::record::Told;
 use super::regarding::{Plan, Regarding};
 use super::stop::Stop;
 use super::write::{Complaints, Failure, MANAGER, within};
-use crate::report::activity::activity_event;
-use crate::report::event::{EventText, first_audit_event, transition_event};
+use crate::auditor::snapshot::Snapshot;
+use crate::auditor::suspicion::About;
+use crate::report::event::EventText;
+use crate::report::left_out::{LeftOut, left_out_event};
 use crate::report::operational::{EventResult, Operational};
 
 /// How often one Event is tried before it is given up.
@@ -31,39 +34,84 @@ const TRIES: u32 = 8;
 pub(crate) struct EventWriter {
     client: Client,
     lookup: Lookup,
+    notices: Arc<Notices>,
+    snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    leadership: Leadership,
+    /// What happened so long before another replica was seen to lead has been written by it.
+    written_after: Duration,
+    /// What is left out is summed up after this long.
+    left_out_period: Duration,
     bucket: TokenBucket,
     deadline: Duration,
     /// Which replica writes: the pod's name.
     instance: Box<str>,
     operational: Arc<Operational>,
-    /// The record of what was told is written after its Events.
-    told: Arc<Told>,
     complaints: Complaints,
 }
 
+/// Where Events come from and go to.
+pub(crate) struct EventSettings {
+    pub(crate) rate: Rate,
+    pub(crate) deadline: Duration,
+    pub(crate) written_after: Duration,
+    pub(crate) left_out_period: Duration,
+    pub(crate) instance: Box<str>,
+}
+
 /// An Event to write.
-struct Due {
+struct Draft {
     text: EventText,
     plan: Plan,
     at: Timestamp,
 }
 
-impl Due {
+impl Draft {
     fn of(notice: &Notice) -> Self {
-        match notice {
-            Notice::Transition(transition) => Self {
-                text: transition_event(transition),
-                plan: Plan::of(&transition.subject, &transition.policies),
-                at: transition.at,
-            },
-            Notice::Activity(activity) => {
-                Self { text: activity_event(activity), plan: Plan::about(&activity.about), at: activity.at }
+        let (plan, at) = match notice {
+            Notice::Transition(transition) => {
+                (Plan::of(&transition.subject, &transition.policies), transition.at)
             }
-            Notice::FirstAudit(first) => Self {
-                text: first_audit_event(first),
-                plan: Plan::policy(&first.policy, &first.uid),
-                at: first.at,
-            },
+            Notice::Activity(activity) => (Plan::about(&activity.about), activity.at),
+            Notice::FirstAudit(first) => (Plan::policy(&first.policy, &first.uid), first.at),
+        };
+        Self { text: notice.text(), plan, at }
+    }
+}
+
+impl Writer for EventWriter {
+    /// What waits when it is told to stop, or when the leadership ends, stays in the queue.
+    async fn lead(&mut self, mut stop: Stop) {
+        self.notices.set_leading(true);
+        let notices = Arc::clone(&self.notices);
+        while let Some(due) = stop.unless(notices.next()).await {
+            let draft = match &due {
+                Due::Notice(waiting) => Draft::of(&waiting.notice),
+                Due::LeftOut(left_out) => self.summary(left_out),
+            };
+            let Some(result) = self.write(draft, &mut stop).await else { return };
+            notices.done(&due);
+            self.operational.event(result);
+            if let Due::Notice(waiting) = &due
+                && !waiting.logged
+                && result != EventResult::Exists
+            {
+                // It happened when nobody led, or the leader died over it.
+                engine::tell(&self.operational, &waiting.notice);
+            }
+        }
+    }
+
+    async fn follow(&mut self, mut stop: Stop) {
+        self.notices.set_leading(false);
+        loop {
+            if let Some(until) =
+                self.leadership.seen_elsewhere().and_then(|seen| seen.checked_sub(self.written_after))
+            {
+                self.notices.written_elsewhere(until);
+            }
+            if stop.unless(self.leadership.changed()).await.is_none() {
+                return;
+            }
         }
     }
 }
@@ -71,76 +119,74 @@ impl Due {
 impl EventWriter {
     pub(crate) fn new(
         client: Client,
-        (operational, told): (Arc<Operational>, Arc<Told>),
-        rate: Rate,
-        deadline: Duration,
-        instance: &str,
+        operational: Arc<Operational>,
+        notices: Arc<Notices>,
+        snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+        leadership: Leadership,
+        settings: EventSettings,
     ) -> Self {
+        let EventSettings { rate, deadline, written_after, left_out_period, instance } = settings;
         Self {
             lookup: Lookup::new(client.clone(), deadline),
             client,
+            notices,
+            snapshots,
+            leadership,
+            written_after,
+            left_out_period,
             bucket: TokenBucket::new(rate, Instant::now()),
             deadline,
-            instance: instance.into(),
+            instance,
             operational,
-            told,
             complaints: Complaints::default(),
         }
     }
 
-    /// Runs until told to stop; a write that has begun is finished, what waits is counted as dropped.
-    pub(crate) async fn run(mut self, mut notices: mpsc::Receiver<Notice>, mut stop: Stop) {
-        while let Some(Some(notice)) = stop.unless(notices.recv()).await {
-            let result = self.write(Due::of(&notice), &mut stop).await;
-            self.operational.event(result);
-            self.told.done();
-        }
-        notices.close();
-        let mut dropped = 0_u64;
-        while notices.try_recv().is_ok() {
-            self.operational.event(EventResult::Dropped);
-            dropped += 1;
-        }
-        if dropped > 0 {
-            tracing::warn!(dropped, "Events were not written before the end; the log has every transition");
+    /// It regards the namespace; the one that is about the cluster regards `default`, where it lies.
+    fn summary(&self, left_out: &LeftOut) -> Draft {
+        let name = if left_out.namespace.is_empty() { "default" } else { &left_out.namespace };
+        let snapshot = self.snapshots.borrow().clone();
+        let part = snapshot.as_ref().and_then(|snapshot| snapshot.namespace(name));
+        let uid = part.map(|part| Arc::clone(&part.uid)).unwrap_or_default();
+        Draft {
+            text: left_out_event(left_out, self.left_out_period.as_secs().div_ceil(60).max(1)),
+            plan: Plan::about(&About::Namespace { name: name.into(), uid }),
+            at: Timestamp::now(),
         }
     }
 
-    async fn write(&mut self, due: Due, stop: &mut Stop) -> EventResult {
+    /// Returns what became of it; none when it is to stop before that is known.
+    async fn write(&mut self, draft: Draft, stop: &mut Stop) -> Option<EventResult> {
         let wait = self.bucket.take(Instant::now());
-        if stop.unless(tokio::time::sleep(wait)).await.is_none() {
-            return EventResult::Dropped;
-        }
-        let found = match due.plan.to_look_up() {
+        stop.unless(tokio::time::sleep(wait)).await?;
+        let found = match draft.plan.to_look_up() {
             Some(key) => self.lookup.uid(key).await,
             None => Found::Unknown,
         };
-        let regarding = due.plan.decide(found);
-        let event = event(due.text, &regarding, due.at, &self.instance);
+        let regarding = draft.plan.decide(found);
+        let event = event(draft.text, &regarding, draft.at, &self.instance);
         for _ in 0..TRIES {
             let failure = match self.create(regarding.event_namespace(), &event).await {
                 Ok(()) => {
                     self.complaints.mended("create");
-                    return EventResult::Created;
+                    return Some(EventResult::Created);
                 }
                 Err(failure) => failure,
             };
             match failure {
-                Failure::Exists | Failure::Conflict => return EventResult::Exists,
-                failure if failure.namespace_is_gone() => return EventResult::Dropped,
+                Failure::Exists | Failure::Conflict => return Some(EventResult::Exists),
+                failure if failure.namespace_is_gone() => return Some(EventResult::Dropped),
                 Failure::Later(wait, _) => {
                     self.complain(&failure);
-                    if stop.unless(tokio::time::sleep(wait)).await.is_none() {
-                        return EventResult::Dropped;
-                    }
+                    stop.unless(tokio::time::sleep(wait)).await?;
                 }
                 failure => {
                     self.complain(&failure);
-                    return EventResult::Failed;
+                    return Some(EventResult::Failed);
                 }
             }
         }
-        EventResult::Failed
+        Some(EventResult::Failed)
     }
 
     async fn create(&self, namespace: &str, event: &DynamicObject) -> Result<(), Failure> {

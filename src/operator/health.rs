@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::clock::Clock;
 use super::pace::{Rate, TokenBucket};
+use super::pulse::Pulse;
 use crate::report::operational::Operational;
 use crate::subject::Resource;
 
@@ -47,12 +48,16 @@ struct Status {
     /// In the order of [`Resource::ALL`].
     watches: [Watch; Resource::ALL.len()],
     first_audit: bool,
+    /// What keeps this replica out of the leader election.
+    election: Option<String>,
 }
 
 /// The shared state.
 #[derive(Debug)]
 pub(crate) struct Health {
     status: Mutex<Status>,
+    /// Whether the tasks make progress.
+    pub(crate) pulse: Pulse,
     /// What is only counted.
     pub(crate) operational: Arc<Operational>,
     clock: Clock,
@@ -71,8 +76,13 @@ impl Health {
             away: false,
             opening: TokenBucket::new(WATCH_RATE, now),
         };
-        let status = Status { watches: std::array::from_fn(watch), first_audit: false };
-        Self { status: Mutex::new(status), operational, clock }
+        let status = Status { watches: std::array::from_fn(watch), first_audit: false, election: None };
+        Self { status: Mutex::new(status), pulse: Pulse::new(now, Duration::ZERO), operational, clock }
+    }
+
+    /// With watches that may wait for so long by themselves.
+    pub(crate) fn with_longest_pause(self, now: Instant, pause: Duration) -> Self {
+        Self { pulse: Pulse::new(now, pause), ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, Status> {
@@ -132,6 +142,21 @@ impl Health {
         }
     }
 
+    /// Whether the kind is watched, or should be.
+    pub(crate) fn is_needed(&self, resource: Resource) -> bool {
+        self.lock().watches[resource as usize].state != WatchState::Unneeded
+    }
+
+    /// This replica takes part in the leader election.
+    pub(crate) fn election_works(&self) {
+        self.lock().election = None;
+    }
+
+    /// Something keeps it out of the leader election that does not pass by itself.
+    pub(crate) fn election_fails(&self, why: String) {
+        self.lock().election = Some(why);
+    }
+
     /// The first Snapshot of everything is there.
     pub(crate) fn first_audit_done(&self) {
         self.lock().first_audit = true;
@@ -151,6 +176,7 @@ impl Status {
         if !self.first_audit {
             missing.push("first audit: not complete yet".to_owned());
         }
+        missing.extend(self.election.clone());
         missing
     }
 

@@ -1,5 +1,6 @@
 //! How often things may happen: token buckets for writes, and the pace of Snapshots. Pure: instants are given.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -38,11 +39,64 @@ impl TokenBucket {
     /// Takes a token and returns how long to wait before using it: zero while there are some. Whoever gives up
     /// waiting has spent the token all the same.
     pub(crate) fn take(&mut self, now: Instant) -> Duration {
+        self.fill(now);
+        self.tokens -= 1.0;
+        Duration::try_from_secs_f64((-self.tokens / self.rate.per_second).max(0.0)).unwrap_or(Duration::MAX)
+    }
+}
+
+impl TokenBucket {
+    /// Takes a token if there is one.
+    pub(crate) fn take_if_any(&mut self, now: Instant) -> bool {
+        self.fill(now);
+        let any = self.tokens >= 1.0;
+        if any {
+            self.tokens -= 1.0;
+        }
+        any
+    }
+
+    /// Whether it is as full as a new one.
+    pub(crate) fn is_full(&mut self, now: Instant) -> bool {
+        self.fill(now);
+        self.tokens >= f64::from(self.rate.burst)
+    }
+
+    fn fill(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.at).as_secs_f64();
         self.tokens = (self.tokens + elapsed * self.rate.per_second).min(f64::from(self.rate.burst));
         self.at = self.at.max(now);
-        self.tokens -= 1.0;
-        Duration::try_from_secs_f64((-self.tokens / self.rate.per_second).max(0.0)).unwrap_or(Duration::MAX)
+    }
+}
+
+/// A token bucket for each namespace. One that is full again is as good as a new one and is forgotten; where too
+/// many are in use at once, the others share one.
+#[derive(Debug)]
+pub(crate) struct Buckets {
+    rate: Rate,
+    most: usize,
+    by_name: HashMap<Box<str>, TokenBucket>,
+    shared: TokenBucket,
+}
+
+impl Buckets {
+    /// At most `most` buckets.
+    pub(crate) fn new(rate: Rate, most: usize, now: Instant) -> Self {
+        Self { rate, most, by_name: HashMap::new(), shared: TokenBucket::new(rate, now) }
+    }
+
+    /// Takes a token of `name` if there is one.
+    pub(crate) fn take_if_any(&mut self, name: &str, now: Instant) -> bool {
+        if let Some(bucket) = self.by_name.get_mut(name) {
+            return bucket.take_if_any(now);
+        }
+        if self.by_name.len() >= self.most {
+            self.by_name.retain(|_, bucket| !bucket.is_full(now));
+        }
+        if self.by_name.len() >= self.most {
+            return self.shared.take_if_any(now);
+        }
+        self.by_name.entry(name.into()).or_insert_with(|| TokenBucket::new(self.rate, now)).take_if_any(now)
     }
 }
 
@@ -99,6 +153,29 @@ mod tests {
         tokio::time::advance(3600 * SECOND).await;
         let waits: Vec<_> = (0..3).map(|_| bucket.take(Instant::now())).collect();
         assert_eq!(waits, [Duration::ZERO, Duration::ZERO, SECOND]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_name_uses_up_its_own_bucket_and_no_other() {
+        let now = Instant::now();
+        let mut buckets = Buckets::new(Rate::new(1.0, 2), 10, now);
+        let mut taken = |name, at| buckets.take_if_any(name, at);
+        assert!(taken("a", now) && taken("a", now) && !taken("a", now));
+        assert!(taken("b", now));
+        assert!(taken("a", now + SECOND) && !taken("a", now + SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn buckets_are_bounded_and_those_that_are_full_again_make_room() {
+        let now = Instant::now();
+        let mut buckets = Buckets::new(Rate::new(1.0, 2), 2, now);
+        for name in ["a", "b", "c", "d"] {
+            assert!(buckets.take_if_any(name, now), "{name}");
+        }
+        assert!(!buckets.take_if_any("e", now), "who finds no room shares one bucket");
+        assert_eq!(buckets.by_name.len(), 2);
+        assert!(buckets.take_if_any("e", now + SECOND));
+        assert!(buckets.by_name.len() == 1 && buckets.by_name.contains_key("e"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,13 +8,11 @@
 //! the same name. Whoever deletes them loses since-times and the difference to the last run, nothing else.
 
 mod store;
-mod told;
 mod writer;
 
 use tokio::sync::oneshot;
 
 pub(crate) use self::store::{Store, recall};
-pub(crate) use self::told::Told;
 pub(crate) use self::writer::RecordWriter;
 use super::pace::Rate;
 use crate::auditor::record::Sealed;

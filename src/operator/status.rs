@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::leadership::Writer;
 use super::observed::{Observed, Seen};
+use super::pace::{Rate, TokenBucket};
 use super::stop::Stop;
 use super::wire::Policy;
 use super::write::{Complaints, Failure, MANAGER, within};
@@ -31,6 +33,9 @@ pub(crate) struct StatusWriter {
     api: Api<Policy>,
     observed: Arc<Observed>,
     operational: Arc<Operational>,
+    snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    /// Of all policies together.
+    bucket: TokenBucket,
     interval: Duration,
     deadline: Duration,
     kept: HashMap<Box<str>, Kept>,
@@ -49,31 +54,11 @@ struct Kept {
     schema_too_old: Option<Instant>,
 }
 
-impl StatusWriter {
-    pub(crate) fn new(
-        client: Client,
-        observed: Arc<Observed>,
-        operational: Arc<Operational>,
-        interval: Duration,
-        deadline: Duration,
-    ) -> Self {
-        let api = Api::all(client);
-        Self {
-            api,
-            observed,
-            operational,
-            interval,
-            deadline,
-            kept: HashMap::new(),
-            complaints: Complaints::default(),
-        }
-    }
-
-    /// Runs until told to stop; a write that has begun is finished.
-    pub(crate) async fn run(mut self, mut snapshots: watch::Receiver<Option<Arc<Snapshot>>>, mut stop: Stop) {
-        let mut wake = None;
+impl Writer for StatusWriter {
+    async fn lead(&mut self, mut stop: Stop) {
+        let mut wake = Some(Instant::now());
         loop {
-            let observed = Arc::clone(&self.observed);
+            let (observed, snapshots) = (Arc::clone(&self.observed), &mut self.snapshots);
             let news = async {
                 tokio::select! {
                     changed = snapshots.changed() => changed.is_ok(),
@@ -84,8 +69,34 @@ impl StatusWriter {
             if stop.unless(news).await != Some(true) {
                 return;
             }
-            let Some(snapshot) = snapshots.borrow_and_update().clone() else { continue };
+            wake = None;
+            let Some(snapshot) = self.snapshots.borrow_and_update().clone() else { continue };
             wake = self.look_at_all(&snapshot, &mut stop).await;
+        }
+    }
+}
+
+impl StatusWriter {
+    pub(crate) fn new(
+        client: Client,
+        observed: Arc<Observed>,
+        operational: Arc<Operational>,
+        snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+        rate: Rate,
+        (interval, deadline): (Duration, Duration),
+    ) -> Self {
+        let api = Api::all(client);
+        let bucket = TokenBucket::new(rate, Instant::now());
+        Self {
+            api,
+            observed,
+            operational,
+            snapshots,
+            bucket,
+            interval,
+            deadline,
+            kept: HashMap::new(),
+            complaints: Complaints::default(),
         }
     }
 
@@ -105,20 +116,24 @@ impl StatusWriter {
                 .get(name)
                 .filter(|kept| *kept.uid == *part.policy.uid)
                 .map_or(now, |kept| kept.next);
-            let again = if due <= now { self.look_at(snapshot, index, part).await } else { Some(due) };
+            let again = if due <= now { self.look_at(snapshot, index, part, stop).await? } else { Some(due) };
             wake = again.into_iter().chain(wake).min();
         }
         wake
     }
 
-    /// Writes what is new; returns when to look again without any news.
-    async fn look_at(&mut self, snapshot: &Snapshot, index: u16, part: &PolicySnapshot) -> Option<Instant> {
+    /// Writes what is new; returns when to look again without any news. None when the operator ends.
+    async fn look_at(
+        &mut self,
+        snapshot: &Snapshot,
+        index: u16,
+        part: &PolicySnapshot,
+        stop: &mut Stop,
+    ) -> Option<Option<Instant>> {
         let name: &str = &part.policy.name;
-        let seen = self.observed.get(name).filter(|seen| *seen.uid == *part.policy.uid)?;
-        if !may_be_written(snapshot, part) {
-            return None;
-        }
-        let mut rendered = policy_status(snapshot, index)?;
+        let seen = self.observed.get(name).filter(|seen| *seen.uid == *part.policy.uid);
+        let Some(seen) = seen.filter(|_| may_be_written(snapshot, part)) else { return Some(None) };
+        let Some(mut rendered) = policy_status(snapshot, index) else { return Some(None) };
         let now = Instant::now();
         let mut kept = match self.kept.remove(name) {
             Some(kept) if kept.uid == seen.uid => kept,
@@ -136,12 +151,13 @@ impl StatusWriter {
         kept.next = now + self.interval;
         let mut again = kept.schema_too_old;
         if !settled && old.as_ref() != Some(&new) {
+            stop.unless(tokio::time::sleep(self.bucket.take(Instant::now()))).await?;
             let written = self.write(name, &seen, &new, too_old).await;
             let failed = self.account(name, &mut kept, rendered, written).await;
             again = failed.then_some(kept.next).or(again);
         }
         self.kept.insert(name.into(), kept);
-        again
+        Some(again)
     }
 
     async fn write(

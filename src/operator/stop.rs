@@ -1,6 +1,5 @@
 //! One signal ends everything: each task holds a [`Stop`] and looks at it between two steps, so that a write
-//! that has begun is finished. Leader election will give the writers a stop of their own, set when the
-//! leadership is lost; they need not know the difference.
+//! that has begun is finished. (When a leadership ends, `leadership.rs` drops a write that has begun.)
 
 use tokio::sync::watch;
 

@@ -18,7 +18,9 @@ pub fn activity_event(activity: &Activity) -> EventText {
     let reason = signal.as_str();
     let about_hash =
         combine(&[about.kind(), about.namespace().unwrap_or_default(), about.name()].map(text_hash));
-    let what_hash = combine(&[bytes_hash(&at.as_nanosecond().to_le_bytes()), text_hash(message)]);
+    // By the minute: another replica sees it a little earlier or later, and must name it alike.
+    let minute = at.as_second().div_euclid(60);
+    let what_hash = combine(&[bytes_hash(&minute.to_le_bytes()), text_hash(message)]);
     let mut note = format!(
         "Suspicious: {}/{}: {}. To do: {}",
         about.kind(),
@@ -108,9 +110,15 @@ mod tests {
         let name = |activity: Activity| activity_event(&activity).name;
         let one = name(activity("a"));
         assert_eq!(one, name(activity("a")));
+        let later = |seconds| {
+            name(Activity { at: at(0) + jiff::SignedDuration::from_secs(seconds), ..activity("a") })
+        };
+        let minute = at(0).as_second().rem_euclid(60);
+        assert_eq!(one, later(59 - minute), "another replica saw it a little later");
+        assert_eq!(one, later(-minute));
         let others = [
             name(activity("b")),
-            name(Activity { at: at(1), ..activity("a") }),
+            later(60 - minute),
             name(Activity { signal: Signal::PodSecurityDowngraded, ..activity("a") }),
             name(Activity { about: About::Namespace { name: "b".into(), uid: "".into() }, ..activity("a") }),
         ];

@@ -54,15 +54,16 @@ fn grant_all_tiers(cluster: &ControlPlane) {
     }
 }
 
-/// What the ClusterRoles grant, and the Role in the operator's own namespace, in the same words.
+/// What the ClusterRoles grant, and the Roles in the operator's own namespace, in the same words.
 fn grants(cluster: &ControlPlane) -> BTreeSet<Use> {
-    let roles = ROLES.map(|role| object(cluster, &["clusterrole", role]).expect("the shipped ClusterRole"));
-    let own = object(cluster, &["role", "revisor-record", "-n", "revisor-system"]).expect("the shipped Role");
-    let rules: Vec<Value> = roles
-        .iter()
-        .chain([&own])
-        .flat_map(|role| role["rules"].as_array().expect("rules").clone())
-        .collect();
+    let mut roles =
+        ROLES.map(|role| object(cluster, &["clusterrole", role]).expect("the shipped ClusterRole")).to_vec();
+    for own in ["revisor-leader-election", "revisor-record"] {
+        let role = ["role", own, "-n", "revisor-system"];
+        roles.push(object(cluster, &role).expect("the shipped Role"));
+    }
+    let rules: Vec<Value> =
+        roles.iter().flat_map(|role| role["rules"].as_array().expect("rules").clone()).collect();
     let list = |value: &Value| -> Vec<String> {
         let items = value.as_array().map_or(&[][..], Vec::as_slice);
         items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
@@ -181,7 +182,8 @@ fn the_shipped_rights_suffice_and_are_all_that_is_used() {
     cluster.create_namespace("asks");
     cluster.apply(&delegating("asks", "asks", "{rules: [TrustedRegistry], approval: None}"));
     cluster.apply(&exemption("asks", "bare", "TrustedRegistry"));
-    let operator = Operator::start(&kubeconfig, &["--record-namespace=revisor-system"]);
+    let own = ["--leader-elect", "--lease-namespace=revisor-system", "--record-namespace=revisor-system"];
+    let operator = Operator::start(&kubeconfig, &own);
     await_audited(&cluster, "tiers");
     live_through(&cluster);
     let complaints = operator.log_lines("orbidden");

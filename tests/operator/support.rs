@@ -34,7 +34,9 @@ spec:
 pub(crate) fn settings() -> Settings {
     Settings {
         status_interval: Duration::from_millis(50),
+        statuses: Rate::new(1000.0, 1000),
         events: Rate::new(1000.0, 1000),
+        namespace_events: Rate::new(1000.0, 1000),
         audits: Rate::new(1000.0, 1000),
         owner_lookups: Rate::new(1000.0, 1000),
         retry_needed: Duration::from_millis(100),
@@ -71,9 +73,17 @@ pub(crate) struct Running {
 impl Running {
     /// Starts it.
     pub(crate) async fn start(server: &ApiServer, settings: Settings) -> Self {
+        Self::start_as(server, settings, "").await
+    }
+
+    /// Starts it as the user of a token.
+    async fn start_as(server: &ApiServer, settings: Settings, token: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let config = kube::Config::new(server.url().parse().expect("a URL"));
+        let mut config = kube::Config::new(server.url().parse().expect("a URL"));
+        if !token.is_empty() {
+            config.auth_info.token = Some(token.to_owned().into());
+        }
         let (end, ended) = oneshot::channel();
         let shutdown = async {
             let _ = ended.await;
@@ -85,6 +95,13 @@ impl Running {
     /// Starts it and waits until it is ready.
     pub(crate) async fn ready(server: &ApiServer, settings: Settings) -> Self {
         let operator = Self::start(server, settings).await;
+        operator.until_ready().await;
+        operator
+    }
+
+    /// The same as the user of a token.
+    pub(crate) async fn ready_as(server: &ApiServer, settings: Settings, token: &str) -> Self {
+        let operator = Self::start_as(server, settings, token).await;
         operator.until_ready().await;
         operator
     }
@@ -115,6 +132,12 @@ impl Running {
         let (_, text) = self.get("/metrics").await;
         let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
         value.parse().ok()
+    }
+
+    /// Ends it as a crash does: nothing is finished, nothing released.
+    pub(crate) async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.is_err_and(|error| error.is_cancelled()), "it had ended before");
     }
 
     /// Ends it cleanly.

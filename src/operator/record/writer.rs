@@ -7,9 +7,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::store::{Store, Written};
-use super::{Ask, RecordSettings, Told};
+use super::{Ask, RecordSettings};
 use crate::auditor::record::{SHARD_AIM, SHARDS_MOST, Sealed};
 use crate::auditor::snapshot::Snapshot;
+use crate::operator::leadership::Writer;
+use crate::operator::notices::Notices;
 use crate::operator::pace::TokenBucket;
 use crate::operator::stop::Stop;
 use crate::operator::watch::Received;
@@ -23,7 +25,9 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(60);
 pub(crate) struct RecordWriter {
     store: Arc<Store>,
     engine: mpsc::Sender<Ask>,
-    told: Arc<Told>,
+    changes: mpsc::Sender<Received>,
+    notices: Arc<Notices>,
+    snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     operational: Arc<Operational>,
     bucket: TokenBucket,
     gather: Duration,
@@ -33,62 +37,61 @@ pub(crate) struct RecordWriter {
     complaints: Complaints,
 }
 
-impl RecordWriter {
-    pub(crate) fn new(
-        store: Arc<Store>,
-        engine: mpsc::Sender<Ask>,
-        told: Arc<Told>,
-        operational: Arc<Operational>,
-        settings: &RecordSettings,
-    ) -> Self {
-        Self {
-            store,
-            engine,
-            told,
-            operational,
-            bucket: TokenBucket::new(settings.writes, Instant::now()),
-            gather: settings.gather,
-            of: 1,
-            written: Vec::new(),
-            complaints: Complaints::default(),
-        }
-    }
-
-    /// Runs until told to stop; a write that has begun is finished.
-    pub(crate) async fn run(
-        mut self,
-        changes: mpsc::Sender<Received>,
-        mut snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
-        mut stop: Stop,
-    ) {
+impl Writer for RecordWriter {
+    async fn lead(&mut self, mut stop: Stop) {
         // What another replica has written meanwhile is judged by first.
-        let Some(written) = self.store.recall(&changes, &mut stop).await else { return };
-        drop(changes);
+        let Some(written) = self.store.recall(&self.changes, &mut stop).await else { return };
         self.of = written.iter().filter_map(|shard| shard.says).map(|(_, of)| of).max().unwrap_or(1);
         self.written = written;
         loop {
             let complete = |snapshot: &Option<Arc<Snapshot>>| {
                 snapshot.as_ref().is_some_and(|snapshot| snapshot.complete)
             };
-            match stop.unless(snapshots.wait_for(complete)).await {
+            match stop.unless(self.snapshots.wait_for(complete)).await {
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return,
             }
-            snapshots.mark_unchanged();
+            self.snapshots.mark_unchanged();
             let Some(wait) = self.round(&mut stop).await else { return };
+            let (snapshots, gather) = (&mut self.snapshots, self.gather);
             let next = async {
                 match wait {
                     Some(wait) => tokio::time::sleep(wait).await,
                     None => {
                         // An error means that the engine has ended, and then so will this.
                         let _ = snapshots.changed().await;
-                        tokio::time::sleep(self.gather).await;
+                        tokio::time::sleep(gather).await;
                     }
                 }
             };
             if stop.unless(next).await.is_none() {
                 return;
             }
+        }
+    }
+}
+
+impl RecordWriter {
+    pub(crate) fn new(
+        store: Arc<Store>,
+        (engine, changes): (mpsc::Sender<Ask>, mpsc::Sender<Received>),
+        notices: Arc<Notices>,
+        snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+        operational: Arc<Operational>,
+        settings: &RecordSettings,
+    ) -> Self {
+        Self {
+            store,
+            engine,
+            changes,
+            notices,
+            snapshots,
+            operational,
+            bucket: TokenBucket::new(settings.writes, Instant::now()),
+            gather: settings.gather,
+            of: 1,
+            written: Vec::new(),
+            complaints: Complaints::default(),
         }
     }
 
@@ -119,7 +122,7 @@ impl RecordWriter {
                 self.of *= 2;
                 return Some(Some(Duration::ZERO));
             }
-            stop.unless(self.told.until(notices)).await?;
+            stop.unless(self.notices.until_done(notices)).await?;
             if let Some(wait) = self.write(shard, &sealed).await {
                 return Some(Some(wait));
             }
