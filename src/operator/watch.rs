@@ -292,7 +292,7 @@ impl Watch {
         // One timer for the whole watch: it is set anew when it rings too early, not with every chunk.
         let mut silence = pin!(tokio::time::sleep_until(deadline));
         let mut frames = Frames::default();
-        loop {
+        let why = loop {
             let chunk = tokio::select! {
                 biased;
                 chunk = body.frame() => chunk,
@@ -300,7 +300,7 @@ impl Watch {
                 () = &mut silence => {
                     if Instant::now() >= deadline {
                         if self.limit() >= DEAD {
-                            return Ok(self.cut("it says nothing any more"));
+                            break "it says nothing any more".to_owned();
                         }
                         self.silent().await?;
                         deadline = Instant::now() + self.limit().min(DEAD);
@@ -311,8 +311,8 @@ impl Watch {
             };
             let data = match chunk {
                 Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
-                Some(Err(error)) => return Ok(self.cut(&with_causes(&error))),
-                None if frames.is_cut() => return Ok(self.cut("it ends within a frame")),
+                Some(Err(error)) => break with_causes(&error),
+                None if frames.is_cut() => break "it ends within a frame".to_owned(),
                 None => return Ok(()),
             };
             let (now, mut chunk) = (Instant::now(), data.as_ref());
@@ -323,13 +323,11 @@ impl Watch {
             if deadline < silence.deadline() {
                 silence.as_mut().reset(deadline);
             }
-        }
-    }
-
-    /// The connection broke: the watch goes on where it was, at once.
-    fn cut(&mut self, why: &str) {
+        };
+        // The connection broke: the watch goes on where it was, at once.
         self.context.health.operational.watch_restarted(self.resource, Trouble::Away.reason());
         tracing::debug!(resource = %self.resource, why, "the watch was cut");
+        Ok(())
     }
 
     /// A frame that cannot be read. It is asked for once more; after that, or when it is too long, everything is.
