@@ -82,7 +82,15 @@ impl Drop for Operator {
 fn pod(cluster: &Cluster, index: usize, beat: u64) -> Value {
     let mut text = String::new();
     cluster.pod(&mut text, index, Variation { beat, ..Variation::default() });
-    serde_json::from_str(&text).unwrap()
+    typed(&text, "Pod")
+}
+
+/// An object as it stands in a list, with what a list leaves out.
+fn typed(text: &str, kind: &str) -> Value {
+    let mut object: Value = serde_json::from_str(text).unwrap();
+    object["apiVersion"] = "v1".into();
+    object["kind"] = kind.into();
+    object
 }
 
 fn replace(server: &ApiServer, mut pod: Value) {
@@ -103,7 +111,7 @@ async fn builds_are_compared_by_turns() {
         for namespace in 0..cluster.namespaces {
             let mut text = String::new();
             cluster.namespace(&mut text, namespace);
-            server.create(serde_json::from_str(&text).unwrap());
+            server.create(typed(&text, "Namespace"));
         }
         (0..PODS).for_each(|index| drop(server.create(pod(&cluster, index, 0))));
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
