@@ -105,6 +105,11 @@ impl Cluster {
         pod::Pod::new(self, pod, Variation::default()).is_trusted()
     }
 
+    /// Whether a pod runs an image that is pinned by a digest.
+    pub fn is_pinned(&self, pod: usize) -> bool {
+        pod::Pod::new(self, pod, Variation::default()).is_pinned()
+    }
+
     /// Writes a namespace as it stands in a list.
     pub fn namespace(&self, out: &mut String, index: usize) {
         out.push('{');

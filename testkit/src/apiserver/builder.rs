@@ -11,7 +11,6 @@ use tokio::sync::mpsc;
 
 use super::ApiServer;
 use super::access::Access;
-use crate::generate::Cluster;
 use super::listener;
 use super::population::Population;
 use super::resource::{Catalogue, ResourceType, own_types};
@@ -19,6 +18,7 @@ use super::state::{Options, Shared};
 use super::store::Store;
 use super::tls::Tls;
 use super::write::{Part, Place};
+use crate::generate::Cluster;
 
 const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 

@@ -149,7 +149,11 @@ impl Pods<'_> {
 
     /// Makes a pod, or changes the one that is there. The version is the server's to give.
     pub fn put(&mut self, index: usize, variation: Variation) {
-        self.change(index, |there| if there { ChangeKind::Modified } else { ChangeKind::Added }, Some(variation));
+        self.change(
+            index,
+            |there| if there { ChangeKind::Modified } else { ChangeKind::Added },
+            Some(variation),
+        );
     }
 
     /// Deletes a pod. What it was like is remembered.

@@ -83,6 +83,10 @@ impl<'a> Pod<'a> {
         self.main.is_trusted() && !self.waiting
     }
 
+    pub(super) fn is_pinned(&self) -> bool {
+        self.main.is_fine() && !self.waiting
+    }
+
     fn fill(&self, out: &mut String, place: &str) {
         let own = self.pod_number;
         match place {
