@@ -81,7 +81,6 @@ pub(crate) fn run(settings: &Settings) -> Result<Value> {
         "wallSeconds": ratio(cold.wall, null.cold.wall),
         "cpuSeconds": ratio(cold.cpu, null.cold.cpu),
     });
-    let writes_of_start = rig.counts()?["writes"].clone();
     steady(&mut rig, &operator, settings, &mut report, cold)?;
     churn(&mut rig, &operator, settings, &mut report, &null)?;
 
@@ -95,7 +94,6 @@ pub(crate) fn run(settings: &Settings) -> Result<Value> {
     step("410: all pods are listed again");
     report["relist"] = steps::relist(&mut rig, &operator)?;
     finish(&mut rig, operator, &mut report)?;
-    report["writesOfStart"] = writes_of_start;
     Ok(report)
 }
 

@@ -201,7 +201,7 @@ impl Rig {
 
     /// All that the policy is judged by, as lines of JSON.
     fn dump(&self, to: &mut impl Write) -> Result<()> {
-        for kind in ["Namespace", "NetworkPolicy"] {
+        for kind in ["ImagePolicy", "Namespace", "NetworkPolicy"] {
             each(&self.server, kind, to)?;
         }
         let written = self.server.each_pod(|pod| writeln!(to, "{pod}").map_err(Failure::from));
