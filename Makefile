@@ -68,7 +68,7 @@ SIZES ?= 1000 10000 50000 150000
 scale-plot: ## the plots of memory and CPU over pods in docs/
 	mkdir -p target/scale
 	for pods in $(SIZES); do \
-		PODS=$$pods MINUTES=$${MINUTES:-0.5} OUT=target/scale/$$pods.json $(SCALE) run || exit 1; \
+		PODS=$$pods BRIEF=on QUIET_SECONDS=5 MINUTES=$${MINUTES:-0.5} WAIT=$${WAIT:-10} OUT=target/scale/$$pods.json $(SCALE) run || exit 1; \
 	done
 	$(SCALE) plot $(SIZES:%=target/scale/%.json)
 

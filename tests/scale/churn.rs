@@ -6,9 +6,11 @@ use std::collections::{HashSet, VecDeque};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use testkit::apiserver::{ApiServer, Pods};
 use testkit::generate::{Cluster, Labels, Variation};
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval};
+
+use crate::Result;
+use crate::server::Target;
 
 /// Updates come in steps so far apart.
 const STEP: Duration = Duration::from_millis(2);
@@ -42,10 +44,21 @@ pub(crate) struct Pace {
     pub(crate) marks: f64,
 }
 
+/// What happens to a pod.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    /// It is made, or as follows now.
+    Put(usize, Variation),
+    /// It is deleted.
+    Remove(usize),
+}
+
 /// The life of the cluster.
 #[derive(Debug)]
 pub(crate) struct Churn {
     cluster: Cluster,
+    /// How each pod is, or was last.
+    pods: Vec<Variation>,
     random: u64,
     detours: [VecDeque<usize>; DETOURS.len()],
     busy: HashSet<usize>,
@@ -59,6 +72,7 @@ impl Churn {
     pub(crate) fn new(cluster: Cluster) -> Self {
         Self {
             cluster,
+            pods: vec![Variation::default(); cluster.pods],
             random: cluster.seed,
             detours: Default::default(),
             busy: HashSet::new(),
@@ -70,7 +84,7 @@ impl Churn {
 
     /// Lets the cluster live at this pace. Returns how many updates there were, the marks, and by how much the server
     /// was late at worst.
-    pub(crate) async fn run(&mut self, server: &ApiServer, pace: Pace) -> Value {
+    pub(crate) async fn run(&mut self, target: &Target, pace: Pace) -> Result<Value> {
         let begun = Instant::now();
         let mut ticks = interval(STEP);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -87,30 +101,27 @@ impl Churn {
             let behind = (due(pace.rate).saturating_sub(updates)) as f64 / pace.rate;
             latest = latest.max(behind);
             let until = due(pace.rate).min(updates + MOST_AT_ONCE);
-            if updates < until {
-                server.change_pods(|pods| {
-                    while updates < until {
-                        updates += self.step(pods, pace.quiet);
-                    }
-                });
+            let mut steps = Vec::new();
+            while updates < until {
+                updates += self.step(&mut steps, pace.quiet);
             }
+            target.apply(&self.cluster, &steps).await?;
             while done < due(pace.marks) {
                 done += 1;
-                marks.extend(self.mark(server));
+                marks.extend(self.mark(target).await?);
             }
         }
-        json!({"updates": updates, "latestSeconds": latest, "marks": marks})
+        Ok(json!({"updates": updates, "latestSeconds": latest, "marks": marks}))
     }
 
     /// Brings every pod back that is not there, so that no finding is of something gone.
-    pub(crate) fn settle(&mut self, server: &ApiServer) {
-        let absent = std::mem::take(&mut self.detours[Detour::Absent as usize]);
-        server.change_pods(|pods| {
-            for index in absent {
-                self.busy.remove(&index);
-                self.renew(pods, index, |_| {});
-            }
-        });
+    pub(crate) async fn settle(&mut self, target: &Target) -> Result<()> {
+        let mut steps = Vec::new();
+        for index in std::mem::take(&mut self.detours[Detour::Absent as usize]) {
+            self.busy.remove(&index);
+            self.renew(&mut steps, index, |_| {});
+        }
+        target.apply(&self.cluster, &steps).await
     }
 
     fn below(&mut self, limit: usize) -> usize {
@@ -121,15 +132,15 @@ impl Churn {
     }
 
     /// One change; returns of how many updates it consists.
-    fn step(&mut self, pods: &mut Pods<'_>, quiet: bool) -> u64 {
+    fn step(&mut self, steps: &mut Vec<Step>, quiet: bool) -> u64 {
         // Replacing a pod is two updates, so four in five updates are 87 in a hundred changes.
         match self.below(1_000) {
-            0..870 => self.beat(pods),
-            870..920 if !quiet => self.detour(pods, Detour::Rollout),
-            870..965 => self.replace(pods, quiet),
-            965..990 => self.detour(pods, Detour::Canary),
-            _ if quiet => self.beat(pods),
-            _ => self.detour(pods, Detour::Absent),
+            0..870 => self.beat(steps),
+            870..920 if !quiet => self.detour(steps, Detour::Rollout),
+            870..965 => self.replace(steps, quiet),
+            965..990 => self.detour(steps, Detour::Canary),
+            _ if quiet => self.beat(steps),
+            _ => self.detour(steps, Detour::Absent),
         }
     }
 
@@ -144,34 +155,34 @@ impl Churn {
     }
 
     /// What a kubelet reports time and again.
-    fn beat(&mut self, pods: &mut Pods<'_>) -> u64 {
+    fn beat(&mut self, steps: &mut Vec<Step>) -> u64 {
         let index = self.idle();
-        let variation = pods.last_variation(index);
-        pods.put(index, Variation { beat: variation.beat + 1, ..variation });
+        self.pods[index].beat += 1;
+        steps.push(Step::Put(index, self.pods[index]));
         1
     }
 
     /// A pod goes and another comes in its place.
-    fn replace(&mut self, pods: &mut Pods<'_>, quiet: bool) -> u64 {
+    fn replace(&mut self, steps: &mut Vec<Step>, quiet: bool) -> u64 {
         let mut index = self.idle();
         while quiet && !self.cluster.is_pinned(index) {
             index = self.idle();
         }
-        pods.remove(index);
-        self.renew(pods, index, |_| {});
+        steps.push(Step::Remove(index));
+        self.renew(steps, index, |_| {});
         2
     }
 
     /// Makes a pod anew, changed.
-    fn renew(&self, pods: &mut Pods<'_>, index: usize, change: impl FnOnce(&mut Variation)) {
-        let mut variation = pods.last_variation(index);
+    fn renew(&mut self, steps: &mut Vec<Step>, index: usize, change: impl FnOnce(&mut Variation)) {
+        let variation = &mut self.pods[index];
         variation.incarnation += 1;
-        change(&mut variation);
-        pods.put(index, variation);
+        change(variation);
+        steps.push(Step::Put(index, *variation));
     }
 
     /// Begins a detour, or ends the oldest of its kind where there are enough.
-    fn detour(&mut self, pods: &mut Pods<'_>, detour: Detour) -> u64 {
+    fn detour(&mut self, steps: &mut Vec<Step>, detour: Detour) -> u64 {
         let most = (self.cluster.pods / 50).clamp(1, 1_000);
         let (index, back) = match self.detours[detour as usize].len() >= most {
             true => (self.detours[detour as usize].pop_front().unwrap_or_default(), true),
@@ -185,45 +196,46 @@ impl Churn {
         }
         match detour {
             Detour::Rollout => {
-                pods.remove(index);
-                self.renew(pods, index, |variation| variation.build = u32::from(!back));
+                steps.push(Step::Remove(index));
+                self.renew(steps, index, |variation| variation.build = u32::from(!back));
                 2
             }
             Detour::Canary => {
-                let variation = pods.last_variation(index);
-                pods.put(index, Variation { canary: !back, ..variation });
+                self.pods[index].canary = !back;
+                steps.push(Step::Put(index, self.pods[index]));
                 1
             }
             Detour::Absent => {
                 match back {
-                    true => self.renew(pods, index, |_| {}),
-                    false => pods.remove(index),
+                    true => self.renew(steps, index, |_| {}),
+                    false => steps.push(Step::Remove(index)),
                 }
                 1
             }
         }
     }
 
-    /// Gives a workload an image that nobody trusts: its name, and when the server took it, in microseconds.
-    fn mark(&mut self, server: &ApiServer) -> Option<Value> {
+    /// Gives a workload an image that nobody trusts: its name, and when the server was told, in microseconds.
+    async fn mark(&mut self, target: &Target) -> Result<Option<Value>> {
+        let mut steps = Vec::new();
         while self.marked.len() >= MARKS_AT_ONCE {
-            let index = self.marked.pop_front()?;
+            let Some(index) = self.marked.pop_front() else { break };
             self.busy.remove(&index);
-            server.change_pods(|pods| {
-                pods.remove(index);
-                self.renew(pods, index, |variation| variation.foreign = false);
-            });
+            steps.push(Step::Remove(index));
+            self.renew(&mut steps, index, |variation| variation.foreign = false);
         }
-        let (index, subject) = self.next_to_mark()?;
+        target.apply(&self.cluster, &steps).await?;
+        let Some((index, subject)) = self.next_to_mark() else { return Ok(None) };
         self.busy.insert(index);
         self.marked.push_back(index);
-        server.change_pods(|pods| {
-            pods.remove(index);
-            self.renew(pods, index, |variation| variation.foreign = true);
-        });
+        target.apply(&self.cluster, &[Step::Remove(index)]).await?;
+        let mut steps = Vec::new();
+        self.renew(&mut steps, index, |variation| variation.foreign = true);
         let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+        target.apply(&self.cluster, &steps).await?;
         let namespace = self.cluster.namespace_name(self.cluster.namespace_of(index));
-        Some(json!({"namespace": namespace, "subject": subject, "at": u64::try_from(at).unwrap_or_default()}))
+        let at = u64::try_from(at).unwrap_or_default();
+        Ok(Some(json!({"namespace": namespace, "subject": subject, "at": at})))
     }
 
     fn next_to_mark(&mut self) -> Option<(usize, String)> {

@@ -24,6 +24,7 @@ pub(crate) fn main() -> Result<()> {
         minutes: 0.1,
         quiet_seconds: 3.0,
         runs: 3,
+        brief: true,
         ..usual
     };
     let report = run(&settings)?;

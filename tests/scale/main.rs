@@ -16,6 +16,7 @@ mod null_client;
 mod operator;
 mod plot;
 mod process;
+mod real;
 mod report;
 mod server;
 mod settings;

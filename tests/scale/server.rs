@@ -13,7 +13,8 @@ use testkit::generate::Cluster;
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant, timeout};
 
-use crate::churn::{Churn, Pace};
+use crate::churn::{Churn, Pace, Step};
+use crate::real::Real;
 use crate::settings::Settings;
 use crate::{Failure, Result};
 
@@ -37,18 +38,16 @@ pub(crate) fn main(settings: Settings) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async move {
         let cluster = settings.cluster;
-        let mut builder = ApiServer::builder().population(cluster).history(HISTORY).forget_bodies();
-        if settings.tls {
-            builder = builder.tls();
-        }
-        if settings.paged {
-            builder = builder.without_watch_list();
-        }
-        let server = builder.start().await;
-        fill(&server, &cluster)?;
-        let kubeconfig = write_kubeconfig(&server)?;
+        let target = match settings.real {
+            true => Target::Real(Real::start(&cluster).await?),
+            false => Target::Memory(in_memory(&settings).await?),
+        };
+        let kubeconfig = match &target {
+            Target::Real(real) => real.kubeconfig().to_owned(),
+            Target::Memory(server) => write_kubeconfig(server)?,
+        };
         say(&json!({"kubeconfig": kubeconfig}))?;
-        let mut rig = Rig { server, cluster, churn: Churn::new(cluster), edits: 0 };
+        let mut rig = Rig { target, cluster, churn: Churn::new(cluster), edits: 0 };
         while let Some(line) = requests.recv().await {
             let answer = match serde_json::from_str(&line) {
                 Ok(request) => rig.answer(&request).await,
@@ -58,6 +57,19 @@ pub(crate) fn main(settings: Settings) -> Result<()> {
         }
         Ok(())
     })
+}
+
+async fn in_memory(settings: &Settings) -> Result<ApiServer> {
+    let mut builder = ApiServer::builder().population(settings.cluster).history(HISTORY).forget_bodies();
+    if settings.tls {
+        builder = builder.tls();
+    }
+    if settings.paged {
+        builder = builder.without_watch_list();
+    }
+    let server = builder.start().await;
+    fill(&server, &settings.cluster)?;
+    Ok(server)
 }
 
 fn say(answer: &Value) -> Result<()> {
@@ -115,8 +127,102 @@ fn write_kubeconfig(server: &ApiServer) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// What serves the cluster.
+pub(crate) enum Target {
+    Memory(ApiServer),
+    Real(Real),
+}
+
+impl Target {
+    pub(crate) async fn apply(&self, cluster: &Cluster, steps: &[Step]) -> Result<()> {
+        match self {
+            Self::Real(real) => return real.apply(cluster, steps).await,
+            Self::Memory(server) if !steps.is_empty() => server.change_pods(|pods| {
+                for step in steps {
+                    match *step {
+                        Step::Put(index, variation) => pods.put(index, variation),
+                        Step::Remove(index) => pods.remove(index),
+                    }
+                }
+            }),
+            Self::Memory(_) => {}
+        }
+        Ok(())
+    }
+
+    fn reset(&self) {
+        match self {
+            Self::Memory(server) => server.reset_records(),
+            Self::Real(real) => real.reset(),
+        }
+    }
+
+    /// What clients asked and wrote since the last reset.
+    async fn counts(&self) -> Result<Value> {
+        match self {
+            Self::Memory(server) => Ok(counts(server)),
+            Self::Real(real) => real.counts().await,
+        }
+    }
+
+    async fn edit(&self, spec: Value) -> Result<Duration> {
+        match self {
+            Self::Memory(server) => edit(server, spec).await,
+            Self::Real(real) => real.edit(spec, STATUS_LIMIT).await,
+        }
+    }
+
+    /// Objects as lines of JSON.
+    async fn dump(&self, kinds: &[&str], to: &mut impl Write) -> Result<()> {
+        for kind in kinds {
+            match self {
+                Self::Real(real) => real.dump(kind, to).await?,
+                Self::Memory(server) if *kind == "Pod" => {
+                    server.each_pod(|pod| writeln!(to, "{pod}").map_err(Failure::from))?;
+                }
+                Self::Memory(server) => {
+                    for object in server.list(kind, "") {
+                        writeln!(to, "{object}")?;
+                    }
+                }
+            }
+        }
+        Ok(to.flush()?)
+    }
+}
+
+fn counts(server: &ApiServer) -> Value {
+    let requests = server.requests();
+    let requests: BTreeMap<String, u64> =
+        requests.counts().map(|(verb, resource, count)| (format!("{verb} {resource}"), count)).collect();
+    let mut writes: BTreeMap<String, u64> = BTreeMap::new();
+    for write in server.writes() {
+        *writes.entry(format!("{} {} {}", write.method, write.resource, write.code)).or_default() += 1;
+    }
+    let policy = server.get("ImagePolicy", "", POLICY).unwrap_or_default();
+    json!({
+        "requests": requests,
+        "writes": writes,
+        "podLists": server.pod_lists(),
+        "policyStatus": policy["status"],
+    })
+}
+
+/// Changes the policy and waits until its status says that it was judged.
+async fn edit(server: &ApiServer, spec: Value) -> Result<Duration> {
+    let begun = Instant::now();
+    let edited = server.patch("ImagePolicy", "", POLICY, json!({"spec": spec}));
+    let generation = edited["metadata"]["generation"].as_u64().ok_or("the policy has no generation")?;
+    let observed = |server: &ApiServer| {
+        let policy = server.get("ImagePolicy", "", POLICY).unwrap_or_default();
+        policy["status"]["observedGeneration"].as_u64().is_some_and(|observed| observed >= generation)
+    };
+    timeout(STATUS_LIMIT, server.until(observed)).await.map_err(|_| "an edit never reached the status")?;
+    Ok(begun.elapsed())
+}
+
 struct Rig {
-    server: ApiServer,
+    target: Target,
     cluster: Cluster,
     churn: Churn,
     edits: u32,
@@ -133,89 +239,34 @@ impl Rig {
                     quiet: request["quiet"] == true,
                     marks: number("marks"),
                 };
-                Ok(self.churn.run(&self.server, pace).await)
+                return self.churn.run(&self.target, pace).await;
             }
-            "settle" => {
-                self.churn.settle(&self.server);
-                Ok(json!({}))
+            "settle" => self.churn.settle(&self.target).await?,
+            "reset" => self.target.reset(),
+            "counts" => return self.target.counts().await,
+            "expire" => match &self.target {
+                Target::Memory(server) => server.expire_pods(),
+                Target::Real(_) => return Err("a real server forgets when it likes".into()),
+            },
+            "edit" => {
+                self.edits += 1;
+                let mut text = String::new();
+                self.cluster.policy(&mut text, POLICY, self.edits);
+                let mut policy: Value = serde_json::from_str(&text)?;
+                let took = self.target.edit(policy["spec"].take()).await?;
+                return Ok(json!({"milliseconds": took.as_secs_f64() * 1_000.0}));
             }
-            "reset" => {
-                self.server.reset_records();
-                Ok(json!({}))
-            }
-            "counts" => Ok(self.counts()),
-            "expire" => {
-                self.server.expire_pods();
-                Ok(json!({}))
-            }
-            "edit" => self.edit().await,
             "dump" => {
-                let mut to = BufWriter::with_capacity(1 << 20, TcpStream::connect(text(request, "to"))?);
-                match text(request, "what") {
-                    "cluster" => self.dump(&mut to)?,
-                    kind => each(&self.server, kind, &mut to)?,
-                }
-                to.flush()?;
-                Ok(json!({}))
+                let address = request["to"].as_str().unwrap_or_default();
+                let mut to = BufWriter::with_capacity(1 << 20, TcpStream::connect(address)?);
+                let kinds = match request["what"].as_str().unwrap_or_default() {
+                    "cluster" => &["ImagePolicy", "Namespace", "NetworkPolicy", "Pod"][..],
+                    _ => &["NamespaceAudit"][..],
+                };
+                self.target.dump(kinds, &mut to).await?;
             }
-            other => Err(format!("no such request: {other}").into()),
+            other => return Err(format!("no such request: {other}").into()),
         }
+        Ok(json!({}))
     }
-
-    /// What clients asked and wrote since the last reset.
-    fn counts(&self) -> Value {
-        let requests = self.server.requests();
-        let requests: BTreeMap<String, u64> =
-            requests.counts().map(|(verb, resource, count)| (format!("{verb} {resource}"), count)).collect();
-        let mut writes: BTreeMap<String, u64> = BTreeMap::new();
-        for write in self.server.writes() {
-            *writes.entry(format!("{} {} {}", write.method, write.resource, write.code)).or_default() += 1;
-        }
-        let policy = self.server.get("ImagePolicy", "", POLICY).unwrap_or_default();
-        json!({
-            "requests": requests,
-            "writes": writes,
-            "podLists": self.server.pod_lists(),
-            "policyStatus": policy["status"],
-        })
-    }
-
-    /// Changes the policy and waits until its status says that it was judged.
-    async fn edit(&mut self) -> Result<Value> {
-        self.edits += 1;
-        let mut text = String::new();
-        self.cluster.policy(&mut text, POLICY, self.edits);
-        let policy: Value = serde_json::from_str(&text)?;
-        let begun = Instant::now();
-        let edited = self.server.patch("ImagePolicy", "", POLICY, json!({"spec": policy["spec"]}));
-        let generation = edited["metadata"]["generation"].as_u64().ok_or("the policy has no generation")?;
-        let observed = |server: &ApiServer| {
-            let policy = server.get("ImagePolicy", "", POLICY).unwrap_or_default();
-            policy["status"]["observedGeneration"].as_u64().is_some_and(|observed| observed >= generation)
-        };
-        timeout(STATUS_LIMIT, self.server.until(observed))
-            .await
-            .map_err(|_| "an edit never reached the status")?;
-        Ok(json!({"milliseconds": begun.elapsed().as_secs_f64() * 1_000.0}))
-    }
-
-    /// All that the policy is judged by, as lines of JSON.
-    fn dump(&self, to: &mut impl Write) -> Result<()> {
-        for kind in ["ImagePolicy", "Namespace", "NetworkPolicy"] {
-            each(&self.server, kind, to)?;
-        }
-        let written = self.server.each_pod(|pod| writeln!(to, "{pod}").map_err(Failure::from));
-        written
-    }
-}
-
-fn text<'a>(request: &'a Value, name: &str) -> &'a str {
-    request[name].as_str().unwrap_or_default()
-}
-
-fn each(server: &ApiServer, kind: &str, to: &mut impl Write) -> Result<()> {
-    for object in server.list(kind, "") {
-        writeln!(to, "{object}")?;
-    }
-    Ok(())
 }

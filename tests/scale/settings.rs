@@ -19,10 +19,14 @@ pub(crate) struct Settings {
     pub(crate) burst_seconds: f64,
     /// How long a churn that changes no verdict lasts.
     pub(crate) quiet_seconds: f64,
+    /// Neither policy edits nor a restart.
+    pub(crate) brief: bool,
     /// Cold starts of each, of which the best counts.
     pub(crate) runs: u32,
     /// How long to wait for NamespaceAudits that are still to be written.
     pub(crate) wait: Duration,
+    /// The server is the real control plane.
+    pub(crate) real: bool,
     pub(crate) tls: bool,
     /// The server refuses streaming lists, so that all is listed in pages.
     pub(crate) paged: bool,
@@ -70,9 +74,6 @@ impl Settings {
                 "PODS and NAMESPACES must be there, and WORKLOADS at least as many as NAMESPACES".into()
             );
         }
-        if read("SERVER", "memory".to_owned())? != "memory" {
-            return Err("SERVER: only memory is known".into());
-        }
         Ok(Self {
             cluster,
             churn: read("CHURN", 500)?,
@@ -80,8 +81,10 @@ impl Settings {
             burst: read("BURST", 0)?,
             burst_seconds: read("BURST_SECONDS", 60.0)?,
             quiet_seconds: read("QUIET_SECONDS", 20.0)?,
+            brief: switch("BRIEF", "off", "on", "off")?,
             runs: read("RUNS", 1)?,
             wait: Duration::from_secs(read("WAIT", 1_200)?),
+            real: switch("SERVER", "memory", "real", "memory")?,
             tls: switch("TLS", "on", "on", "off")?,
             paged: switch("LISTS", "auto", "paged", "auto")?,
             out: read("OUT", String::new())?,
@@ -98,6 +101,7 @@ impl Settings {
             ("WORKLOADS", workloads.to_string()),
             ("NAMESPACES", namespaces.to_string()),
             ("LABELS", if labels == Labels::Unique { "unique" } else { "shared" }.to_owned()),
+            ("SERVER", if self.real { "real" } else { "memory" }.to_owned()),
             ("TLS", if self.tls { "on" } else { "off" }.to_owned()),
             ("LISTS", if self.paged { "paged" } else { "auto" }.to_owned()),
         ]
