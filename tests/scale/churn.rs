@@ -49,8 +49,8 @@ pub(crate) struct Pace {
 pub(crate) enum Step {
     /// It is made, or as follows now.
     Put(usize, Variation),
-    /// It is deleted.
-    Remove(usize),
+    /// It is deleted; how it was.
+    Remove(usize, Variation),
 }
 
 /// The life of the cluster.
@@ -168,7 +168,7 @@ impl Churn {
         while quiet && !self.cluster.is_pinned(index) {
             index = self.idle();
         }
-        steps.push(Step::Remove(index));
+        steps.push(Step::Remove(index, self.pods[index]));
         self.renew(steps, index, |_| {});
         2
     }
@@ -196,7 +196,7 @@ impl Churn {
         }
         match detour {
             Detour::Rollout => {
-                steps.push(Step::Remove(index));
+                steps.push(Step::Remove(index, self.pods[index]));
                 self.renew(steps, index, |variation| variation.build = u32::from(!back));
                 2
             }
@@ -208,7 +208,7 @@ impl Churn {
             Detour::Absent => {
                 match back {
                     true => self.renew(steps, index, |_| {}),
-                    false => steps.push(Step::Remove(index)),
+                    false => steps.push(Step::Remove(index, self.pods[index])),
                 }
                 1
             }
@@ -221,14 +221,14 @@ impl Churn {
         while self.marked.len() >= MARKS_AT_ONCE {
             let Some(index) = self.marked.pop_front() else { break };
             self.busy.remove(&index);
-            steps.push(Step::Remove(index));
+            steps.push(Step::Remove(index, self.pods[index]));
             self.renew(&mut steps, index, |variation| variation.foreign = false);
         }
         target.apply(&self.cluster, &steps).await?;
         let Some((index, subject)) = self.next_to_mark() else { return Ok(None) };
         self.busy.insert(index);
         self.marked.push_back(index);
-        target.apply(&self.cluster, &[Step::Remove(index)]).await?;
+        target.apply(&self.cluster, &[Step::Remove(index, self.pods[index])]).await?;
         let mut steps = Vec::new();
         self.renew(&mut steps, index, |variation| variation.foreign = true);
         let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();

@@ -103,15 +103,15 @@ impl Real {
     pub(crate) async fn apply(&self, cluster: &Cluster, steps: &[Step]) -> Result<()> {
         let mut by_pod: BTreeMap<usize, Vec<Step>> = BTreeMap::new();
         for step in steps {
-            let (Step::Put(index, _) | Step::Remove(index)) = step;
+            let (Step::Put(index, _) | Step::Remove(index, _)) = step;
             by_pod.entry(*index).or_default().push(*step);
         }
         self.each(by_pod.into_values(), |steps| async move {
             for (number, step) in steps.iter().enumerate() {
-                let anew = number > 0 && matches!(steps[number - 1], Step::Remove(_));
+                let anew = number > 0 && matches!(steps[number - 1], Step::Remove(..));
                 match *step {
                     Step::Put(index, variation) => self.put(cluster, index, variation, anew).await?,
-                    Step::Remove(index) => self.remove(cluster, index).await?,
+                    Step::Remove(index, variation) => self.remove(cluster, index, variation).await?,
                 };
             }
             Ok(Value::Null)
@@ -137,10 +137,9 @@ impl Real {
         self.send(Method::PATCH, format!("{pods}/{name}/status"), Some(status)).await
     }
 
-    /// Deletes whatever incarnation of a pod is there: with the labels of a StatefulSet its name stays.
-    async fn remove(&self, cluster: &Cluster, index: usize) -> Result<Value> {
+    async fn remove(&self, cluster: &Cluster, index: usize, variation: Variation) -> Result<Value> {
         let mut text = String::new();
-        cluster.pod(&mut text, index, Variation::default());
+        cluster.pod(&mut text, index, variation);
         let (pods, name) = path_of(&bare(&text)?);
         self.send(Method::DELETE, format!("{pods}/{name}?gracePeriodSeconds=0"), None).await
     }

@@ -141,7 +141,7 @@ impl Target {
                 for step in steps {
                     match *step {
                         Step::Put(index, variation) => pods.put(index, variation),
-                        Step::Remove(index) => pods.remove(index),
+                        Step::Remove(index, _) => pods.remove(index),
                     }
                 }
             }),
