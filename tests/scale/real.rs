@@ -16,7 +16,7 @@ use testkit::generate::{Cluster, Variation};
 
 use crate::Result;
 use crate::churn::Step;
-use crate::server::POLICY;
+use crate::server::{POLICY, policy};
 
 /// Who is measured, so that the audit log tells its requests from ours.
 const USER: &str = "scale-client";
@@ -82,9 +82,8 @@ impl Real {
         }
         self.each(policies.into_iter(), |(path, object)| self.send(Method::POST, path, Some(object))).await?;
         self.each(0..cluster.pods, |index| self.put(cluster, index, Variation::default(), true)).await?;
-        text.clear();
-        cluster.policy(&mut text, POLICY, 0);
-        self.send(Method::POST, POLICIES.to_owned(), Some(bare(&text)?)).await?;
+        let policy = bare(&policy(cluster, 0)?.to_string())?;
+        self.send(Method::POST, POLICIES.to_owned(), Some(policy)).await?;
         Ok(())
     }
 

@@ -178,7 +178,7 @@ pub(crate) fn relist(rig: &mut Rig, operator: &Operator) -> Result<Value> {
     if rig.settings.real {
         return Ok(Value::Null);
     }
-    operator.process.calm(Duration::from_secs(30))?;
+    operator.process.calm(Duration::from_secs(15))?;
     let lists = rig.counts()?["podLists"].as_u64();
     operator.process.forget_peak()?;
     let (before, cpu) = (operator.process.memory()?.resident, operator.process.cpu()?);
@@ -190,7 +190,7 @@ pub(crate) fn relist(rig: &mut Rig, operator: &Operator) -> Result<Value> {
         }
         sleep(Duration::from_millis(50));
     }
-    operator.process.calm(Duration::from_secs(120))?;
+    operator.process.calm(Duration::from_secs(30))?;
     let cpu = operator.process.cpu()? - cpu;
     sleep(Duration::from_secs(5));
     let memory = operator.process.memory()?;
