@@ -106,8 +106,8 @@ pub(crate) fn policy(cluster: &Cluster, edits: u32) -> Result<Value> {
     let mut text = String::new();
     cluster.policy(&mut text, POLICY, edits);
     let mut policy: Value = serde_json::from_str(&text)?;
-    for rule in ["digestSkew", "imagePullFailing"] {
-        policy["spec"]["rules"][rule]["grace"] = "0s".into();
+    for (rule, grace) in [("digestSkew", "grace"), ("imagePullFailing", "for")] {
+        policy["spec"]["rules"][rule][grace] = "0s".into();
     }
     Ok(policy)
 }
