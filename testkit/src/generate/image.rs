@@ -72,7 +72,7 @@ impl Image {
     }
 
     /// The same image from a registry that nobody trusts.
-    pub(super) fn from_elsewhere(self) -> Self {
+    pub(super) fn elsewhere(self) -> Self {
         Self { form: Form::Foreign, ..self }
     }
 

@@ -60,7 +60,7 @@ impl<'a> Pod<'a> {
             variation,
             workload,
             shape,
-            main: if variation.foreign { image(shape).from_elsewhere() } else { image(shape) },
+            main: if variation.foreign { image(shape).elsewhere() } else { image(shape) },
             beside,
             init,
             env,
