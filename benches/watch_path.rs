@@ -1,7 +1,7 @@
 //! What reading lists and watches costs, in processor time of the whole operator: builds are compared by turns, over
 //! loopback, against the same API server.
 //!
-//! `REVISOR_COMPARE=before/revisor,after/revisor cargo test --test watch_path -- --ignored --nocapture`
+//! `REVISOR_COMPARE=before/revisor,after/revisor cargo bench --bench watch_path`
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement prints, and may panic")]
@@ -98,10 +98,12 @@ fn replace(server: &ApiServer, mut pod: Value) {
     server.update(pod);
 }
 
-#[tokio::test]
-#[ignore = "measures builds that are named in REVISOR_COMPARE"]
-async fn builds_are_compared_by_turns() {
-    let Ok(builds) = std::env::var("REVISOR_COMPARE") else { return };
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let Ok(builds) = std::env::var("REVISOR_COMPARE") else {
+        println!("watch_path: nothing to compare; name builds in REVISOR_COMPARE");
+        return;
+    };
     let builds: Vec<PathBuf> = builds.split(',').map(PathBuf::from).collect();
     let cluster = Cluster::of_size(PODS);
     let mut beat = 0;
