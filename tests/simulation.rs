@@ -13,6 +13,8 @@
 
 #[path = "simulation/compare.rs"]
 mod compare;
+#[path = "simulation/faults.rs"]
+mod faults;
 #[path = "simulation/life.rs"]
 mod life;
 #[path = "simulation/random.rs"]

@@ -28,6 +28,11 @@ use crate::subject::canonical::bytes_hash;
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Objects a page; one may have 64 KiB.
 const PAGE: u32 = 50;
+/// Objects a page where only their metadata is read.
+const NAMES: u32 = 500;
+/// After so long it is looked whether what was written still stands: somebody may have deleted it, or its definition.
+/// Nothing watches NamespaceAudits, which would tell the operator of each of its own writes.
+const LOOKED_AFTER: Duration = Duration::from_secs(1800);
 /// Snapshots are compared at most this often.
 const GAP: Duration = Duration::from_secs(1);
 /// How long to wait when nothing can be written at all.
@@ -54,6 +59,8 @@ pub(crate) struct AuditWriter {
     written: HashMap<Box<str>, Written>,
     /// Namespaces to look at, and since when.
     dirty: BTreeMap<Box<str>, Instant>,
+    /// When to look again whether what was written still stands.
+    look: Instant,
     complaints: Complaints,
 }
 
@@ -87,7 +94,7 @@ impl Writer for AuditWriter {
             {
                 return;
             }
-            if self.news(&mut stop).await.is_none() {
+            if self.look_after(&mut stop).await.is_none() || self.news(&mut stop).await.is_none() {
                 return;
             }
         }
@@ -103,6 +110,8 @@ impl Writer for AuditWriter {
             if let (Some(newest), Some(until)) = (newest, until) {
                 self.take_for_written(&newest, until);
             }
+            // Whoever leads looks.
+            self.look = Instant::now() + LOOKED_AFTER;
             if self.news(&mut stop).await.is_none() {
                 return;
             }
@@ -129,6 +138,7 @@ impl AuditWriter {
             deadline,
             written: HashMap::new(),
             dirty: BTreeMap::new(),
+            look: Instant::now() + LOOKED_AFTER,
             complaints: Complaints::default(),
         }
     }
@@ -165,15 +175,61 @@ impl AuditWriter {
 
     /// Waits for a newer Snapshot, or for a moment if there is something left to do. None when told to stop.
     async fn news(&mut self, stop: &mut Stop) -> Option<()> {
-        let nothing_left = self.dirty.is_empty();
+        let (nothing_left, look) = (self.dirty.is_empty(), self.look);
         let snapshots = &mut self.snapshots;
         let news = async { (snapshots.changed().await, tokio::time::sleep(GAP).await).0 };
-        let retry =
-            async { if nothing_left { std::future::pending().await } else { tokio::time::sleep(GAP).await } };
+        let retry = async {
+            if nothing_left { tokio::time::sleep_until(look).await } else { tokio::time::sleep(GAP).await }
+        };
         let next = async {
             tokio::select! { news = news => news.is_ok(), () = retry => true }
         };
         stop.unless(next).await.filter(|goes_on| *goes_on).map(drop)
+    }
+
+    /// Now and then marks the namespaces whose NamespaceAudit is gone. None when told to stop.
+    async fn look_after(&mut self, stop: &mut Stop) -> Option<()> {
+        let now = Instant::now();
+        if now < self.look {
+            return Some(());
+        }
+        self.look = now + LOOKED_AFTER;
+        match stop.unless(self.standing()).await? {
+            Ok(standing) => {
+                let gone: Vec<_> = self
+                    .written
+                    .keys()
+                    .filter(|namespace| !standing.contains(&***namespace))
+                    .cloned()
+                    .collect();
+                for namespace in gone {
+                    self.written.remove(&namespace);
+                    self.dirty.entry(namespace).or_insert(now);
+                }
+            }
+            // Whoever writes says what is wrong.
+            Err(failure) => {
+                tracing::debug!(error = %failure, "NamespaceAudits cannot be looked after just now")
+            }
+        }
+        Some(())
+    }
+
+    /// The namespaces in which a NamespaceAudit of ours stands.
+    async fn standing(&self) -> Result<BTreeSet<String>, Failure> {
+        let resource = kube::core::ApiResource::erase::<NamespaceAudit>(&());
+        let api = Api::<DynamicObject>::all_with(self.client.clone(), &resource);
+        let mut parameters = ListParams::default().labels(&format!("{MANAGED_BY}={MANAGER}")).limit(NAMES);
+        let mut standing = BTreeSet::new();
+        loop {
+            let page = within(self.deadline, api.list_metadata(&parameters)).await?;
+            let ours = page.items.into_iter().filter(|object| object.metadata.name.as_deref() == Some(NAME));
+            standing.extend(ours.filter_map(|object| object.metadata.namespace));
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => parameters = parameters.continue_token(&token),
+                None => return Ok(standing),
+            }
+        }
     }
 
     /// Another replica has written what changed up to `until`.

@@ -340,6 +340,7 @@ impl Watch {
     }
 
     async fn take(&mut self, frame: &[u8], now: Instant) -> Result<(), Broken> {
+        let before = version_number(&self.version);
         let told = self.decoder.frame(frame, &mut self.version);
         let told = told.map_err(|error| self.unreadable(&error))?;
         if let Frame::Error { code, message } = told {
@@ -347,6 +348,7 @@ impl Watch {
         }
         self.backoff.reset();
         self.garbled = 0;
+        let was_synced = self.phase == Phase::Synced;
         match told {
             Frame::Here(change) | Frame::Gone(Some(change)) => {
                 self.telling().await?;
@@ -358,6 +360,12 @@ impl Watch {
                 self.synced().await?;
             }
             Frame::Gone(None) | Frame::Bookmark { .. } | Frame::Error { .. } | Frame::Other => {}
+        }
+        // Versions of a kind grow. Where one does not, something on the way has changed the order, and what was told
+        // last of an object need not be its newest state: the watch goes on from the older version, after which
+        // everything is told again. An initial list has an order of its own.
+        if was_synced && version_number(&self.version).is_some_and(|version| Some(version) < before) {
+            return Err(Failure::Garbled("events came out of order".to_owned()).into());
         }
         Ok(())
     }
@@ -464,4 +472,9 @@ impl Watch {
             Some(Err(_)) | None => Err(End::Stopped),
         }
     }
+}
+
+/// A resourceVersion as the number that it is (KEP-5504); none where somebody's server counts in another way.
+fn version_number(version: &str) -> Option<u64> {
+    version.parse().ok()
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use revisor::operator::clock::Clock;
 use revisor::operator::{Error, Settings, StreamingLists, run_on};
-use testkit::apiserver::ApiServer;
+use testkit::apiserver::{ApiServer, Builder};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -66,7 +66,25 @@ impl World {
         world
     }
 
-    async fn start_operator(&mut self) {
+    /// A cluster as `prepare` makes it, and an operator that begins.
+    pub(crate) async fn over(builder: Builder, settings: Settings, prepare: impl FnOnce(&ApiServer)) -> Self {
+        let time = Time { begun: Instant::now(), set: Arc::default() };
+        let clock = time.clone();
+        let settings = Settings { clock: Clock::of(move || clock.now()), ..settings };
+        let server = builder.start().await;
+        prepare(&server);
+        let mut world = Self { server, time, settings, operator: None };
+        world.start_operator().await;
+        world
+    }
+
+    /// The cluster.
+    pub(crate) fn server(&self) -> &ApiServer {
+        &self.server
+    }
+
+    /// Starts an operator.
+    pub(crate) async fn start_operator(&mut self) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let config = kube::Config::new(self.server.url().parse().unwrap());
         let (end, ended) = oneshot::channel();
@@ -77,10 +95,13 @@ impl World {
         self.operator = Some(Operator { end, task });
     }
 
-    async fn stop_operator(&mut self) {
-        let Some(Operator { end, task }) = self.operator.take() else { return };
+    /// Ends it, as SIGTERM does; returns how long that took.
+    pub(crate) async fn stop_operator(&mut self) -> Duration {
+        let Some(Operator { end, task }) = self.operator.take() else { return Duration::ZERO };
+        let told = Instant::now();
         drop(end);
         task.await.expect("no panic").expect("a clean end");
+        told.elapsed()
     }
 
     /// Something happens in the cluster.
@@ -111,6 +132,11 @@ impl World {
         self.time.set.store(seconds, Relaxed);
     }
 
+    /// The clock is set so many hours ahead of time, or back behind it.
+    pub(crate) fn set_clock_to(&self, hours: i64) {
+        self.time.set.store(hours * 3_600, Relaxed);
+    }
+
     /// All is well from now on.
     pub(crate) async fn end_trouble(&self) {
         trouble::end(&self.server).await;
@@ -124,6 +150,17 @@ impl World {
         if calm {
             compare::events_alternate(&self.server);
         }
+    }
+
+    /// No fault is left: after a while the operator shows what an audit from scratch finds, it told each transition
+    /// once, and it ends.
+    pub(crate) async fn ends_well(self) {
+        self.server.come_back().await;
+        self.server.clear_faults();
+        self.server.allow_all();
+        tokio::time::sleep(super::SETTLE).await;
+        self.compare(true);
+        self.end().await;
     }
 
     /// The end.

@@ -11,7 +11,7 @@ use super::request::RequestFacts;
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
-    Answer { code: u16, retry_after: Option<u32> },
+    Answer { code: u16, retry_after: Option<u32>, message: Option<&'static str> },
     Delay(Duration),
     HangUp,
     CutWatch,
@@ -19,6 +19,8 @@ pub(super) enum Effect {
     ExpireWatch,
     MuteBookmarks,
     DuplicateEvents,
+    SwapEvents,
+    RetellEvents,
 }
 
 /// Something that goes wrong for the requests it is narrowed to.
@@ -44,12 +46,12 @@ impl Fault {
 
     /// The request is answered with this HTTP status, such as 500 or 503.
     pub fn answer(code: u16) -> Self {
-        Self::new(Effect::Answer { code, retry_after: None }, Some(1))
+        Self::new(Effect::Answer { code, retry_after: None, message: None }, Some(1))
     }
 
     /// The request is answered 429 with `Retry-After` in seconds.
     pub fn too_many_requests(retry_after: u32) -> Self {
-        Self::new(Effect::Answer { code: 429, retry_after: Some(retry_after) }, Some(1))
+        Self::new(Effect::Answer { code: 429, retry_after: Some(retry_after), message: None }, Some(1))
     }
 
     /// The request is answered later.
@@ -86,6 +88,25 @@ impl Fault {
     /// The watch gets every event twice.
     pub fn duplicate_events() -> Self {
         Self::new(Effect::DuplicateEvents, None)
+    }
+
+    /// Events that are told at once come in pairs whose second is told first, where they are about different objects.
+    pub fn swap_events() -> Self {
+        Self::new(Effect::SwapEvents, None)
+    }
+
+    /// After an event of an object its version before is told once more.
+    pub fn retell_events() -> Self {
+        Self::new(Effect::RetellEvents, None)
+    }
+
+    /// An answer with these words.
+    #[must_use]
+    pub fn saying(mut self, words: &'static str) -> Self {
+        if let Effect::Answer { message, .. } = &mut self.effect {
+            *message = Some(words);
+        }
+        self
     }
 
     /// Only requests for this plural; a subresource is named as `imagepolicies/status`.
@@ -285,8 +306,8 @@ impl FaultHandle {
         Self { faults, number }
     }
 
-    /// How often it struck; a stall strikes once a watch. Muted bookmarks and
-    /// duplicated events are not counted.
+    /// How often it struck; a stall strikes once a watch, and doubled events once for all
+    /// that are told at once.
     pub fn hits(&self) -> u32 {
         self.faults.hits(self.number)
     }

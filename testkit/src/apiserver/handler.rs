@@ -42,7 +42,9 @@ pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> R
     let body = body.map(http_body_util::Collected::to_bytes).map_err(|_| Refusal::too_large());
     let refused = match outcome {
         Some(Effect::HangUp) => return Err(io::ErrorKind::ConnectionAborted.into()),
-        Some(Effect::Answer { code, retry_after }) => Some(Refusal::of_fault(code, retry_after)),
+        Some(Effect::Answer { code, retry_after, message }) => {
+            Some(Refusal::of_fault(code, retry_after, message))
+        }
         _ => None,
     };
     let outcome = match (refused, &body) {

@@ -131,7 +131,7 @@ impl Refusal {
     }
 
     /// What a fault answers.
-    pub(super) fn of_fault(code: u16, retry_after: Option<u32>) -> Self {
+    pub(super) fn of_fault(code: u16, retry_after: Option<u32>, words: Option<&'static str>) -> Self {
         let (reason, message) = match code {
             429 => ("TooManyRequests", "too many requests, please try again later"),
             500 => ("InternalError", "Internal error occurred: injected fault"),
@@ -139,7 +139,7 @@ impl Refusal {
             504 => ("Timeout", "request did not complete within the allotted timeout"),
             _ => ("", "injected fault"),
         };
-        let mut refusal = Self::new(code, reason, message);
+        let mut refusal = Self::new(code, reason, words.unwrap_or(message));
         refusal.retry_after = retry_after;
         refusal
     }

@@ -91,6 +91,19 @@ impl ApiServer {
         self.done(patched.map(|(stored, _)| stored))
     }
 
+    /// Stores an object as it is, in place of the one of its name: nothing is checked, nothing filled in but the
+    /// resourceVersion. What cannot be read as a name or a namespace counts as empty.
+    ///
+    /// # Panics
+    ///
+    /// If the kind is not served, or `metadata` is neither an object nor missing.
+    #[track_caller]
+    pub fn plant(&self, mut object: Value) {
+        let kind = self.kind_of(&object);
+        self.shared.store().put(&kind, &mut object, Arc::default());
+        self.shared.records.activity.bump();
+    }
+
     /// Deletes an object (a namespace with all in it) and returns its last state.
     ///
     /// # Panics

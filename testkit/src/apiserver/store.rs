@@ -240,6 +240,14 @@ impl Store {
         News::Changes(changes, seen)
     }
 
+    /// The version of an object before a change, as far as history goes back.
+    pub(super) fn before(&self, kind: &ResourceType, change: &Change) -> Option<Arc<Change>> {
+        let history = &self.collections.get(&collection_key(kind))?.history;
+        let older =
+            |found: &&Arc<Change>| found.version < change.version && found.object.uid == change.object.uid;
+        history.iter().rev().find(older).cloned()
+    }
+
     /// Wakes its holder after each change of the type.
     pub(super) fn subscribe(&self, kind: &ResourceType) -> Option<watch::Receiver<u64>> {
         Some(self.collections.get(&collection_key(kind))?.news.subscribe())

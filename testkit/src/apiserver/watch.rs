@@ -281,14 +281,29 @@ impl Watch {
     }
 
     fn put_changes(&self, buffer: &mut BytesMut, changes: &[Arc<Change>]) {
-        let twice = self.shared.faults.holds(Effect::DuplicateEvents, &self.facts);
-        for change in changes {
-            if let Some(event) = self.event_of(change) {
+        let mut changes = changes.to_vec();
+        self.perhaps_swap(&mut changes);
+        let twice = self.strikes(Effect::DuplicateEvents);
+        for change in &changes {
+            let Some(event) = self.event_of(change) else { continue };
+            put_frame(buffer, event, &change.object, self.form);
+            if twice {
                 put_frame(buffer, event, &change.object, self.form);
-                if twice {
-                    put_frame(buffer, event, &change.object, self.form);
-                }
             }
+            let before = self.shared.store().before(&self.kind, change);
+            if let Some(before) = before
+                && let Some(event) = self.event_of(&before)
+                && self.strikes(Effect::RetellEvents)
+            {
+                put_frame(buffer, event, &before.object, self.form);
+            }
+        }
+    }
+
+    fn perhaps_swap(&self, changes: &mut [Arc<Change>]) {
+        let differ = |pair: &[Arc<Change>]| pair[0].object.uid != pair[1].object.uid;
+        if changes.chunks_exact(2).any(differ) && self.strikes(Effect::SwapEvents) {
+            changes.chunks_exact_mut(2).filter(|pair| differ(pair)).for_each(|pair| pair.swap(0, 1));
         }
     }
 
@@ -313,7 +328,7 @@ impl Watch {
     }
 
     fn due_bookmark(&self) -> Option<Bytes> {
-        if !self.bookmarks || self.shared.faults.holds(Effect::MuteBookmarks, &self.facts) {
+        if !self.bookmarks || self.strikes(Effect::MuteBookmarks) {
             return None;
         }
         let mut buffer = BytesMut::new();
