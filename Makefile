@@ -44,8 +44,8 @@ unit: ## the tests alone
 # Tests against the real thing stand in tests/ and testkit/tests/, marked
 # `#[ignore = "needs the real control plane (make e2e)"]`.
 .PHONY: gates
-gates: ## what a pod may cost, in instructions and allocations; never in times
-	$(CARGO) test --release --locked --test performance $(TEST_FLAGS)
+gates: ## what a pod may cost, in instructions and allocations; a small run of the scale rig, in ratios
+	$(CARGO) test --release --locked --test performance --test scale $(TEST_FLAGS)
 
 .PHONY: e2e
 e2e: ## the tests against a real control plane (also needs Go 1.26; builds it once) and in a browser
@@ -55,6 +55,22 @@ e2e: ## the tests against a real control plane (also needs Go 1.26; builds it on
 .PHONY: bench
 bench: ## the benchmarks; figures go to docs/performance.md
 	$(CARGO) bench --locked --bench '*'
+
+# docs/scale.md has the settings: make scale PODS=150000 NAMESPACES=10000 SHAPES=5000 CHURN=500 MINUTES=10
+SCALE = $(CARGO) test --release --locked --quiet --test scale --
+.PHONY: scale
+scale: ## the release operator against a generated cluster of any size, beside a client that does nothing
+	$(SCALE) run
+
+# One run each, then docs/scale-memory.svg and docs/scale-cpu.svg.
+SIZES ?= 1000 10000 50000 150000
+.PHONY: scale-plot
+scale-plot: ## the plots of memory and CPU over pods in docs/
+	mkdir -p target/scale
+	for pods in $(SIZES); do \
+		PODS=$$pods BRIEF=on QUIET_SECONDS=5 MINUTES=$${MINUTES:-0.5} WAIT=$${WAIT:-10} OUT=target/scale/$$pods.json $(SCALE) run || exit 1; \
+	done
+	$(SCALE) plot $(SIZES:%=target/scale/%.json)
 
 # FUZZ_SECONDS=600 make fuzz; fuzz/run TARGET for one. Not part of `make test`,
 # which tries again what was found, and a few thousand inputs more.

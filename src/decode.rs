@@ -18,6 +18,9 @@ use crate::subject::objects::ObjectFacts;
 
 use pod::PodRecord;
 
+/// The shards of a record of what was found before, by number; none for one that is lost.
+pub type RecordShards = Box<[Option<Box<[u8]>>]>;
+
 /// Something happened in the cluster, or was read from a file.
 #[derive(Debug)]
 pub enum Change {
@@ -62,7 +65,7 @@ pub enum Change {
     OwnerGone(Box<str>, Box<str>, Box<str>),
     /// The record that an earlier run or another replica has left, shard by shard; none for a shard that is lost, and
     /// no shard at all where there is no record.
-    Record(Box<[Option<Box<[u8]>>]>),
+    Record(RecordShards),
 }
 
 /// A Job, as far as attribution needs it (a pod names only its Job, never its CronJob).

@@ -5,7 +5,11 @@
 //! A history follows from its seed, so that one that fails can be played again:
 //! `SIMULATION_SEED=17 cargo test --test simulation`. `SIMULATION_SEEDS=5000` tries so many.
 
-#![expect(clippy::unwrap_used, reason = "fixtures are right")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "fixtures are right, and what fails can be played again"
+)]
 
 #[path = "simulation/compare.rs"]
 mod compare;

@@ -39,6 +39,7 @@ use super::Auditor;
 use super::findings::Finding;
 use super::marks::Marks;
 use super::namespaces::Namespace;
+use crate::decode::RecordShards;
 use crate::policy::compile::CompiledPolicy;
 use crate::subject::canonical::{bytes_hash, combine, text_hash};
 
@@ -177,7 +178,7 @@ pub(super) struct Record {
     /// Nothing is judged before an earlier record is told.
     awaited: bool,
     /// An earlier record, to be taken in with the next Snapshot.
-    told: Option<Box<[Option<Box<[u8]>>]>>,
+    told: Option<RecordShards>,
     /// What it says of namespaces.
     digests: Digests,
     /// The digest of what lies in no namespace.
@@ -217,7 +218,7 @@ impl Auditor {
     }
 
     /// An earlier record was told, or that of another replica.
-    pub(super) fn tell_record(&mut self, shards: Box<[Option<Box<[u8]>>]>) {
+    pub(super) fn tell_record(&mut self, shards: RecordShards) {
         if let Some(record) = &mut self.record {
             record.awaited = false;
             record.told = Some(shards);

@@ -1,4 +1,4 @@
-//! An in-memory Kubernetes API server over plain HTTP.
+//! An in-memory Kubernetes API server over plain HTTP, or TLS where asked for.
 //!
 //! It behaves like kube-apiserver for what an operator does: list with paging,
 //! watch with bookmarks and initial events, status subresources, server-side
@@ -18,6 +18,7 @@ mod list;
 mod listener;
 mod object;
 mod patch;
+mod population;
 mod record;
 mod refusal;
 mod request;
@@ -26,6 +27,7 @@ mod scenario;
 mod selector;
 mod state;
 mod store;
+mod tls;
 mod watch;
 mod write;
 
@@ -37,6 +39,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use self::access::Denial;
 pub use self::builder::Builder;
 pub use self::fault::{Fault, FaultHandle};
+pub use self::population::Pods;
 pub use self::record::{Request, Requests, Write};
 pub use self::resource::ResourceType;
 
@@ -49,6 +52,7 @@ pub struct ApiServer {
     shared: Arc<Shared>,
     orders: mpsc::UnboundedSender<Order>,
     address: SocketAddr,
+    certificate: Option<Arc<str>>,
 }
 
 impl std::fmt::Debug for ApiServer {
@@ -63,8 +67,13 @@ impl ApiServer {
         Builder::default()
     }
 
-    fn new(shared: Arc<Shared>, orders: mpsc::UnboundedSender<Order>, address: SocketAddr) -> Self {
-        Self { shared, orders, address }
+    fn new(
+        shared: Arc<Shared>,
+        orders: mpsc::UnboundedSender<Order>,
+        address: SocketAddr,
+        certificate: Option<Arc<str>>,
+    ) -> Self {
+        Self { shared, orders, address, certificate }
     }
 
     /// The address it listens at, the same after coming back.
@@ -72,9 +81,15 @@ impl ApiServer {
         self.address
     }
 
-    /// `http://127.0.0.1:PORT`.
+    /// `http://127.0.0.1:PORT`, or `https`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = if self.certificate.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// The certificate to trust, in PEM, of a server that speaks TLS.
+    pub fn certificate_pem(&self) -> Option<&str> {
+        self.certificate.as_deref()
     }
 
     /// A kubeconfig for the first user, or for no user where no token is asked.

@@ -56,6 +56,14 @@ pub struct Variation {
     pub build: u32,
     /// The nodes report another content for the main image than they did.
     pub other_digest: bool,
+    /// How often the pod was deleted and made anew: another uid, and another name where its controller makes one up.
+    pub incarnation: u32,
+    /// The main image comes from a registry that no policy trusts.
+    pub foreign: bool,
+    /// The pod has one label more.
+    pub canary: bool,
+    /// Its resourceVersion; 0: what follows from its index and beat.
+    pub version: u64,
 }
 
 impl Cluster {
@@ -79,6 +87,27 @@ impl Cluster {
     pub fn pod(&self, out: &mut String, index: usize, variation: Variation) {
         out.push('{');
         pod::Pod::new(self, index, variation).put(out);
+    }
+
+    /// Writes a pod as it stands by itself: with `kind` and `apiVersion`.
+    pub fn typed_pod(&self, out: &mut String, index: usize, variation: Variation) {
+        out.push_str(r#"{"kind":"Pod","apiVersion":"v1","#);
+        pod::Pod::new(self, index, variation).put(out);
+    }
+
+    /// The name of the Deployment or StatefulSet that a pod belongs to; of the pod itself where all are different.
+    pub fn workload_name(&self, pod: usize) -> String {
+        format!("app-{}", self.workload_of(pod))
+    }
+
+    /// Whether a pod runs, and its main image comes from a registry that [`Cluster::policy`] trusts.
+    pub fn is_trusted(&self, pod: usize) -> bool {
+        pod::Pod::new(self, pod, Variation::default()).is_trusted()
+    }
+
+    /// Whether a pod runs an image that is pinned by a digest.
+    pub fn is_pinned(&self, pod: usize) -> bool {
+        pod::Pod::new(self, pod, Variation::default()).is_pinned()
     }
 
     /// Writes a namespace as it stands in a list.
@@ -137,8 +166,13 @@ impl Cluster {
     /// Replaces `out` by the frame in which a watch tells of a pod: `ADDED`, `MODIFIED` or `DELETED`.
     pub fn pod_frame(&self, out: &mut String, kind: &str, index: usize, variation: Variation) {
         out.clear();
-        put(out, format_args!(r#"{{"type":"{kind}","object":{{"kind":"Pod","apiVersion":"v1","#));
-        pod::Pod::new(self, index, variation).put(out);
+        self.add_pod_frame(out, kind, index, variation);
+    }
+
+    /// Writes the same behind what stands in `out`.
+    pub fn add_pod_frame(&self, out: &mut String, kind: &str, index: usize, variation: Variation) {
+        put(out, format_args!(r#"{{"type":"{kind}","object":"#));
+        self.typed_pod(out, index, variation);
         out.push_str("}\n");
     }
 

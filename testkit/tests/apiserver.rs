@@ -5,6 +5,8 @@ mod apiserver {
     mod client;
     mod faults;
     mod lists;
+    mod population;
+    mod tls;
     mod watches;
     mod writes;
 }

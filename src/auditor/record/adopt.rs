@@ -31,6 +31,14 @@ struct Read {
     cut: bool,
 }
 
+/// The policies that a shard names.
+struct Policies {
+    /// The number that each has now.
+    numbers: Vec<Option<u16>>,
+    /// By the policies of now: whether each says the same as then.
+    same: Arc<[bool]>,
+}
+
 impl Label {
     /// Whether a namespace, by the stable hash of its name, is in this shard.
     fn covers(self, hash: u64) -> bool {
@@ -54,7 +62,7 @@ impl Auditor {
 
     fn read_shard(&self, bytes: &[u8]) -> Option<Read> {
         let (label, mut cursor) = open(bytes).ok()?;
-        let (numbers, same) = self.read_policies(&mut cursor)?;
+        let Policies { numbers, same } = self.read_policies(&mut cursor)?;
         let mut subjects = Subjects::new(self.inventory.pairs.runtimes());
         let mut read =
             Read { label, same, namespaces: Vec::new(), beyond: None, skews: Vec::new(), cut: false };
@@ -83,8 +91,7 @@ impl Auditor {
         }
     }
 
-    /// The number that each of the record's policies has now, and by policy whether it says the same as then.
-    fn read_policies(&self, cursor: &mut Cursor<'_>) -> Option<(Vec<Option<u16>>, Arc<[bool]>)> {
+    fn read_policies(&self, cursor: &mut Cursor<'_>) -> Option<Policies> {
         let same_version = cursor.text()? == VERSION;
         let policies = &self.plan.policies;
         let (mut numbers, mut same) = (Vec::new(), vec![false; policies.len()]);
@@ -97,7 +104,7 @@ impl Auditor {
             }
             numbers.push(at.and_then(|at| u16::try_from(at).ok()));
         }
-        Some((numbers, same.into()))
+        Some(Policies { numbers, same: same.into() })
     }
 
     /// What `is_asked` of a shard stands in the place of what was found and told before.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::auditor::record::{SHARDS_MOST, Unreadable, label};
 
-type Shards = Box<[Option<Box<[u8]>>]>;
+type Shards = crate::decode::RecordShards;
 
 /// The record as it stands after the last Snapshot.
 fn record(auditor: &Auditor, of: u8) -> Shards {

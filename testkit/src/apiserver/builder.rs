@@ -12,10 +12,13 @@ use tokio::sync::mpsc;
 use super::ApiServer;
 use super::access::Access;
 use super::listener;
+use super::population::Population;
 use super::resource::{Catalogue, ResourceType, own_types};
 use super::state::{Options, Shared};
 use super::store::Store;
+use super::tls::Tls;
 use super::write::{Part, Place};
+use crate::generate::Cluster;
 
 const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
@@ -27,6 +30,8 @@ pub struct Builder {
     types: Vec<ResourceType>,
     access: Access,
     own_thread: bool,
+    tls: bool,
+    population: Option<Cluster>,
 }
 
 impl Default for Builder {
@@ -37,10 +42,13 @@ impl Default for Builder {
                 watch_list: true,
                 history: 4_096,
                 crds_required: false,
+                keeps_bodies: true,
             },
             types: Vec::new(),
             access: Access::default(),
             own_thread: false,
+            tls: false,
+            population: None,
         }
     }
 }
@@ -82,6 +90,25 @@ impl Builder {
         self
     }
 
+    /// Speaks TLS, with a certificate of its own making.
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
+    /// Serves the pods of a synthetic cluster without storing them: each is written when a page or a frame needs it.
+    /// They are listed and watched as a whole, without selectors; see [`ApiServer::change_pods`].
+    pub fn population(mut self, cluster: Cluster) -> Self {
+        self.population = Some(cluster);
+        self
+    }
+
+    /// Remembers of writes what they were, and not their bodies.
+    pub fn forget_bodies(mut self) -> Self {
+        self.options.keeps_bodies = false;
+        self
+    }
+
     /// Serves from a thread of its own, so that its work is not on the caller's
     /// runtime. Not together with tokio's paused time.
     pub fn on_own_thread(mut self) -> Self {
@@ -108,6 +135,8 @@ impl Builder {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let own_thread = self.own_thread;
+        let tls = if self.tls { Some(Tls::new().map_err(io::Error::other)?) } else { None };
+        let certificate = tls.as_ref().map(|tls| Arc::clone(&tls.certificate));
         let shared = Arc::new(self.into_shared());
         let (sender, orders) = mpsc::unbounded_channel();
         let serving = Arc::clone(&shared);
@@ -117,14 +146,14 @@ impl Builder {
             std::thread::Builder::new().name("apiserver".into()).spawn(move || {
                 runtime.block_on(async move {
                     if let Ok(listener) = TcpListener::from_std(listener) {
-                        listener::serve(serving, listener, address, orders).await;
+                        listener::serve(serving, listener, tls, orders).await;
                     }
                 });
             })?;
         } else {
-            tokio::spawn(listener::serve(serving, listener, address, orders));
+            tokio::spawn(listener::serve(serving, listener, tls, orders));
         }
-        Ok(ApiServer::new(shared, sender, address))
+        Ok(ApiServer::new(shared, sender, address, certificate))
     }
 
     fn into_shared(self) -> Shared {
@@ -134,6 +163,7 @@ impl Builder {
             catalogue.register(added);
         }
         let mut store = Store::new(catalogue, self.options.history);
+        store.population = self.population.map(|cluster| Population::new(cluster, self.options.history));
         if let Some(kind) = store.catalogue.named("Namespace") {
             for name in NAMESPACES {
                 let place = Place { kind: &kind, namespace: "", name, part: Part::Whole };

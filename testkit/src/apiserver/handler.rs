@@ -15,6 +15,7 @@ use super::discovery;
 use super::fault::Effect;
 use super::list;
 use super::object::{Form, StoredObject};
+use super::population;
 use super::record::Write;
 use super::refusal::Refusal;
 use super::request::RequestFacts;
@@ -88,6 +89,7 @@ fn respond(
             Ok(answer::json(201, &shared.access().review(user, &review)))
         }
         _ if kind.is_review() => Err(Refusal::method_not_allowed()),
+        "list" | "watch" if shared.store().populates(&kind) => population::answer(shared, facts, form),
         "list" => list::answer(shared, facts, &kind, form),
         "watch" => watch::answer(shared, &for_one_name(facts), &kind, form),
         "get" => {
@@ -191,10 +193,8 @@ fn record_write(shared: &Shared, facts: &RequestFacts, body: Bytes, answer: &Ans
         return;
     }
     let text = || std::str::from_utf8(&body).ok();
-    let body = serde_json::from_slice(&body)
-        .ok()
-        .or_else(|| serde_saphyr::from_str(text()?).ok())
-        .unwrap_or(Value::Null);
+    let read = || serde_json::from_slice(&body).ok().or_else(|| serde_saphyr::from_str(text()?).ok());
+    let body = if shared.options.keeps_bodies { read().unwrap_or(Value::Null) } else { Value::Null };
     shared.records.wrote(Write {
         method: facts.method.to_string(),
         path: facts.path_and_query(),

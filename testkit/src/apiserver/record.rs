@@ -35,7 +35,7 @@ pub struct Write {
     pub path: String,
     /// Plural, with the subresource: `imagepolicies/status`.
     pub resource: String,
-    /// The body, null if there was none that could be read.
+    /// The body, null if there was none that could be read, or none is kept.
     pub body: Value,
     /// HTTP status of the answer, refusals included.
     pub code: u16,
@@ -57,6 +57,11 @@ impl Requests {
     /// How many requests named this resource, whatever the verb.
     pub fn of_resource(&self, resource: &str) -> u64 {
         self.counts.iter().filter(|((_, found), _)| found == resource).map(|(_, count)| count).sum()
+    }
+
+    /// How many requests there were of each verb and resource.
+    pub fn counts(&self) -> impl Iterator<Item = (&str, &str, u64)> {
+        self.counts.iter().map(|((verb, resource), count)| (verb.as_str(), resource.as_str(), *count))
     }
 
     /// All requests.

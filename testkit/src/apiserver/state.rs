@@ -17,6 +17,7 @@ pub(super) struct Options {
     pub(super) watch_list: bool,
     pub(super) history: usize,
     pub(super) crds_required: bool,
+    pub(super) keeps_bodies: bool,
 }
 
 /// The server without its sockets.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::object::{Applied, Labels, StoredObject};
+use super::population::Population;
 use super::refusal::Refusal;
 use super::resource::{Catalogue, ResourceType};
 
@@ -87,6 +88,8 @@ pub(super) struct Store {
     history_limit: usize,
     snapshots: VecDeque<(u64, Snapshot)>,
     snapshots_taken: u64,
+    /// Pods that are not stored.
+    pub(super) population: Option<Population>,
 }
 
 impl Store {
@@ -99,6 +102,7 @@ impl Store {
             history_limit,
             snapshots: VecDeque::new(),
             snapshots_taken: 0,
+            population: None,
         };
         for kind in store.catalogue.types().to_vec() {
             store.open(&kind);
@@ -120,6 +124,17 @@ impl Store {
 
     pub(super) fn version(&self) -> u64 {
         self.version
+    }
+
+    /// The next version, for a change that is not stored here.
+    pub(super) fn next_version(&mut self) -> u64 {
+        self.version += 1;
+        self.version
+    }
+
+    /// Whether objects of this type are generated and not stored.
+    pub(super) fn populates(&self, kind: &ResourceType) -> bool {
+        self.population.is_some() && kind.group.is_empty() && kind.plural == "pods"
     }
 
     /// A number never given before, for uids and generated names.

@@ -29,7 +29,7 @@ const CHUNK: usize = 64 * 1024;
 /// Changes taken from the history at once.
 const BATCH: usize = 64;
 /// How long a watch lasts if the client does not say.
-const LONGEST: Duration = Duration::from_secs(3_600);
+pub(super) const LONGEST: Duration = Duration::from_secs(3_600);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -85,7 +85,7 @@ pub(super) fn answer(
 }
 
 /// Whether the client asks for the initial events, if it may.
-fn asks_initial_events(shared: &Shared, facts: &RequestFacts) -> Result<Option<bool>, Refusal> {
+pub(super) fn asks_initial_events(shared: &Shared, facts: &RequestFacts) -> Result<Option<bool>, Refusal> {
     let matching = facts.query.get("resourceVersionMatch");
     let refuse = |field: &str, problem: &str| Err(Refusal::invalid_options("ListOptions", field, problem));
     if !facts.query.has("sendInitialEvents") {

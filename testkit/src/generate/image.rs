@@ -66,6 +66,16 @@ impl Image {
         matches!(self.form, Form::Digest | Form::TagAndDigest)
     }
 
+    /// Whether its registry is one of those that the synthetic policy trusts.
+    pub(super) fn is_trusted(self) -> bool {
+        !matches!(self.form, Form::Frozen | Form::Foreign | Form::Address)
+    }
+
+    /// The same image from a registry that nobody trusts.
+    pub(super) fn elsewhere(self) -> Self {
+        Self { form: Form::Foreign, ..self }
+    }
+
     /// Whether its tag has been pushed again, so that nodes run two contents under it.
     pub(super) fn has_moved(self) -> bool {
         !self.is_fine() && Dice::new(self.seed, b'm', self.number).percent(5)

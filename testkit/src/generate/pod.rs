@@ -2,7 +2,7 @@
 
 use super::image::Image;
 use super::namespace::Namespace;
-use super::random::{put, put_sha256, put_suffix, put_time, put_uuid};
+use super::random::{mix, put, put_sha256, put_suffix, put_time, put_uuid};
 use super::template::{template, unknown_place};
 use super::{Cluster, Labels, Variation};
 
@@ -60,12 +60,15 @@ impl<'a> Pod<'a> {
             variation,
             workload,
             shape,
-            main: image(shape),
+            main: if variation.foreign { image(shape).elsewhere() } else { image(shape) },
             beside,
             init,
             env,
             workload_number: cluster.dice(b'w', workload).number(),
-            pod_number: own.number(),
+            pod_number: match variation.incarnation {
+                0 => own.number(),
+                times => mix(own.number() ^ u64::from(times)),
+            },
             waiting: !clean && own.below(500) == 0,
             moved: own.percent(30),
         }
@@ -76,6 +79,14 @@ impl<'a> Pod<'a> {
         template!("pod.tmpl").write(out, |out, place| self.fill(out, place));
     }
 
+    pub(super) fn is_trusted(&self) -> bool {
+        self.main.is_trusted() && !self.waiting
+    }
+
+    pub(super) fn is_pinned(&self) -> bool {
+        self.main.is_fine() && !self.waiting
+    }
+
     fn fill(&self, out: &mut String, place: &str) {
         let own = self.pod_number;
         match place {
@@ -83,6 +94,9 @@ impl<'a> Pod<'a> {
             "generateName" => self.put_generate_name(out),
             "namespace" => self.namespace().put_name(out),
             "uid" => put_uuid(out, own),
+            "resourceVersion" if self.variation.version > 0 => {
+                put(out, format_args!("{}", self.variation.version));
+            }
             "resourceVersion" => {
                 put(out, format_args!("{}", 10_000_000 + self.index as u64 * 7 + self.variation.beat))
             }
@@ -90,6 +104,8 @@ impl<'a> Pod<'a> {
             "app" => self.put_app(out),
             "minor" => put(out, format_args!("{}", self.shape % 50)),
             "controllerLabels" => self.put_controller_labels(out),
+            "canary" if self.variation.canary => out.push_str(r#","track":"canary""#),
+            "canary" => {}
             "team" => put(out, format_args!("team-{:05}", self.cluster.namespace_of(self.index))),
             "checksum" => put_sha256(out, self.workload_number),
             "ownerReferences" => self.put_owner(out),

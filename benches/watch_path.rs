@@ -1,7 +1,7 @@
 //! What reading lists and watches costs, in processor time of the whole operator: builds are compared by turns, over
 //! loopback, against the same API server.
 //!
-//! `REVISOR_COMPARE=before/revisor,after/revisor cargo test --test watch_path -- --ignored --nocapture`
+//! `REVISOR_COMPARE=before/revisor,after/revisor cargo bench --bench watch_path`
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement prints, and may panic")]
@@ -82,7 +82,15 @@ impl Drop for Operator {
 fn pod(cluster: &Cluster, index: usize, beat: u64) -> Value {
     let mut text = String::new();
     cluster.pod(&mut text, index, Variation { beat, ..Variation::default() });
-    serde_json::from_str(&text).unwrap()
+    typed(&text, "Pod")
+}
+
+/// An object as it stands in a list, with what a list leaves out.
+fn typed(text: &str, kind: &str) -> Value {
+    let mut object: Value = serde_json::from_str(text).unwrap();
+    object["apiVersion"] = "v1".into();
+    object["kind"] = kind.into();
+    object
 }
 
 fn replace(server: &ApiServer, mut pod: Value) {
@@ -90,10 +98,12 @@ fn replace(server: &ApiServer, mut pod: Value) {
     server.update(pod);
 }
 
-#[tokio::test]
-#[ignore = "measures builds that are named in REVISOR_COMPARE"]
-async fn builds_are_compared_by_turns() {
-    let Ok(builds) = std::env::var("REVISOR_COMPARE") else { return };
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let Ok(builds) = std::env::var("REVISOR_COMPARE") else {
+        println!("watch_path: nothing to compare; name builds in REVISOR_COMPARE");
+        return;
+    };
     let builds: Vec<PathBuf> = builds.split(',').map(PathBuf::from).collect();
     let cluster = Cluster::of_size(PODS);
     let mut beat = 0;
@@ -103,7 +113,7 @@ async fn builds_are_compared_by_turns() {
         for namespace in 0..cluster.namespaces {
             let mut text = String::new();
             cluster.namespace(&mut text, namespace);
-            server.create(serde_json::from_str(&text).unwrap());
+            server.create(typed(&text, "Namespace"));
         }
         (0..PODS).for_each(|index| drop(server.create(pod(&cluster, index, 0))));
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
