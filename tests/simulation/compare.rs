@@ -112,7 +112,10 @@ fn shown(server: &ApiServer) -> BTreeMap<String, Value> {
     }
     for policy in server.list("ImagePolicy", "") {
         let name = policy["metadata"]["name"].as_str().unwrap_or_default();
-        shown.insert(format!("status of {name}"), timeless(policy["status"].clone()));
+        // One without a name is none: nobody could write its status.
+        if !name.is_empty() {
+            shown.insert(format!("status of {name}"), timeless(policy["status"].clone()));
+        }
     }
     shown
 }
