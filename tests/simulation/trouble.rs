@@ -21,7 +21,7 @@ const KINDS: [&str; 8] = [
 pub(crate) async fn strike(server: &ApiServer, random: &mut Random) {
     let kind = random.pick(&KINDS);
     let times = u32::try_from(1 + random.below(3)).unwrap();
-    match random.below(15) {
+    match random.below(17) {
         0 => drop(server.fault(Fault::answer(random.pick(&[500, 503, 504, 401])).on(kind).times(times))),
         1 => drop(server.fault(Fault::too_many_requests(times).on(kind).times(times))),
         2 => drop(server.fault(Fault::hang_up().on(kind).times(times))),
@@ -38,6 +38,8 @@ pub(crate) async fn strike(server: &ApiServer, random: &mut Random) {
         11 => server.deny(Denial::new("watch", "networking.k8s.io", "networkpolicies")),
         12 => server.allow_all(),
         13 => server.clear_faults(),
+        14 => drop(server.fault(Fault::swap_events().on(kind))),
+        15 => drop(server.fault(Fault::retell_events().on(kind).times(times))),
         _ => server.go_away().await,
     }
 }
