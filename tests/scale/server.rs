@@ -39,7 +39,7 @@ pub(crate) fn main(settings: Settings) -> Result<()> {
     runtime.block_on(async move {
         let cluster = settings.cluster;
         let target = match settings.real {
-            true => Target::Real(Real::start(&cluster).await?),
+            true => Target::Real(Box::new(Real::start(&cluster).await?)),
             false => Target::Memory(in_memory(&settings).await?),
         };
         let kubeconfig = match &target {
@@ -139,7 +139,7 @@ fn write_kubeconfig(server: &ApiServer) -> Result<PathBuf> {
 /// What serves the cluster.
 pub(crate) enum Target {
     Memory(ApiServer),
-    Real(Real),
+    Real(Box<Real>),
 }
 
 impl Target {
