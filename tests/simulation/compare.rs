@@ -18,7 +18,10 @@ use testkit::apiserver::ApiServer;
 const AS_THEY_ARE: SignedDuration = SignedDuration::from_hours(2);
 
 fn policy(object: &Value) -> Change {
-    let text = |key: &str| object["metadata"][key].as_str().unwrap_or_default().into();
+    let text = |key: &str| -> Box<str> { object["metadata"][key].as_str().unwrap_or_default().into() };
+    if text("name").is_empty() {
+        return Change::Unusable(Resource::ImagePolicies);
+    }
     Change::Policy(PolicyRecord {
         name: text("name"),
         uid: text("uid"),
