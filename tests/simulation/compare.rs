@@ -93,7 +93,8 @@ fn found(snapshot: &Snapshot) -> BTreeMap<String, Value> {
             );
         }
     }
-    for (index, part) in snapshot.policies.iter().enumerate() {
+    for (index, part) in snapshot.policies.iter().enumerate().filter(|(_, part)| !part.policy.name.is_empty())
+    {
         let status = policy_status(snapshot, u16::try_from(index).unwrap());
         let status = timeless(serde_json::to_value(status).unwrap());
         found.insert(format!("status of {}", part.policy.name), status);
@@ -112,7 +113,10 @@ fn shown(server: &ApiServer) -> BTreeMap<String, Value> {
     }
     for policy in server.list("ImagePolicy", "") {
         let name = policy["metadata"]["name"].as_str().unwrap_or_default();
-        shown.insert(format!("status of {name}"), timeless(policy["status"].clone()));
+        // One without a name is none: nobody could write its status.
+        if !name.is_empty() {
+            shown.insert(format!("status of {name}"), timeless(policy["status"].clone()));
+        }
     }
     shown
 }
