@@ -14,8 +14,11 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
-/// p50, p99 and the greatest, rounded.
+/// p50, p99 and the greatest, rounded; of no values there is none.
 pub(crate) fn spread(mut values: Vec<f64>) -> Value {
+    if values.is_empty() {
+        return json!({"count": 0});
+    }
     values.sort_by(f64::total_cmp);
     let at = |share| round(quantile(&values, share));
     json!({"count": values.len(), "p50": at(0.5), "p99": at(0.99), "max": at(1.0)})

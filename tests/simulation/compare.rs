@@ -93,7 +93,8 @@ fn found(snapshot: &Snapshot) -> BTreeMap<String, Value> {
             );
         }
     }
-    for (index, part) in snapshot.policies.iter().enumerate() {
+    for (index, part) in snapshot.policies.iter().enumerate().filter(|(_, part)| !part.policy.name.is_empty())
+    {
         let status = policy_status(snapshot, u16::try_from(index).unwrap());
         let status = timeless(serde_json::to_value(status).unwrap());
         found.insert(format!("status of {}", part.policy.name), status);
