@@ -93,8 +93,7 @@ fn found(snapshot: &Snapshot) -> BTreeMap<String, Value> {
             );
         }
     }
-    for (index, part) in snapshot.policies.iter().enumerate().filter(|(_, part)| !part.policy.name.is_empty())
-    {
+    for (index, part) in snapshot.policies.iter().enumerate() {
         let status = policy_status(snapshot, u16::try_from(index).unwrap());
         let status = timeless(serde_json::to_value(status).unwrap());
         found.insert(format!("status of {}", part.policy.name), status);
