@@ -157,8 +157,13 @@ impl Engine {
         if is_awaited && self.record_due.is_none() {
             self.record_due = Some(Instant::now() + RECORD_PATIENCE);
         }
-        if !self.complete && !turning_point {
-            self.pacing.hold(Instant::now(), GAP_BEFORE_COMPLETE);
+        if !self.complete {
+            match self.auditor.is_complete() {
+                // Whatever came last, there is something to show.
+                true => self.pacing.let_go(),
+                false if turning_point => {}
+                false => self.pacing.hold(Instant::now(), GAP_BEFORE_COMPLETE),
+            }
         }
     }
 

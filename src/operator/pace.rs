@@ -106,17 +106,19 @@ impl Buckets {
 pub(crate) struct Pacing {
     shortest_gap: Duration,
     next: Instant,
+    /// Not before, unless it is let go.
+    held: Option<Instant>,
 }
 
 impl Pacing {
     /// Snapshots at least `shortest_gap` apart.
     pub(crate) fn new(shortest_gap: Duration, now: Instant) -> Self {
-        Self { shortest_gap, next: now }
+        Self { shortest_gap, next: now, held: None }
     }
 
     /// When what has changed by `now` is due.
     pub(crate) fn due(&self, now: Instant) -> Instant {
-        self.next.max(now)
+        self.next.max(now).max(self.held.unwrap_or(now))
     }
 
     /// A Snapshot was made, from `begun` to `ended`.
@@ -126,7 +128,12 @@ impl Pacing {
 
     /// Lets the next one wait until `gap` after `now` at least.
     pub(crate) fn hold(&mut self, now: Instant, gap: Duration) {
-        self.next = self.next.max(now + gap);
+        self.held = Some(now + gap);
+    }
+
+    /// What was held waits no longer.
+    pub(crate) fn let_go(&mut self) {
+        self.held = None;
     }
 }
 
@@ -195,6 +202,10 @@ mod tests {
         pacing.made(now, now + gap / 10);
         assert_eq!(pacing.due(now + gap / 5), now + gap / 10 + gap, "gathers for the shortest gap");
         assert_eq!(pacing.due(now + 10 * gap), now + 10 * gap, "idle again");
+        pacing.hold(now, 100 * gap);
+        assert_eq!(pacing.due(now + 10 * gap), now + 100 * gap, "held");
+        pacing.let_go();
+        assert_eq!(pacing.due(now + 10 * gap), now + 10 * gap, "and let go");
         pacing.made(now, now + 4 * gap);
         assert_eq!(pacing.due(now + 4 * gap), now + 16 * gap, "an expensive Snapshot makes the gap longer");
     }

@@ -22,6 +22,8 @@ use crate::policy::status::{ConditionStatus, ImagePolicyStatus};
 use crate::report::operational::{Operational, WriteResult};
 use crate::report::status::{may_be_written, policy_status, with_transition_times};
 
+/// So often a status is looked at in the time in which it may be written once: each look renders it.
+const LOOKS: u32 = 20;
 /// After a conflict the policy is read again and written again soon.
 const AFTER_CONFLICT: Duration = Duration::from_secs(1);
 /// How long a refusal is believed, and an old schema.
@@ -148,7 +150,8 @@ impl StatusWriter {
             kept.settled.as_ref().is_some_and(|(said, status)| *said == rendered && *status == seen.status);
         let old = serde_json::from_value::<ImagePolicyStatus>((*seen.status).clone()).ok();
         let new = with_transition_times(rendered.clone(), old.as_ref(), snapshot.observed_at);
-        kept.next = now + self.interval;
+        // Nothing may be there to write: what comes next is not to wait as long as after a write.
+        kept.next = now + self.interval / LOOKS;
         let mut again = kept.schema_too_old;
         if !settled && old.as_ref() != Some(&new) {
             stop.unless(tokio::time::sleep(self.bucket.take(Instant::now()))).await?;

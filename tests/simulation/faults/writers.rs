@@ -5,9 +5,11 @@ use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use serde_json::json;
 use testkit::apiserver::{ApiServer, Fault};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::cluster::{arrivals, cluster, deployment, gaps, in_pages, settled, violations};
 use super::{MINUTE, SECOND};
+use crate::world::World;
 
 #[tokio::test(start_paused = true)]
 async fn writes_that_are_too_many_are_made_when_the_server_wants_them() {
@@ -44,6 +46,40 @@ async fn writes_that_fail_for_minutes_are_made_in_the_end() {
         assert_eq!(violations(server), 3);
         world.ends_well().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_is_seen_in_the_status_within_a_second_whatever_was_looked_at_before() {
+    let world = settled(in_pages()).await;
+    let server = world.server();
+    deployment(server, "team-b", "batch", "evil.test/y:1");
+    tokio::time::sleep(5 * SECOND + SECOND / 2).await;
+    assert_eq!(violations(server), 3);
+    // Something changes of which the status says nothing.
+    deployment(server, "team-b", "tidy", "registry.example.com/app:1.2.3");
+    tokio::time::sleep(SECOND / 2).await;
+    server.patch("ImagePolicy", "", "baseline", json!({"spec": {"rules": {"defaultDenyIngress": null}}}));
+    tokio::time::sleep(SECOND).await;
+    let policy = server.get("ImagePolicy", "", "baseline").unwrap();
+    assert_eq!(policy["status"]["observedGeneration"], policy["metadata"]["generation"]);
+    world.ends_well().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_audit_is_shown_when_the_last_list_has_ended() {
+    let began = Instant::now();
+    // More than a page, so that some of it is told before its end.
+    let many = |server: &ApiServer| {
+        cluster(server);
+        (0..600).for_each(|number| deployment(server, "team-b", &format!("web-{number}"), "evil.test/y:1"));
+    };
+    let world = World::over(ApiServer::builder(), in_pages(), many).await;
+    let shown = || violations(world.server()) > 0;
+    while !shown() && began.elapsed() < MINUTE {
+        tokio::time::sleep(SECOND / 20).await;
+    }
+    assert!(began.elapsed() < SECOND / 2, "{:?}", began.elapsed());
+    world.ends_well().await;
 }
 
 /// How another writer spoils a status.
